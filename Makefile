@@ -1,0 +1,39 @@
+# `make` alone lists the targets. Everything is installed into .venv, under constraints.txt.
+PYTHON ?= python3
+LAB_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test check notebooks bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+$(INSTALLED): settings.ini setup.py pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and \
+	  f"adapool needs Python 3.11 or newer and $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lab: $(INSTALLED) ## set up .venv and open JupyterLab on the notebooks, index first (LAB_ARGS="--no-browser --port 8899")
+	$(BIN)/jupyter lab $(ROOT_FLAG) --ServerApp.root_dir=nbs --LabApp.default_url=/lab/tree/index.ipynb $(LAB_ARGS)
+
+test: $(INSTALLED) ## set up .venv, run every notebook from top to bottom and every test (PYTEST_ARGS="-k windows")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED) ## fail where notebooks are not clean, or the package or README is not what they say
+	$(BIN)/python tools/check.py
+	$(BIN)/ruff check .
+
+notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean them, export the package, write README.md
+	$(BIN)/python tools/notebooks.py run $(NB)
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/readme.py
+
+clean: ## remove .venv and what builds and tests leave behind
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

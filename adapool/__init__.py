@@ -1,0 +1,44 @@
+"""Adaptive pooling and the arithmetic of convolution and pooling sizes.
+
+What is here needs NumPy alone; `adapool.functional` and `adapool.nn` import torch, `adapool.plot` matplotlib, each at
+first use.
+"""
+__version__ = "0.1.0"
+
+import importlib
+
+from adapool.arithmetic import (
+    conv_output_shape,
+    conv_output_size,
+    conv_transpose_output_size,
+    pool_output_size,
+    same_padding,
+    same_padding_pair,
+    unused_inputs,
+)
+from adapool.pooling import adaptive_max_pool, adaptive_pool
+from adapool.windows import (
+    BlockedPool,
+    FixedPool,
+    Windows,
+    adaptive_windows,
+    blocked_equivalent,
+    fixed_equivalent,
+    fixed_rule,
+)
+
+_AT_FIRST_USE = ("functional", "nn", "plot")
+
+__all__ = [
+    "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",
+    "same_padding_pair", "unused_inputs", "Windows", "adaptive_windows", "FixedPool", "fixed_rule", "fixed_equivalent",
+    "BlockedPool", "blocked_equivalent", "adaptive_pool", "adaptive_max_pool",
+]
+
+
+def __getattr__(name):
+    if name in _AT_FIRST_USE: return importlib.import_module(f"adapool.{name}")
+    raise AttributeError(f"module 'adapool' has no attribute {name!r}")
+
+
+def __dir__(): return sorted({*globals(), *_AT_FIRST_USE})

@@ -1,0 +1,187 @@
+"Wrong calls, one a line: the call, the exact type of the error, words that the message must contain."
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import adapool
+import adapool.functional as F
+import adapool.nn as nn
+from adapool import (
+    adaptive_max_pool,
+    adaptive_pool,
+    adaptive_windows,
+    blocked_equivalent,
+    conv_output_shape,
+    conv_output_size,
+    conv_transpose_output_size,
+    fixed_equivalent,
+    fixed_rule,
+    pool_output_size,
+    same_padding,
+    same_padding_pair,
+    unused_inputs,
+)
+
+X = np.zeros((2, 3, 7))
+T4 = torch.zeros(2, 3, 7, 8)
+NAN = math.nan
+
+
+def case(error, words, function, *args, **kwargs):
+    shown = ", ".join([*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())])
+    name = f"{function.__name__}({shown})".replace("\n", "")[:90]
+    return pytest.param(error, words, function, args, kwargs, id=name)
+
+
+SIZES_BELOW_ONE = [case(ValueError, [name, ">= 1", str(value)], function, *args) for name, value, function, args in [
+    ("input_size", 0, conv_output_size, (0, 3)),
+    ("input_size", -4, conv_output_size, (-4, 3)),
+    ("kernel_size", 0, conv_output_size, (9, 0)),
+    ("stride", 0, conv_output_size, (9, 3, 0)),
+    ("stride", -1, conv_output_size, (9, 3, -1)),
+    ("dilation", 0, conv_output_size, (9, 3, 1, 0, 0)),
+    ("input_size", 0, pool_output_size, (0, 1)),
+    ("kernel_size", 0, pool_output_size, (9, 0)),
+    ("stride", 0, pool_output_size, (9, 3, 0)),
+    ("dilation", -2, pool_output_size, (9, 3, 1, 0, -2)),
+    ("input_size", 0, conv_transpose_output_size, (0, 3)),
+    ("stride", 0, conv_transpose_output_size, (9, 3, 0)),
+    ("kernel_size", 0, same_padding, (0,)),
+    ("dilation", 0, same_padding, (3, 0)),
+    ("input_size", 0, same_padding_pair, (0, 3)),
+    ("stride", 0, same_padding_pair, (9, 3, 0)),
+    ("stride", 0, unused_inputs, (9, 3, 0)),
+    ("input_size", 0, adaptive_windows, (0, 3)),
+    ("output_size", 0, adaptive_windows, (10, 0)),
+    ("output_size", -3, adaptive_windows, (10, -3)),
+    ("output_size", 0, fixed_rule, (10, 0)),
+    ("input_size", 0, fixed_equivalent, (0, 1)),
+    ("output_size", -1, blocked_equivalent, (10, -1)),
+    ("output_size", 0, adaptive_pool, (X, 0)),
+    ("output_size", -2, adaptive_pool, (X, (3, -2))),
+    ("output_size", 0, adaptive_max_pool, (X, 0)),
+]]
+
+NOT_INTEGERS = [case(TypeError, [name, "integer", repr(v)[:3]], function, *args) for name, v, function, args in [
+    *(("input_size", v, conv_output_size, (v, 3)) for v in (True, 9.0, NAN, "9", None, 3j, b"9", {9})),
+    *(("kernel_size", v, conv_output_size, (9, v)) for v in (False, 3.0, NAN, "3", None)),
+    *(("stride", v, conv_output_size, (9, 3, v)) for v in (True, 1.0, "1", None)),
+    *(("padding", v, conv_output_size, (9, 3, 1, v)) for v in (True, 0.5, None)),
+    *(("dilation", v, conv_output_size, (9, 3, 1, 0, v)) for v in (1.0, "1")),
+    *(("kernel_size", v, pool_output_size, (9, v)) for v in (True, 2.0, "2", NAN)),
+    ("padding", "same", pool_output_size, (9, 3, 1, "same")),
+    ("output_padding", 0.0, conv_transpose_output_size, (9, 3, 2, 0, 0.0)),
+    ("kernel_size", 3.0, same_padding, (3.0,)),
+    ("kernel_size", None, same_padding_pair, (9, None)),
+    *(("input_size", v, adaptive_windows, (v, 3)) for v in (True, 10.0, NAN, "10", None, (8, 9))),
+    *(("output_size", v, adaptive_windows, (10, v)) for v in (True, 7.0, NAN, "7", None, (5, 7))),
+    ("output_size", 5.0, fixed_rule, (10, 5.0)),
+    ("output_size", True, fixed_equivalent, (10, True)),
+    ("input_size", "10", blocked_equivalent, ("10", 4)),
+    *(("output_size", v, adaptive_pool, (X, v)) for v in (True, 3.0, NAN, "3", {3})),
+    *(("output_size", v, adaptive_pool, (X, (2, v))) for v in (False, 3.0, NAN, "3")),
+    *(("axes", v, adaptive_pool, (X, 3, "mean", v)) for v in (1.0, True, "1", (0, 1.0))[:3]),
+    ("axes", 1.0, adaptive_pool, (X, 3, "mean", (0, 1.0))),
+]]
+
+WRONG_LENGTHS = [
+    case(ValueError, ["kernel_size", "2 values"], conv_output_size, (9, 9), (3, 3, 3)),
+    case(ValueError, ["stride", "3 values"], conv_output_size, 9, (3, 3, 3), (1, 1)),
+    case(ValueError, ["input_size", "one value per axis"], conv_output_size, (), 3),
+    case(ValueError, ["padding", "2 values"], pool_output_size, (9, 9), 3, 1, (1,)),
+    case(ValueError, ["kernel_size", "2 values"], conv_output_shape, (1, 3, 9, 9), 4, (3, 3, 3)),
+    case(ValueError, ["input_shape", "spatial"], conv_output_shape, (3, 9), 4, 3),
+    case(TypeError, ["input_shape", "tuple"], conv_output_shape, 9, 4, 3),
+    case(ValueError, ["batch size", ">= 0"], conv_output_shape, (-1, 3, 9), 4, 3),
+    case(ValueError, ["channels", ">= 1"], conv_output_shape, (1, 0, 9), 4, 3),
+    case(ValueError, ["out_channels", ">= 1"], conv_output_shape, (1, 3, 9), 0, 3),
+    case(ValueError, ["output_size", "2 sizes"], adaptive_pool, X, (3, 3, 3), axes=(1, 2)),
+    case(ValueError, ["output_size", "1 sizes"], adaptive_pool, X, (3, 3), axes=1),
+    case(ValueError, ["output_size", "got none"], adaptive_pool, X, ()),
+    case(ValueError, ["axes", "got none"], adaptive_pool, X, 3, axes=()),
+]
+
+WHAT_CANNOT_FIT = [
+    case(ValueError, ["kernel_size 5", "only 4", "torch refuses"], conv_output_size, 4, 5),
+    case(ValueError, ["kernel_size 3", "spans 7", "only 6"], conv_output_size, 4, 3, 1, 1, 3),
+    case(ValueError, ["kernel_size 5", "axis 1"], conv_output_size, (9, 4), 5),
+    case(ValueError, ["kernel_size 5", "only 4"], conv_output_shape, (1, 3, 9, 4), 8, 5),
+    case(ValueError, ["kernel_size 5", "would give 0"], pool_output_size, 4, 5),
+    case(ValueError, ["kernel_size 5", "only 4"], unused_inputs, 4, 5),
+    case(ValueError, ["padding", ">= 0", "-1"], conv_output_size, 9, 3, 1, -1),
+    case(ValueError, ["padding", ">= 0", "-1"], pool_output_size, 9, 3, 1, -1),
+    case(ValueError, ["padding", "half of kernel_size", "2"], pool_output_size, 9, 3, 1, 2),
+    case(ValueError, ["padding", "half of kernel_size"], pool_output_size, 9, 3, 1, 2, 2),
+    case(ValueError, ["padding", "'full'"], conv_output_size, 9, 3, 1, "full"),
+    case(ValueError, ["padding", "'SAME'"], unused_inputs, 9, 3, 1, "SAME"),
+    case(TypeError, ["ceil_mode", "True or False"], pool_output_size, 9, 3, ceil_mode=1),
+    case(ValueError, ["output_padding", "smaller than stride"], conv_transpose_output_size, 9, 3, 2, 0, 2),
+    case(ValueError, ["output_padding", ">= 0"], conv_transpose_output_size, 9, 3, 2, 0, -1),
+    case(ValueError, ["padding 1", "removes everything"], conv_transpose_output_size, 1, 2, 1, 1),
+]
+
+WRONG_ARRAYS = [
+    case(ValueError, ["output_size must be >= 1, got 0 for axis 2 of input shape (2, 3, 7)"], adaptive_pool, X, 0),
+    case(ValueError, ["empty", "axis 1"], adaptive_pool, np.zeros((2, 0)), 3),
+    case(ValueError, ["empty", "axis 0"], adaptive_pool, np.zeros((0, 2)), (None, 1)),
+    case(ValueError, ["at least 2 axes", "(3,)"], adaptive_pool, np.zeros(3), (1, 1)),
+    case(ValueError, ["at least 1 axes"], adaptive_pool, np.float64(3), 1),
+    case(ValueError, ["reduction", "'mean'", "'median'"], adaptive_pool, X, 3, "median"),
+    case(ValueError, ["reduction", "None"], adaptive_pool, X, 3, None),
+    case(ValueError, ["reduction"], adaptive_pool, X, 3, ["mean"]),
+    case(ValueError, ["axes must be different"], adaptive_pool, X, (3, 3), axes=(1, 1)),
+    case(ValueError, ["axes must be different"], adaptive_pool, X, (3, 3), axes=(2, -1)),
+    case(ValueError, ["axes", "[-3, 3)", "3"], adaptive_pool, X, 3, axes=3),
+    case(ValueError, ["axes", "-4"], adaptive_max_pool, X, 3, True, -4),
+    case(TypeError, ["complex128"], adaptive_pool, X + 1j, 3),
+    case(TypeError, ["object"], adaptive_pool, np.array([1, None, 2]), 1),
+    case(TypeError, ["<U1"], adaptive_pool, np.array(["a", "b"]), 1),
+    case(TypeError, ["datetime64"], adaptive_pool, np.array(["2026-01-01"], "datetime64[D]"), 1),
+    case(TypeError, ["mask"], adaptive_pool, np.ma.masked_array(X, X > 0), 3),
+    case(TypeError, ["complex64"], adaptive_max_pool, X.astype("complex64"), 3, return_indices=True),
+]
+
+WRONG_TENSORS = [
+    case(RuntimeError, ["output_size must be >= 0", "-1", "axis 3"], F.adaptive_avg_pool2d, T4, (2, -1)),
+    case(TypeError, ["output_size", "True"], F.adaptive_avg_pool2d, T4, True),
+    case(TypeError, ["output_size", "2.5"], F.adaptive_max_pool2d, T4, 2.5),
+    case(TypeError, ["output_size", "nan"], F.adaptive_avg_pool3d, T4, NAN),
+    case(TypeError, ["output_size", "'7'"], F.adaptive_avg_pool1d, T4[0], "7"),
+    case(TypeError, ["output_size", "None"], F.adaptive_avg_pool2d, T4, None),
+    case(RuntimeError, ["2 sizes"], F.adaptive_avg_pool2d, T4, (2, 2, 2)),
+    case(RuntimeError, ["axes", "(7, 8)"], F.adaptive_avg_pool2d, T4[0, 0], 2),
+    case(RuntimeError, ["non-zero", "(2, 3, 0, 8)"], F.adaptive_max_pool2d, T4[:, :, :0], 2),
+    case(NotImplementedError, ["torch.int64"], F.adaptive_avg_pool2d, T4.long(), 2),
+    case(NotImplementedError, ["torch.complex64"], F.adaptive_max_pool2d, T4.to(torch.complex64), 2),
+    case(TypeError, ["Tensor", "ndarray"], F.adaptive_avg_pool2d, X, 2),
+    case(TypeError, ["Tensor", "list"], F.adaptive_max_pool1d, [1.0, 2.0], 2),
+    case(TypeError, ["Module", "str"], nn.convert, "resnet50"),
+    case(TypeError, ["Module", "type"], nn.convert, torch.nn.AdaptiveAvgPool2d),
+]
+
+TABLE = [*SIZES_BELOW_ONE, *NOT_INTEGERS, *WRONG_LENGTHS, *WHAT_CANNOT_FIT, *WRONG_ARRAYS, *WRONG_TENSORS]
+
+
+@pytest.mark.parametrize("error, words, function, args, kwargs", TABLE)
+def test_a_wrong_call_says_what_is_wrong(error, words, function, args, kwargs):
+    arrays = [(a, a.copy() if isinstance(a, np.ndarray) else a.clone())
+              for a in args if isinstance(a, (np.ndarray, torch.Tensor))]
+    with pytest.raises(error) as caught: function(*args, **kwargs)
+    assert type(caught.value) is error
+    for word in words: assert word in str(caught.value)
+    for given, before in arrays: assert given.shape == before.shape and (np.asarray(given) == np.asarray(before)).all()
+
+
+def test_no_error_names_a_parameter_that_does_not_exist():
+    "The first word of a message about a parameter is one that the function takes."
+    for param in [*SIZES_BELOW_ONE, *NOT_INTEGERS]:
+        words, function = param.values[1:3]
+        assert words[0] in inspect.signature(function).parameters
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="no attribute 'adaptive_median'"): adapool.adaptive_median  # noqa: B018

@@ -1,0 +1,60 @@
+"What is promised of the package as a whole: what it imports, and what it offers."
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import adapool
+
+PACKAGE = Path(adapool.__file__).parent
+ORDER = ["arithmetic", "windows", "pooling", "functional", "nn", "plot"]
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def imports(module):
+    "The names that a module imports, at any depth of its code."
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import): found |= {a.name for a in node.names}
+        if isinstance(node, ast.ImportFrom):
+            source = ".".join(filter(None, ["adapool" * node.level, node.module]))
+            found |= {f"adapool.{a.name}" for a in node.names} if source == "adapool" else {source}
+            assert "*" not in {a.name for a in node.names}, f"{module} imports a star"
+    return found
+
+
+def test_import_brings_neither_torch_nor_matplotlib():
+    code = "import sys, adapool; print([m for m in ('torch', 'matplotlib', 'numba') if m in sys.modules])"
+    assert python(code) == "[]"
+
+
+@pytest.mark.parametrize("name", ["functional", "nn", "plot"])
+def test_parts_come_at_first_use(name):
+    assert python(f"import adapool; print(adapool.{name}.__name__)") == f"adapool.{name}"
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_imports_point_downwards(module):
+    ours = {name.split(".")[1] for name in imports(module) if name.startswith("adapool")}
+    assert ours <= set(ORDER[:ORDER.index(module)])
+    assert ours or module == "arithmetic"
+    if module in ("arithmetic", "windows", "pooling"): assert "torch" not in imports(module)
+    if module == "arithmetic": assert imports(module) <= sys.stdlib_module_names
+
+
+def test_every_module_is_known():
+    assert {p.stem for p in PACKAGE.glob("*.py")} == {*ORDER, "__init__", "_modidx"}
+
+
+def test_public_names_have_docstrings():
+    for name in adapool.__all__: assert getattr(adapool, name).__doc__, name
+    for module in ORDER:
+        for name in __import__(f"adapool.{module}", fromlist=["x"]).__all__:
+            thing = getattr(getattr(adapool, module), name)
+            if callable(thing): assert thing.__doc__, f"{module}.{name}"

@@ -1,0 +1,86 @@
+"""Run notebooks from top to bottom, each in a kernel of its own, with a time limit per cell.
+
+    python tools/notebooks.py run               every notebook, in place: run, clean, write
+    python tools/notebooks.py run 01_windows    only this one
+"""
+
+import argparse
+import re
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import nbformat
+from execnb.nbio import dict2nb, write_nb
+from nbclient import NotebookClient
+from nbdev.clean import clean_nb
+
+NBS = Path(__file__).resolve().parent.parent / "nbs"
+CELL_SECONDS = 120
+_NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
+_ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
+
+
+def notebooks():
+    "All notebooks of the project, in reading order."
+    return sorted(p for p in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in p.relative_to(NBS).parts))
+
+
+class _Client(NotebookClient):
+    "An `nbclient` that leaves out the cells marked `#| eval: false`."
+    async def async_execute_cell(self, cell, cell_index, **kwargs):
+        if _NO_EVAL.search(cell["source"]): return cell
+        return await super().async_execute_cell(cell, cell_index, **kwargs)
+
+
+def execute(path, cell_seconds=CELL_SECONDS):
+    "The notebook at `path` as a fresh kernel leaves it; an error or a cell over the limit raises."
+    nb = deepcopy(nbformat.read(path, as_version=4))
+    for cell in nb.cells:
+        if cell.cell_type == "code": cell.outputs, cell.execution_count = [], None
+    _Client(nb, timeout=cell_seconds, kernel_name="python3", resources={"metadata": {"path": str(NBS)}}).execute()
+    return nb
+
+
+def describe_figures(nb):
+    "Put the text of a cell's `#| fig-alt:` into the metadata of its pictures, where screen readers find it."
+    for cell in nb.cells:
+        alt = _ALT.search(cell.source) if cell.cell_type == "code" else None
+        for output in cell.get("outputs", []) if alt else []:
+            if "image/png" in output.get("data", {}): output.metadata.setdefault("image/png", {})["alt"] = alt[1]
+
+
+def run_in_place(path):
+    "Run, clean and write one notebook."
+    nb = execute(path)
+    describe_figures(nb)
+    nb = dict2nb(nb)
+    clean_nb(nb)
+    write_nb(nb, path)
+
+
+def text_outputs(nb):
+    "What the cells of a notebook print or show as text, one list per code cell."
+    def texts(output):
+        data = {"text": output["text"]} if "text" in output else output.get("data", {})
+        return ["".join(v).rstrip() for k, v in data.items() if k == "text" or k.startswith("text/")]
+    clean = nbformat.from_dict(deepcopy(nb))
+    clean_nb(clean)
+    return [[t for o in c.get("outputs", []) for t in texts(o)] for c in clean["cells"] if c["cell_type"] == "code"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run"])
+    parser.add_argument("names", nargs="*", help="stems of notebooks; all of them when left out")
+    args = parser.parse_args()
+    unknown = set(args.names) - {p.stem for p in notebooks()}
+    if unknown: parser.error(f"no such notebook in nbs/: {', '.join(sorted(unknown))}")
+    for path in notebooks():
+        if args.names and path.stem not in args.names: continue
+        start = time.perf_counter()
+        run_in_place(path)
+        print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__": main()
