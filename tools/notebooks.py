@@ -36,17 +36,16 @@ class _Client(NotebookClient):
 def execute(path, cell_seconds=CELL_SECONDS):
     "The notebook at `path` as a fresh kernel leaves it; an error or a cell over the limit raises."
     nb = deepcopy(nbformat.read(path, as_version=4))
-    for cell in nb.cells:
-        if cell.cell_type == "code": cell.outputs, cell.execution_count = [], None
+    for cell in code_cells(nb): cell.outputs, cell.execution_count = [], None
     _Client(nb, timeout=cell_seconds, kernel_name="python3", resources={"metadata": {"path": str(NBS)}}).execute()
     return nb
 
 
 def describe_figures(nb):
     "Put the text of a cell's `#| fig-alt:` into the metadata of its pictures, where screen readers find it."
-    for cell in nb.cells:
-        alt = _ALT.search(cell.source) if cell.cell_type == "code" else None
-        for output in cell.get("outputs", []) if alt else []:
+    for cell in code_cells(nb):
+        alt = _ALT.search(cell.source)
+        for output in cell.outputs if alt else []:
             if "image/png" in output.get("data", {}): output.metadata.setdefault("image/png", {})["alt"] = alt[1]
 
 
@@ -59,14 +58,19 @@ def run_in_place(path):
     write_nb(nb, path)
 
 
+def code_cells(nb):
+    "The code cells of a notebook."
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
 def text_outputs(nb):
     "What the cells of a notebook print or show as text, one list per code cell."
     def texts(output):
         data = {"text": output["text"]} if "text" in output else output.get("data", {})
         return ["".join(v).rstrip() for k, v in data.items() if k == "text" or k.startswith("text/")]
-    clean = nbformat.from_dict(deepcopy(nb))
-    clean_nb(clean)
-    return [[t for o in c.get("outputs", []) for t in texts(o)] for c in clean["cells"] if c["cell_type"] == "code"]
+    nb = deepcopy(nb)
+    clean_nb(nb)
+    return [[text for output in cell.outputs for text in texts(output)] for cell in code_cells(nb)]
 
 
 def main():
