@@ -15,7 +15,7 @@ def test_notebook(path):
     stored = nbformat.read(path, as_version=4)
     anew = execute(path)
     for cell, texts, texts_anew in zip(code_cells(stored), text_outputs(stored), text_outputs(anew), strict=True):
-        assert texts_anew == texts, f"{path.name} prints something else than is stored (`make notebooks`):\n{cell.source}"
+        assert texts_anew == texts, f"{path.name} prints something else than it stores (`make notebooks`):\n{cell.source}"
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
@@ -31,4 +31,5 @@ def test_stored_outputs_hold_no_warnings_and_no_paths(path):
     nb = nbformat.read(path, as_version=4)
     for output in (o for cell in code_cells(nb) for o in cell.outputs):
         assert output.output_type != "error" and output.get("name") != "stderr", output
-    for text in (text for texts in text_outputs(nb) for text in texts): assert "/tmp/" not in text and "/home/" not in text
+    for text in (text for texts in text_outputs(nb) for text in texts):
+        assert "/tmp/" not in text and "/home/" not in text
