@@ -15,7 +15,7 @@ def test_notebook(path):
     stored = nbformat.read(path, as_version=4)
     anew = execute(path)
     for cell, texts, texts_anew in zip(code_cells(stored), text_outputs(stored), text_outputs(anew), strict=True):
-        assert texts_anew == texts, f"{path.name} prints something else than it stores (`make notebooks`):\n{cell.source}"
+        assert texts_anew == texts, f"{path.name} prints what it does not store (`make notebooks`):\n{cell.source}"
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
