@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
@@ -18,6 +19,8 @@ $(INSTALLED): settings.ini setup.py pyproject.toml constraints.txt
 	  f"adapool needs Python 3.11 or newer and $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@mkdir -p $(LAB_SETTINGS)
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > $(LAB_SETTINGS)/overrides.json
 	@touch $@
 
 lab: $(INSTALLED) ## set up .venv and open JupyterLab on the notebooks, index first (LAB_ARGS="--no-browser --port 8899")

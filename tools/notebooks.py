@@ -14,10 +14,12 @@ import nbformat
 from execnb.nbio import dict2nb, write_nb
 from nbclient import NotebookClient
 from nbdev.clean import clean_nb
+from nbdev.config import get_config
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 CELL_SECONDS = 120
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
+_FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -49,12 +51,20 @@ def describe_figures(nb):
             if "image/png" in output.get("data", {}): output.metadata.setdefault("image/png", {})["alt"] = alt[1]
 
 
+def fold_hidden(nb):
+    "Fold the source of the cells that nbdev hides, so that JupyterLab shows a bar to click where a long check stands."
+    for cell in code_cells(nb):
+        cell.metadata.pop("jupyter", None)
+        if _FOLDED.search(cell.source): cell.metadata["jupyter"] = {"source_hidden": True}
+
+
 def run_in_place(path):
     "Run, clean and write one notebook."
     nb = execute(path)
     describe_figures(nb)
+    fold_hidden(nb)
     nb = dict2nb(nb)
-    clean_nb(nb)
+    clean_nb(nb, allowed_cell_metadata_keys=get_config().allowed_cell_metadata_keys.split())
     write_nb(nb, path)
 
 
