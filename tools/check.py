@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
 
-def git(*args):
-    out = subprocess.run(["git", *args, "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def git(command, *args):
+    "The entries that a git command lists."
+    out = subprocess.run(["git", command, "-z", *args], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [entry for entry in out.split("\0") if entry]
 
 
