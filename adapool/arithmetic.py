@@ -199,7 +199,8 @@ def pool_output_size(
     cells; returns an int, or a tuple where any argument was a tuple or list.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, lengths that differ, padding
-    of more than half the kernel, and where no window fits (torch raises `RuntimeError` for these).
+    of more than half the kernel, and where no window fits (torch raises `RuntimeError` for these). `AvgPool3d` alone
+    also refuses a kernel that is larger than the input without its padding.
 
     Source: `torch.nn.MaxPool2d`, Shape and the note on `ceil_mode`; Dumoulin and Visin, relationship 7.
     """

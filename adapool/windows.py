@@ -20,7 +20,8 @@ from .arithmetic import _integer
 class Windows:
     """The windows of one adaptive pool, n → m: half-open ranges `[start, stop)` of input cells, one per output cell.
 
-    `len(w)` is m; iteration and indexing give `(start, stop)` pairs of ints. The arrays are int64 and read-only.
+    `len(w)` is m; iteration and indexing give `(start, stop)` pairs of ints. The arrays are int64; starts and stops are
+    read-only.
     """
     input_size: int   # n
     output_size: int  # m
@@ -77,11 +78,13 @@ def adaptive_windows(
 
     Returns `Windows`, with `.starts`, `.stops`, `.sizes`, `.overlaps`, `.matrix()`.
 
-    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
+    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1 or an input of 2**63 cells.
 
     Source: PyTorch, ATen/native/AdaptivePooling.h, `start_index` and `end_index`.
     """
-    return Windows(_integer("input_size", input_size, 1), _integer("output_size", output_size, 1))
+    n, m = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
+    if n >= 2**63: raise ValueError(f"input_size must be below 2**63, got {n}")
+    return Windows(n, m)
 
 # %% ../nbs/01_windows.ipynb #641bae07
 class FixedPool(NamedTuple):
