@@ -62,7 +62,7 @@ def _spread(g, plan):
     return y.to(g.dtype)
 
 class _Linear(torch.autograd.Function):
-    "A linear function of a tensor and a plan: its derivative is itself, its gradient is `adjoint`."
+    "A linear function of a tensor and a plan, which commutes with `vmap`."
     @staticmethod
     def setup_context(ctx, inputs, output): ctx.plan = inputs[1]
 

@@ -41,6 +41,7 @@ def spans(
     windows,     # half-open (start, stop) pairs, one per output cell
     title=None,  # text above the picture
     ax=None,     # axes to draw on; a new figure when left out
+    label="output",  # what a window belongs to
 ):
     "Draw half-open `windows` as bars under `input_size` cells, shared cells marked; returns the axes."
     windows = list(windows)
@@ -52,7 +53,7 @@ def spans(
         y = -(j + 1) * 0.75
         ax.add_patch(Rectangle((start + 0.06, y), stop - start - 0.12, 0.5, facecolor=WINDOW))
         ax.text(input_size + 0.25, y + 0.25, j, va="center", fontsize=9, color=OUTPUT, fontweight="bold")
-    ax.text(input_size + 0.25, 0.4, "output", va="center", fontsize=9, color=OUTPUT)
+    ax.text(input_size + 0.25, 0.4, label, va="center", fontsize=9, color=OUTPUT)
     ax.set(xlim=(-0.1, input_size + 1.8), ylim=(-0.75 * len(windows) - 0.15, 0.9))
     return _bare(ax, title)
 
