@@ -4,8 +4,9 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+here = Path(__file__).resolve().parent
 config = ConfigParser(delimiters="=")
-config.read("settings.ini", encoding="utf-8")
+config.read_string((here / "settings.ini").read_text(encoding="utf-8"))
 cfg = config["DEFAULT"]
 oldest, newest = (int(cfg[key].split(".")[1]) for key in ("min_python", "max_python"))
 
@@ -13,7 +14,7 @@ setup(
     name=cfg["lib_name"],
     version=cfg["version"],
     description=cfg["description"],
-    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author=cfg["author"],
     author_email=cfg["author_email"],

@@ -31,7 +31,7 @@ def _each_axis(one_axis, **params):
         first = next(iter(lengths))
         if length == 0: raise ValueError(f"{name} must have one value per axis, got none")
         if length != axes: raise ValueError(
-            f"{name} must have {axes} values, one per axis as in {first}={params[first]}, got {params[name]}")
+            f"{name} must have one value for each of {axes} axes, got {params[name]} where {first} is {params[first]}")
     answers = []
     for axis in range(axes):
         at = {name: v[axis] if name in lengths else v for name, v in params.items()}
@@ -99,12 +99,12 @@ def conv_output_shape(
     """
     if not isinstance(input_shape, (tuple, list)): raise TypeError(
         f"input_shape must be a tuple (N, C, ...), got {reprlib.repr(input_shape)}")
-    if len(input_shape) < 3: raise ValueError(
-        f"input_shape must have a batch, a channel and at least one spatial axis, got {tuple(input_shape)}")
-    batch = _integer("batch size", input_shape[0], 0, f" in input_shape {tuple(input_shape)}")
-    _integer("channels", input_shape[1], 1, f" in input_shape {tuple(input_shape)}")
+    shape = tuple(input_shape)
+    if len(shape) < 3: raise ValueError(
+        f"input_shape must have a batch, a channel and at least one spatial axis, got {shape}")
+    batch, _, *spatial = (_integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))
     out_channels = _integer("out_channels", out_channels, 1)
-    return batch, out_channels, *conv_output_size(tuple(input_shape[2:]), kernel_size, stride, padding, dilation)
+    return batch, out_channels, *conv_output_size(tuple(spatial), kernel_size, stride, padding, dilation)
 
 # %% ../nbs/00_arithmetic.ipynb #929cea5f
 def same_padding(
@@ -216,7 +216,7 @@ def _transpose(input_size, kernel_size, stride, padding, output_padding, dilatio
         f"got {output_padding} for stride {stride} and dilation {dilation}{where}")
     out = (input_size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1 + output_padding
     if out < 1: raise ValueError(
-        f"padding {padding} removes everything{where}: the formula would give {out} cells, and torch refuses it too")
+        f"padding {padding} removes everything{where}: the formula would give {out} cells")
     return out
 
 def conv_transpose_output_size(
@@ -232,7 +232,7 @@ def conv_transpose_output_size(
     Sizes in cells; returns an int, or a tuple where any argument was a tuple or list.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, lengths that differ, an
-    `output_padding` that is not smaller than stride or dilation, and where no cell is left (torch: `RuntimeError`).
+    `output_padding` that is not smaller than stride or dilation, and where no cell is left.
 
     Source: `torch.nn.ConvTranspose2d`, Shape; Dumoulin and Visin, relationship 14.
     """

@@ -7,8 +7,9 @@ __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 
            'adaptive_max_pool3d', 'adaptive_max_pool1d_with_indices', 'adaptive_max_pool2d_with_indices',
            'adaptive_max_pool3d_with_indices']
 
-# %% ../nbs/03_functional.ipynb #cbcfdd2b
+# %% ../nbs/03_functional.ipynb #33591187
 import math
+import operator
 import reprlib
 
 import numpy as np
@@ -94,16 +95,17 @@ def _output_sizes(input, output_size, d):
     if many and d > 1 and input.dim() <= len(output_size): raise ValueError(
         f"input must have more axes than output_size {tuple(output_size)}, got shape {tuple(input.shape)}")
     sizes = list(output_size) if many else [output_size] * d
+    keep = many and d > 1
+    for size in sizes:
+        if not (size is None and keep) and _integer("output_size", size) >= 2**63:
+            raise (TypeError if many else ValueError)(f"output_size must fit in 64 bits, got {size}")
     if len(sizes) != d: raise RuntimeError(
         f"output_size must be an int or have {d} sizes, one per axis, got {reprlib.repr(output_size)}")
     shape = tuple(input.shape)
-    for i, size in enumerate(sizes):
-        where = f" for axis {len(shape) - d + i} of input shape {shape}"
-        if size is None and many and d > 1 and len(shape) >= d: size = shape[len(shape) - d + i]
-        size = _integer("output_size", size, where=where)
-        if size < 0: raise RuntimeError(f"output_size must be >= 0, got {size}{where}")
-        if size >= 2**63: raise ValueError(f"output_size must fit in 64 bits, got {size}{where}")
-        sizes[i] = size
+    axes = range(len(shape) - d, len(shape))
+    sizes = [shape[axis] if size is None else operator.index(size) for axis, size in zip(axes, sizes)]
+    for axis, size in zip(axes, sizes):
+        if size < 0: raise RuntimeError(f"output_size must be >= 0, got {size} for axis {axis} of input shape {shape}")
     return sizes
 
 def _plan(name, input, output_size, d, no_empty_channels):
@@ -121,21 +123,30 @@ def _plan(name, input, output_size, d, no_empty_channels):
 
 # %% ../nbs/03_functional.ipynb #284a732d
 def _nhwc(x):
-    "Is `x` (N, C, H, W) with its channels innermost in memory?"
-    if x.dim() != 4 or x.shape[1] == 1: return False
-    _, c, h, w = x.stride()
-    return c < w <= h
+    "Is `x` (N, C, H, W) with its channels innermost in memory? By the strides, as torch's `suggest_memory_format` does."
+    if x.dim() != 4 or x.stride(1) == 0: return False
+    least = 0
+    for d in (1, 3, 2, 0):
+        if x.shape[d] == 0 or x.stride(d) < least or (d == 0 and least == x.stride(1)): return False
+        least = x.stride(d) * x.shape[d]
+    return True
 
 def _pooled(pool, x, plan):
-    "Apply `pool(x, plan)` in the memory order of `x`; what it returns comes back as (N, C, ...)."
-    if not (len(plan) == 2 and _nhwc(x)): return pool(x, plan)
-    out = pool(x.permute(0, 2, 3, 1), tuple((dim - 1, n, m) for dim, n, m in plan))
-    return tuple(y.permute(0, 3, 1, 2) for y in out) if isinstance(out, tuple) else out.permute(0, 3, 1, 2)
+    "The tuple of tensors that `pool(x, plan)` returns, computed in the memory order of `x`: (N, C, ...) or channels_last."
+    picture = x.unsqueeze(2) if len(plan) == 1 and x.dim() == 3 else x
+    if len(plan) == 3 or not _nhwc(picture): return tuple(y.contiguous() for y in pool(x, plan))
+    out = pool(x.movedim(1, -1), tuple((dim - 1, n, m) for dim, n, m in plan))
+    return tuple(y.contiguous().movedim(-1, 1) for y in out)
 
-# %% ../nbs/03_functional.ipynb #a3a8b937
-def _capturing():
-    "Is a graph being captured, rather than numbers computed?"
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+# %% ../nbs/03_functional.ipynb #4eda6b18
+def _for_torch(x):
+    "Is a graph being captured rather than numbers computed, or is `x` of a kind that only torch's own kernels read?"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(x, torch.fx.Proxy): return True
+    return isinstance(x, torch.Tensor) and (x.is_quantized or x.is_mkldnn)
+
+def _cast(x, d):
+    "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
+    return _wide(x) if d == 3 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu") else x
 
 def _empty(x, plan):
     "The result of a pool to no cells: empty, and still a function of `x`."
@@ -143,10 +154,10 @@ def _empty(x, plan):
 
 def _avg_pool(d, input, output_size):
     name = f"adaptive_avg_pool{d}d"
-    if _capturing(): return getattr(torch.nn.functional, name)(input, output_size)
+    if _for_torch(input): return getattr(torch.nn.functional, name)(input, output_size)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
-    if 0 in (m for *_, m in plan): return _empty(input, plan)
-    return _pooled(_Mean.apply, input, plan)
+    if 0 in (m for *_, m in plan): return _empty(_cast(input, d), plan)
+    return _pooled(lambda x, plan: (_Mean.apply(x, plan),), _cast(input, d), plan)[0]
 
 # %% ../nbs/03_functional.ipynb #b2764b88
 def adaptive_avg_pool1d(
@@ -197,7 +208,8 @@ def _max_axis(x, index, n, m, dim):
         cells = torch.tensor(cells.ravel(), device=x.device)
         seen, places = (_cut(a.index_select(dim, cells), dim, (m, size)) for a in (x, index))
     best, place = seen.max(dim)
-    last_nan = seen.shape[dim] - 1 - seen.isnan().flip(dim).to(torch.uint8).argmax(dim)
+    order = torch.arange(seen.shape[dim], device=x.device).reshape(-1, *[1] * (-dim - 1))
+    last_nan = torch.where(seen.isnan(), order, -1).amax(dim)
     place = torch.where(best.isnan(), last_nan, place).unsqueeze(dim)
     return best, places.expand(seen.shape).gather(dim, place).squeeze(dim)
 
@@ -213,12 +225,13 @@ def _max_with_indices(x, plan):
     with torch.no_grad(): index = _max_indices(x.detach(), plan)
     start, end, flat = plan[0][0], plan[-1][0], plan[-1][0]
     values = x.flatten(start, end).gather(flat, index.flatten(start, end))
-    return values.reshape(index.shape), index.contiguous()
+    return values.reshape(index.shape), index
 
 def _max_pool(d, input, output_size, return_indices):
     name = f"adaptive_max_pool{d}d"
-    if _capturing(): return getattr(torch.nn.functional, name)(input, output_size, return_indices)
+    if _for_torch(input): return getattr(torch.nn.functional, name)(input, output_size, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
+    input = _cast(input, d)
     if 0 in (m for *_, m in plan): values, index = _empty(input, plan), _empty(input.detach().long(), plan)
     else: values, index = _pooled(_max_with_indices, input, plan)
     return (values, index) if return_indices else values

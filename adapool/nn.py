@@ -60,8 +60,9 @@ def convert(
     """Swap every adaptive pooling layer of `model` for the one of this package, in place, and return the model.
 
     Says how many it swapped. Weights, hooks, training mode and the identity of every module stay as they are; a second
-    call finds nothing to do. Subclasses of torch's layers, and calls of `torch.nn.functional` inside a `forward`, are
-    not touched.
+    call finds nothing to do. Not touched are subclasses of torch's layers, calls of `torch.nn.functional` inside a
+    `forward`, layers that torch does not know of (in a plain list, say), and models that are scripted or traced. A
+    converted model that is pickled whole needs adapool to be loaded; a state_dict does not.
 
     Raises `TypeError` for what is not a `torch.nn.Module`.
     """

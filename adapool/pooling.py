@@ -42,10 +42,9 @@ def pool_loops(
     y = np.zeros(out_shape)
     for out, inside in cells:
         values = [x[cell].item() for cell in inside]
-        nan = any(v != v for v in values)
-        if reduction == "max": y[out] = math.nan if nan else max(values)
-        elif reduction == "min": y[out] = math.nan if nan else min(values)
-        else: y[out] = sum(values) / (len(values) if reduction == "mean" else 1)
+        if any(v != v for v in values): y[out] = math.nan
+        elif reduction == "mean": y[out] = sum(values) / len(values)
+        else: y[out] = {"max": max, "min": min, "sum": sum}[reduction](values)
     return y
 
 def max_pool_loops(
@@ -84,14 +83,15 @@ def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
     if isinstance(x, np.ma.MaskedArray): raise TypeError(
         "x must be a plain array: a mask would be lost (use x.filled(...) first)")
-    x = np.asarray(x)
+    try: x = np.asarray(x)
+    except ValueError as error: raise ValueError(f"x must be an array of numbers: {error}") from None
     if x.dtype.kind not in "biuf": raise TypeError(f"x must hold booleans, integers or floats, got dtype {x.dtype}")
     shape, many = x.shape, isinstance(output_size, (tuple, list))
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
     if axes is None:
         count = len(output_size) if many else 1
         if count > x.ndim: raise ValueError(
-            f"output_size {output_size} needs at least {count} axes, got input shape {shape}")
+            f"x must have an axis for each size in output_size {output_size}, got input shape {shape}")
         axes = range(x.ndim - count, x.ndim)
     else: axes = [_integer("axes", a) for a in (axes if isinstance(axes, (tuple, list, range)) else (axes,))]
     for a in axes:
@@ -102,7 +102,7 @@ def _plan(x, output_size, axes):
     if len(set(axes)) < len(axes): raise ValueError(f"axes must be different, got {axes} for input shape {shape}")
     sizes = list(output_size) if many else [output_size] * len(axes)
     if len(sizes) != len(axes): raise ValueError(
-        f"output_size must have {len(axes)} sizes, one per axis in {axes}, got {output_size}")
+        f"output_size must have one size for each of the axes {axes}, got {output_size}")
     windows = []
     for a, size in zip(axes, sizes):
         where = f" for axis {a} of input shape {shape}"
@@ -135,7 +135,8 @@ def adaptive_pool(
     Always a new C-contiguous array; `x` is not changed.
 
     Type: mean and sum keep a float type (float16 is summed in float32); the mean of integers and booleans is float64,
-    their sum int64 or uint64; max and min keep any type. NaN is passed on by the windows that contain it.
+    their sum int64 or uint64; max and min keep any type, in native byte order. A NaN is passed on by the windows that
+    contain it.
 
     Raises `TypeError` for arrays of other types (complex, object, text, masked) and for sizes or axes that are not
     integers; `ValueError` for sizes below 1, a wrong number of sizes, too few axes, axes out of range or named twice,
@@ -180,8 +181,12 @@ def adaptive_max_pool(
     row-major order, into the pooled axes of `x` in the order in which they are named. The first maximum wins; a NaN
     wins over all, the last one where there are several.
 
-    Raises as `adaptive_pool` does. Source: `torch.nn.functional.adaptive_max_pool2d`, whose results these are.
+    Raises as `adaptive_pool` does, and `TypeError` where `return_indices` is not a bool.
+
+    Source: `torch.nn.functional.adaptive_max_pool2d`, whose results these are.
     """
+    if not isinstance(return_indices, bool): raise TypeError(
+        f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     x, axes, windows = _plan(x, output_size, axes)
     sizes = [x.shape[a] for a in axes]

@@ -20,11 +20,17 @@ from .arithmetic import _integer
 class Windows:
     """The windows of one adaptive pool, n → m: half-open ranges `[start, stop)` of input cells, one per output cell.
 
-    `len(w)` is m; iteration and indexing give `(start, stop)` pairs of ints. The arrays are int64; starts and stops are
-    read-only.
+    `len(w)` is m; iteration and indexing give `(start, stop)` pairs of ints, a slice gives a list of them. The arrays
+    are int64; starts and stops are read-only. `adaptive_windows` says what raises.
     """
     input_size: int   # n
     output_size: int  # m
+
+    def __post_init__(self):
+        for name in ("input_size", "output_size"):
+            size = _integer(name, getattr(self, name), 1)
+            if size >= 2**63: raise ValueError(f"{name} must be below 2**63, got {size}")
+            object.__setattr__(self, name, size)
 
     def _scaled(self, i, roundup):
         "`i * n / m`, rounded down or up, as read-only int64."
@@ -61,7 +67,9 @@ class Windows:
 
     def __len__(self): return self.output_size
     def __iter__(self): return zip(self.starts.tolist(), self.stops.tolist())
-    def __getitem__(self, i): return int(self.starts[i]), int(self.stops[i])
+    def __getitem__(self, i):
+        if isinstance(i, slice): return list(zip(self.starts[i].tolist(), self.stops[i].tolist()))
+        return int(self.starts[i]), int(self.stops[i])
 
     def __repr__(self):
         shown = [self[i] for i in (range(len(self)) if len(self) <= 12 else (0, 1, 2, -2, -1))]
@@ -78,13 +86,11 @@ def adaptive_windows(
 
     Returns `Windows`, with `.starts`, `.stops`, `.sizes`, `.overlaps`, `.matrix()`.
 
-    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1 or an input of 2**63 cells.
+    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1 or from 2**63 on.
 
     Source: PyTorch, ATen/native/AdaptivePooling.h, `start_index` and `end_index`.
     """
-    n, m = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
-    if n >= 2**63: raise ValueError(f"input_size must be below 2**63, got {n}")
-    return Windows(n, m)
+    return Windows(input_size, output_size)
 
 # %% ../nbs/01_windows.ipynb #641bae07
 class FixedPool(NamedTuple):

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import base64
 import re
 import time
 from copy import deepcopy
@@ -81,6 +82,12 @@ def text_outputs(nb):
     nb = deepcopy(nb)
     clean_nb(nb)
     return [[text for output in cell.outputs for text in texts(output)] for cell in code_cells(nb)]
+
+
+def figures(nb):
+    "The pictures of a notebook, as the bytes of PNG files, one list per code cell."
+    def pngs(cell): return [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+    return [[base64.b64decode(png) for png in pngs(cell)] for cell in code_cells(nb)]
 
 
 def main():

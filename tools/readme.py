@@ -35,13 +35,15 @@ def render(path):
     "The notebook as Markdown, and its pictures as `{name: bytes}`."
     nb = prepare(nbformat.read(path, as_version=4))
     outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-    alts = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    alts = [output.metadata.get("image/png", {}).get("alt") for output in pictures]
+    if not all(alts): raise SystemExit(f"{path.name}: a cell that draws needs a line `#| fig-alt:`, and to be run anew")
     extract = {"enabled": True, "output_filename_template": "index_{cell_index}_{index}{extension}"}
     body, resources = MarkdownExporter(config=Config(ExtractOutputPreprocessor=extract)).from_notebook_node(nb)
     figures = {Path(name).name: data for name, data in resources["outputs"].items()}
     alt = iter(alts)
     body = re.sub(r"!\[[^\]]*\]\((index_\w+\.png)\)", lambda m: f"![{next(alt)}](nbs/images/{m[1]})", body)
-    body = re.sub(r"\((\w+\.ipynb)\)", r"(nbs/\1)", body)
+    body = re.sub(r"\((\w+\.ipynb(#[^)]*)?)\)", r"(nbs/\1)", body).replace("](../", "](")
     body = re.sub(r"^ +(!\[.*|)$", r"\1", body, flags=re.MULTILINE)
     return _HEADER + re.sub(r"\n{3,}", "\n\n", body).strip() + "\n", figures
 
