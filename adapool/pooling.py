@@ -78,6 +78,24 @@ def _reduce_axis(ufunc, x, windows, axis, dtype):
         y[at] = ufunc(y[at], x.take(starts[longer + 1], axis), dtype=dtype)
     return y
 
+# %% ../nbs/02_pooling.ipynb #5c95372b
+def _pooled_axes(shape, output_size, axes):
+    "The axes to pool, counted from 0; as many of the last ones as there are sizes where `axes` is None."
+    ndim = len(shape)
+    if axes is None:
+        count = len(output_size) if isinstance(output_size, (tuple, list)) else 1
+        if count > ndim: raise ValueError(
+            f"x must have at least {count} ax{'i' if count == 1 else 'e'}s for output_size {output_size}, got input shape {shape}")
+        return list(range(ndim - count, ndim))
+    axes = [_integer("axes", a) for a in (axes if isinstance(axes, (tuple, list, range)) else (axes,))]
+    if not axes: raise ValueError("axes must name at least one axis, got none")
+    for a in axes:
+        if not -ndim <= a < ndim: raise ValueError(
+            f"axes must be in [{-ndim}, {ndim}), got {a}, out of range for input shape {shape}")
+    if len({a % ndim for a in axes}) < len(axes): raise ValueError(
+        f"axes must be different, got a duplicate in {axes} for input shape {shape}")
+    return [a % ndim for a in axes]
+
 # %% ../nbs/02_pooling.ipynb #9ad7f1fa
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
@@ -86,29 +104,18 @@ def _plan(x, output_size, axes):
     try: x = np.asarray(x)
     except ValueError as error: raise ValueError(f"x must be an array of numbers: {error}") from None
     if x.dtype.kind not in "biuf": raise TypeError(f"x must hold booleans, integers or floats, got dtype {x.dtype}")
-    shape, many = x.shape, isinstance(output_size, (tuple, list))
+    many = isinstance(output_size, (tuple, list))
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
-    if axes is None:
-        count = len(output_size) if many else 1
-        if count > x.ndim: raise ValueError(
-            f"x must have an axis for each size in output_size {output_size}, got input shape {shape}")
-        axes = range(x.ndim - count, x.ndim)
-    else: axes = [_integer("axes", a) for a in (axes if isinstance(axes, (tuple, list, range)) else (axes,))]
-    for a in axes:
-        if not -x.ndim <= a < x.ndim: raise ValueError(
-            f"axes must be in [{-x.ndim}, {x.ndim}), got {a} for input shape {shape}")
-    axes = [a % x.ndim for a in axes]
-    if not axes: raise ValueError("axes must name at least one axis, got none")
-    if len(set(axes)) < len(axes): raise ValueError(f"axes must be different, got {axes} for input shape {shape}")
+    axes = _pooled_axes(x.shape, output_size, axes)
     sizes = list(output_size) if many else [output_size] * len(axes)
     if len(sizes) != len(axes): raise ValueError(
         f"output_size must have one size for each of the axes {axes}, got {output_size}")
     windows = []
     for a, size in zip(axes, sizes):
-        where = f" for axis {a} of input shape {shape}"
-        size = shape[a] if size is None else _integer("output_size", size, 1, where)
-        if shape[a] == 0: raise ValueError(f"x must not be empty along a pooled axis, got 0 cells{where}")
-        windows.append(adaptive_windows(shape[a], size))
+        n, where = x.shape[a], f" for axis {a} of input shape {x.shape}"
+        size = n if size is None else _integer("output_size", size, 1, where)
+        if n == 0: raise ValueError(f"x must not be empty along a pooled axis, got 0 cells{where}")
+        windows.append(adaptive_windows(n, size))
     return x, axes, windows
 
 # %% ../nbs/02_pooling.ipynb #8f22cc26
@@ -122,6 +129,7 @@ def _dtypes(dtype, reduction):
     wide = np.dtype("float64" if reduction == "mean" else "uint64" if dtype.kind == "u" else "int64")
     return wide, wide
 
+# %% ../nbs/02_pooling.ipynb #be6139e5
 def adaptive_pool(
     x,                 # array of booleans, integers or floats, any rank and memory layout
     output_size,       # size of each pooled axis: int or None (keep), or a tuple of them, one per axis

@@ -15,6 +15,20 @@ import numpy as np
 
 from .arithmetic import _integer
 
+# %% ../nbs/01_windows.ipynb #ebcb34e8
+def _size(name, value):
+    "`value` as a number of cells that fits in int64."
+    size = _integer(name, value, 1)
+    if size >= 2**63: raise ValueError(f"{name} must be below 2**63, got {size}")
+    return size
+
+def _scaled(i, n, m, roundup):
+    "`i * n / m` for an array `i`, rounded down or up, as read-only int64."
+    q, r = divmod(n, m)
+    cells = i * q + (-(-i * r // m) if roundup else i * r // m)
+    cells.flags.writeable = False
+    return cells
+
 # %% ../nbs/01_windows.ipynb #a5e77b0e
 @dataclass(frozen=True)
 class Windows:
@@ -27,27 +41,17 @@ class Windows:
     output_size: int  # m
 
     def __post_init__(self):
-        for name in ("input_size", "output_size"):
-            size = _integer(name, getattr(self, name), 1)
-            if size >= 2**63: raise ValueError(f"{name} must be below 2**63, got {size}")
-            object.__setattr__(self, name, size)
-
-    def _scaled(self, i, roundup):
-        "`i * n / m`, rounded down or up, as read-only int64."
-        q, r = divmod(self.input_size, self.output_size)
-        cells = i * q + (-(-i * r // self.output_size) if roundup else i * r // self.output_size)
-        cells.flags.writeable = False
-        return cells
+        for name in ("input_size", "output_size"): object.__setattr__(self, name, _size(name, getattr(self, name)))
 
     @cached_property
     def starts(self):
         "`floor(i n / m)`: the first cell of each window, shape (m,)."
-        return self._scaled(np.arange(self.output_size), False)
+        return _scaled(np.arange(self.output_size), self.input_size, self.output_size, roundup=False)
 
     @cached_property
     def stops(self):
         "`ceil((i+1) n / m)`: the cell after the last of each window, shape (m,)."
-        return self._scaled(np.arange(1, self.output_size + 1), True)
+        return _scaled(np.arange(1, self.output_size + 1), self.input_size, self.output_size, roundup=True)
 
     @property
     def sizes(self):
@@ -67,15 +71,13 @@ class Windows:
 
     def __len__(self): return self.output_size
     def __iter__(self): return zip(self.starts.tolist(), self.stops.tolist())
-    def __getitem__(self, i):
-        if isinstance(i, slice): return list(zip(self.starts[i].tolist(), self.stops[i].tolist()))
-        return int(self.starts[i]), int(self.stops[i])
+    def __getitem__(self, i): return list(self)[i]
 
     def __repr__(self):
-        shown = [self[i] for i in (range(len(self)) if len(self) <= 12 else (0, 1, 2, -2, -1))]
-        words = [f"[{start}, {stop})" for start, stop in shown]
-        if len(self) > 12: words.insert(3, "...")
-        return f"Windows({self.input_size} -> {self.output_size}: {' '.join(words)})"
+        ends = [*zip(self.starts[:3], self.stops), *zip(self.starts[-2:], self.stops[-2:])]
+        shown = [f"[{start}, {stop})" for start, stop in (self if len(self) <= 12 else ends)]
+        if len(self) > 12: shown.insert(3, "...")
+        return f"Windows({self.input_size} -> {self.output_size}: {' '.join(shown)})"
 
 # %% ../nbs/01_windows.ipynb #7d346a81
 def adaptive_windows(
