@@ -31,6 +31,7 @@ def _window_cells(shape, output_size, axes):
             yield out, inside
     return out_shape, cells()
 
+# %% ../nbs/02_pooling.ipynb #1180a2f2
 def pool_loops(
     x,            # array; booleans, integers or floats
     output_size,  # one size or None per axis in `axes`
