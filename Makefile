@@ -2,6 +2,7 @@
 PYTHON ?= python3
 LAB_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -9,7 +10,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks clean
+.PHONY: help lab test check notebooks bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,9 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 	$(BIN)/python tools/notebooks.py run $(NB)
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/readme.py
+
+bench: $(INSTALLED) ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 clean: ## remove .venv and what builds and tests leave behind
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -18,49 +18,54 @@ import torch
 from .arithmetic import _integer
 from .windows import adaptive_windows
 
-# %% ../nbs/03_functional.ipynb #3af2add3
+# %% ../nbs/03_functional.ipynb #a9d2ddf2
+_FEW = 128  # so many windows are sliced one by one, more are gathered at once
+
 def _cut(x, dim, sizes):
     "Replace the axis `dim`, counted from the end, by axes of `sizes`."
     at = x.dim() + dim
     return x.reshape(*x.shape[:at], *sizes, *x.shape[at + 1:])
 
-def _along(values, dim, x):
-    "A plan's array as a tensor beside `x`, broadcast along the axis `dim`, counted from the end."
-    return torch.tensor(values, device=x.device).reshape(-1, *[1] * (-dim - 1))
-
 def _sum_axis(x, n, m, dim):
     "The sum of each window of n → m along the axis `dim`, counted from the end."
-    if n == m: return x
     if n % m == 0: return _cut(x, dim, (m, n // m)).sum(dim)
+    if m % n == 0: return x.repeat_interleave(m // n, dim)
     w = adaptive_windows(n, m)
-    small = w.sizes.min()
-    cells = torch.tensor((w.starts[:, None] + np.arange(small)).ravel(), device=x.device)
-    y = _cut(x.index_select(dim, cells), dim, (m, int(small))).sum(dim)
-    if w.sizes.max() == small: return y
-    last = x.index_select(dim, torch.tensor(w.stops - 1, device=x.device))
-    return y + torch.where(_along(w.sizes > small, dim, x), last, 0)
+    if m < n and m <= _FEW: return torch.stack([x.narrow(dim, a, b - a).sum(dim) for a, b in w], dim)
+    small, larger = int(w.sizes.min()), np.flatnonzero(w.sizes > w.sizes.min())
+    cells = (w.starts[:, None] + np.arange(small)).ravel()
+    cells, last, larger = (torch.tensor(a, device=x.device) for a in (cells, w.stops[larger] - 1, larger))
+    y = x.index_select(dim, cells)
+    if small > 1: y = _cut(y, dim, (m, small)).sum(dim)
+    if len(larger): y = y.index_copy(dim, larger, y.index_select(dim, larger) + x.index_select(dim, last))
+    return y
+
+def _sum(x, plan):
+    "The sum of each window; `plan` holds (dim, n, m) for each pooled axis, the axes counted from the end."
+    whole = [dim for dim, n, m in plan if m == 1 < n]
+    if whole: x = x.sum(whole, keepdim=True)
+    for dim, n, m in sorted(plan, key=lambda axis: axis[2] / axis[1]):
+        if n != m and m != 1: x = _sum_axis(x, n, m, dim)
+    return x
 
 # %% ../nbs/03_functional.ipynb #a7ea34a5
 def _wide(x):
     "`x` in the type that sums are computed in."
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
-def _sizes(x, plan):
-    "Cells in the window of each output, to broadcast against the pooled axes of `x`."
-    return math.prod(_along(adaptive_windows(n, m).sizes, dim, x) for dim, n, m in plan).to(x.dtype)
+def _over_sizes(x, plan):
+    "`x` divided by the number of cells in the window of each output."
+    if all(n % m == 0 for _, n, m in plan): return x / math.prod(n // m for _, n, m in plan)
+    sizes = [torch.tensor(adaptive_windows(n, m).sizes, device=x.device).reshape(-1, *[1] * (-dim - 1)) for dim, n, m in plan]
+    return x / math.prod(sizes).to(x.dtype)
 
 def _mean(x, plan):
-    "The average of each window; `plan` holds (dim, n, m), the axes counted from the end."
-    y = wide = _wide(x)
-    for dim, n, m in sorted(plan, key=lambda axis: axis[2] / axis[1]): y = _sum_axis(y, n, m, dim)
-    return (y / _sizes(wide, plan)).to(x.dtype)
+    "The average of each window."
+    return _over_sizes(_sum(_wide(x), plan), plan).to(x.dtype)
 
 def _spread(g, plan):
     "The gradient of `_mean`: the adaptive sum, sizes swapped, of `g` over the window sizes."
-    y = _wide(g)
-    y = y / _sizes(y, plan)
-    for dim, n, m in sorted(plan, key=lambda axis: axis[1] / axis[2]): y = _sum_axis(y, m, n, dim)
-    return y.to(g.dtype)
+    return _sum(_over_sizes(_wide(g), plan), tuple((dim, m, n) for dim, n, m in plan)).to(g.dtype)
 
 class _Linear(torch.autograd.Function):
     "A linear function of a tensor and a plan, which commutes with `vmap`."
