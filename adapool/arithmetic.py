@@ -22,34 +22,41 @@ def _integer(name, value, smallest=None, where=""):
     if smallest is not None and whole < smallest: raise ValueError(f"{name} must be >= {smallest}, got {whole}{where}")
     return whole
 
-# %% ../nbs/00_arithmetic.ipynb #3ec76b64
-def _each_axis(one_axis, **params):
-    "Apply `one_axis` to each axis; a param is a value for all axes, or a tuple or list with one value per axis."
+# %% ../nbs/00_arithmetic.ipynb #429dcffb
+def _each_axis(one_axis, shape=None, **params):
+    """Apply `one_axis` to each axis; a param is a value for all axes, or a tuple or list with one value per axis.
+
+    Errors count the axes from 0, or where they stand in the (N, C, ...) of `shape`.
+    """
     lengths = {name: len(v) for name, v in params.items() if isinstance(v, (tuple, list))}
-    axes = next(iter(lengths.values()), 1)
+    first, axes = next(iter(lengths.items()), (None, 1))
+    given = f"{first} is {params.get(first)}" if shape is None else f"input_shape is {shape}"
     for name, length in lengths.items():
-        first = next(iter(lengths))
         if length == 0: raise ValueError(f"{name} must have one value per axis, got none")
         if length != axes: raise ValueError(
-            f"{name} must have one value for each of {axes} axes, got {params[name]} where {first} is {params[first]}")
+            f"{name} must have one value for each of {axes} axes, got {params[name]} where {given}")
     answers = []
     for axis in range(axes):
         at = {name: v[axis] if name in lengths else v for name, v in params.items()}
-        where = f" for axis {axis}" if lengths else ""
+        where = f" for axis {axis}" if shape is None else f" for axis {axis + 2} of input_shape {shape}"
+        if not lengths: where = ""
         at = {name: _integer(name, v, _SMALLEST[name], where) for name, v in at.items()}
         answers.append(one_axis(**at, where=where))
     return tuple(answers) if lengths else answers[0]
 
-# %% ../nbs/00_arithmetic.ipynb #66cb337d
-def _at_least_one(out, kernel_size, span, padded, where):
+# %% ../nbs/00_arithmetic.ipynb #dcf24198
+def _at_least_one(out, input_size, kernel_size, padding, span, where):
     "`out`, or an error that says why no window fits."
     if out >= 1: return out
-    raise ValueError(f"kernel_size {kernel_size} spans {span} cells and the padded input has only {padded}{where}: "
-                     f"the formula would give {out}, and torch refuses it too")
+    raise ValueError(
+        f"kernel_size must not be larger than the padded input{where}: kernel_size {kernel_size} spans {span} cells, got "
+        f"input_size {input_size} with padding {padding}, only {input_size + 2 * padding} cells; the formula would give "
+        f"{out}, and torch refuses it too")
 
 def _conv(input_size, kernel_size, stride, padding, dilation, where=""):
-    span, padded = dilation * (kernel_size - 1) + 1, input_size + 2 * padding
-    return _at_least_one((padded - span) // stride + 1, kernel_size, span, padded, where)
+    span = dilation * (kernel_size - 1) + 1
+    out = (input_size + 2 * padding - span) // stride + 1
+    return _at_least_one(out, input_size, kernel_size, padding, span, where)
 
 def _same(input_size, kernel_size, stride, dilation, where=""):
     return -(-input_size // stride)
@@ -79,9 +86,12 @@ def conv_output_size(
     Source: Dumoulin and Visin, arXiv:1603.07285, relationships 6 and 15; `torch.nn.Conv2d`, Shape. torch takes
     "same" only at stride 1; with a stride the answer is TensorFlow's, `ceil(n/S)`.
     """
-    params = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    given = _given(padding)
-    return _each_axis(_conv if given else _same, **params, **given)
+    return _conv_sizes(None, input_size, kernel_size, stride, padding, dilation)
+
+def _conv_sizes(shape, input_size, kernel_size, stride, padding, dilation):
+    "`conv_output_size`, with errors in terms of the (N, C, ...) `shape` where there is one."
+    given = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation, **_given(padding))
+    return _each_axis(_conv if "padding" in given else _same, shape, **given)
 
 # %% ../nbs/00_arithmetic.ipynb #d4db4de5
 def conv_output_shape(
@@ -104,7 +114,7 @@ def conv_output_shape(
         f"input_shape must have a batch, a channel and at least one spatial axis, got {shape}")
     batch, _, *spatial = (_integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))
     out_channels = _integer("out_channels", out_channels, 1)
-    return batch, out_channels, *conv_output_size(tuple(spatial), kernel_size, stride, padding, dilation)
+    return batch, out_channels, *_conv_sizes(shape, tuple(spatial), kernel_size, stride, padding, dilation)
 
 # %% ../nbs/00_arithmetic.ipynb #929cea5f
 def same_padding(
@@ -183,7 +193,7 @@ def _pool(input_size, kernel_size, stride, padding, dilation, ceil_mode=False, w
         out = -((span - padded) // stride) + 1
         if (out - 1) * stride >= input_size + padding: out -= 1
     else: out = (padded - span) // stride + 1
-    return _at_least_one(out, kernel_size, span, padded, where)
+    return _at_least_one(out, input_size, kernel_size, padding, span, where)
 
 def pool_output_size(
     input_size,       # n: int, or one per axis

@@ -70,5 +70,7 @@ def convert(
         f"model must be a torch.nn.Module, got {type(model).__name__}")
     layers = [module for module in model.modules() if type(module) in _OURS]
     for layer in layers: layer.__class__ = _OURS[type(layer)]
-    if verbose: print(f"adapool: swapped {len(layers)} adaptive pooling layer{'' if len(layers) == 1 else 's'}")
+    own = sum(isinstance(module, tuple(_OURS)) and type(module) not in _OURS.values() for module in model.modules())
+    left = f" ({own} of a subclass left as they are)" if own else ""
+    if verbose: print(f"adapool: swapped {len(layers)} adaptive pooling layer{'' if len(layers) == 1 else 's'}{left}")
     return model

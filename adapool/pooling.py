@@ -64,13 +64,19 @@ def max_pool_loops(
         index[out] = np.ravel_multi_index([best[a] for a in axes], [x.shape[a] for a in axes])
     return y, index
 
-# %% ../nbs/02_pooling.ipynb #405dae7f
+# %% ../nbs/02_pooling.ipynb #6fd278b8
+_SLAB = 2**18  # cells that are converted to another type at a time
+
 def _along(values, axis, ndim):
     "`values` as an array of `ndim` axes that lies along `axis`."
     return values.reshape([-1 if a == axis else 1 for a in range(ndim)])
 
 def _reduce_axis(ufunc, x, windows, axis, dtype):
     "Reduce each window along `axis` with `ufunc`, computing in `dtype`."
+    longest = max((a for a in range(x.ndim) if a != axis), key=lambda a: x.shape[a], default=axis)
+    if x.dtype != dtype and x.size > _SLAB and longest != axis and x.shape[longest] > 1:
+        slabs = np.array_split(x, min(x.shape[longest], -(-x.size // _SLAB)), longest)
+        return np.concatenate([_reduce_axis(ufunc, slab, windows, axis, dtype) for slab in slabs], longest)
     starts, stops = windows.starts, windows.stops
     y = ufunc.reduceat(x, starts, axis=axis, dtype=dtype)
     longer = np.flatnonzero(stops[:-1] > np.maximum(starts[1:], starts[:-1] + 1))
@@ -100,10 +106,12 @@ def _pooled_axes(shape, output_size, axes):
 # %% ../nbs/02_pooling.ipynb #9ad7f1fa
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
+    output_size, axes = (v.tolist() if isinstance(v, np.ndarray) else v for v in (output_size, axes))
     if isinstance(x, np.ma.MaskedArray): raise TypeError(
         "x must be a plain array: a mask would be lost (use x.filled(...) first)")
     try: x = np.asarray(x)
     except ValueError as error: raise ValueError(f"x must be an array of numbers: {error}") from None
+    except RuntimeError as error: raise TypeError(f"x must be an array: {error} (for tensors: adapool.functional)") from None
     if x.dtype.kind not in "biuf": raise TypeError(f"x must hold booleans, integers or floats, got dtype {x.dtype}")
     many = isinstance(output_size, (tuple, list))
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
@@ -165,18 +173,17 @@ def adaptive_pool(
         y = y / count.astype(compute)
     return np.array(y, dtype=result, order="C")
 
-# %% ../nbs/02_pooling.ipynb #b6e3d770
-def _max_axis(x, index, windows, axis):
-    "The maximum of each window along `axis`, and the entry of `index` beside it."
+# %% ../nbs/02_pooling.ipynb #6f9688e5
+def _winners(x, windows, axis):
+    "The place along `axis` of the maximum of each window."
     offset = np.arange(windows.sizes.max())
-    cells = np.minimum(windows.starts[:, None] + offset, windows.stops[:, None] - 1)
-    seen = x.take(cells, axis)
+    last = windows.stops - 1
+    seen = x.take(np.minimum(windows.starts[:, None] + offset, last[:, None]), axis)
     place = seen.argmax(axis + 1)
     if seen.dtype.kind == "f" and (nan := np.isnan(seen)).any():
-        last = len(offset) - 1 - np.flip(nan, axis + 1).argmax(axis + 1)
-        place = np.where(nan.any(axis + 1), last, place)
-    place = np.expand_dims(place, axis + 1)
-    return [np.take_along_axis(a, place, axis + 1).squeeze(axis + 1) for a in (seen, index.take(cells, axis))]
+        last_nan = len(offset) - 1 - np.flip(nan, axis + 1).argmax(axis + 1)
+        place = np.where(nan.any(axis + 1), last_nan, place)
+    return np.minimum(_along(windows.starts, axis, x.ndim) + place, _along(last, axis, x.ndim))
 
 def adaptive_max_pool(
     x,                     # array of booleans, integers or floats, any rank and memory layout
@@ -198,9 +205,10 @@ def adaptive_max_pool(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     x, axes, windows = _plan(x, output_size, axes)
-    sizes = [x.shape[a] for a in axes]
-    strides = {a: math.prod(sizes[i + 1:]) for i, a in enumerate(axes)}
-    index = sum(_along(np.arange(x.shape[a]) * strides[a], a, x.ndim) for a in axes)
-    y = x
-    for axis, w in reversed(list(zip(axes, windows))): y, index = _max_axis(y, index, w, axis)
+    y, index, stride = x, None, 1
+    for axis, w in reversed(list(zip(axes, windows))):
+        place = _winners(y, w, axis)
+        y = np.take_along_axis(y, place, axis)
+        index = place if index is None else place * stride + np.take_along_axis(index, place, axis)
+        stride *= x.shape[axis]
     return np.array(y, dtype=x.dtype.newbyteorder("="), order="C"), np.array(index, dtype=np.int64, order="C")
