@@ -24,10 +24,11 @@ def look_alike(a, b):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
 def test_notebook(path):
     stored = nbformat.read(path, as_version=4)
+    fault = None
     try: anew = execute(path)
-    except CellTimeoutError as error: pytest.fail(f"{path.name} takes too long: {error}", pytrace=False)
-    except CellExecutionError as error:
-        pytest.fail(f"{path.name} fails: {error.ename}: {error.evalue}\n{error}", pytrace=False)
+    except CellTimeoutError as error: fault = f"{path.name} takes too long: {error}"
+    except CellExecutionError as error: fault = f"{path.name} fails: {error}"
+    if fault: pytest.fail(fault, pytrace=False)
     for cell, pictures, pictures_anew in zip(code_cells(stored), figures(stored), figures(anew), strict=True):
         same = [look_alike(a, b) for a, b in zip(pictures, pictures_anew, strict=True)]
         assert all(same), f"{path.name} draws what it does not store (`make notebooks`):\n{cell.source}"
