@@ -7,18 +7,83 @@ __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 
            'adaptive_max_pool3d', 'adaptive_max_pool1d_with_indices', 'adaptive_max_pool2d_with_indices',
            'adaptive_max_pool3d_with_indices']
 
-# %% ../nbs/03_functional.ipynb #33591187
+# %% ../nbs/03_functional.ipynb #ed426e24
 import math
 import operator
 import reprlib
+from functools import lru_cache
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
+from . import kernels
 from .arithmetic import _integer
 from .windows import adaptive_windows
 
-# %% ../nbs/03_functional.ipynb #a9d2ddf2
+# %% ../nbs/03_functional.ipynb #e8b0ea33
+_CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bfloat16: "bf"}
+
+def _in_memory(x):
+    "Are these plain numbers in the memory of the CPU, and nobody watching?"
+    return (type(x) in (torch.Tensor, torch.nn.Parameter) and x.is_cpu and x.dtype in _CODES
+            and not torch._C._len_torch_dispatch_stack() and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+            and not torch._C._functorch.is_legacy_batchedtensor(x) and not x.is_neg())
+
+def _nhwc(shape, strides):
+    "Does (N, C, H, W) have its channels innermost in memory? By the strides, as torch's `suggest_memory_format` does."
+    if len(shape) != 4 or strides[1] == 0: return False
+    least = 0
+    for d in (1, 3, 2, 0):
+        if shape[d] == 0 or strides[d] < least or (d == 0 and least == strides[1]): return False
+        least = strides[d] * shape[d]
+    return True
+
+def _channels_last(shape, strides, plan):
+    "Does torch give this pool a result with the channels innermost? One axis is a picture of one row to it."
+    if len(plan) == 1 and len(shape) == 3: shape, strides = (*shape[:2], 1, shape[2]), (*strides[:2], shape[2]*strides[2], strides[2])
+    return len(plan) < 3 and _nhwc(shape, strides)
+
+def _dense(shape, axes):
+    "Strides of an array without gaps whose `axes`, outermost first, are all its axes."
+    strides, step = [0] * len(shape), 1
+    for a in reversed(axes): strides[a], step = step, step * shape[a]
+    return tuple(strides)
+
+@lru_cache(maxsize=1024)
+def _job(kind, dtype, shape, strides, plan):
+    "The kernel's job, None where there is no kernel or nothing to do, and shape and strides of the result."
+    axes = list(range(len(shape)))
+    start, stop = len(shape) + plan[0][0], len(shape) + plan[-1][0] + 1
+    out = *shape[:start], *(m for *_, m in plan), *shape[stop:]
+    last = _channels_last(shape, strides, plan)
+    order = [a for a in axes if a != 1] + [1] if last else axes
+    result = out, _dense(out, order)
+    if 0 in out: return None, *result
+    rest = [1] if last else axes[stop:]
+    if [strides[a] for a in rest if shape[a] > 1] != [_dense(shape, rest)[a] for a in rest if shape[a] > 1]: return None, *result
+    batch = [(shape[a], strides[a]) for a in axes[:start] if a not in rest]
+    while len(batch) > 2 and batch[0][1] == batch[1][0] * batch[1][1]: batch[:2] = [(batch[0][0] * batch[1][0], batch[1][1])]
+    if len(batch) > 2: return None, *result
+    types = _CODES[dtype], _CODES[dtype], kernels.COMPUTE[_CODES[dtype]]
+    pooled = tuple((n, m, strides[dim]) for dim, n, m in plan)
+    return kernels.job(kind, types, (((1, 0),) * 2 + tuple(batch))[-2:], pooled, math.prod(shape[a] for a in rest)), *result
+
+def _by_kernel(kind, x, plan):
+    "The result of a kernel, in the memory format that torch would choose; None where there is none."
+    if not _in_memory(x): return None
+    job, shape, strides = _job(kind, x.dtype, x.shape, x.stride(), plan)
+    if job is None and 0 not in shape:
+        if x.is_contiguous(): return None
+        x = x.contiguous()
+        job, shape, strides = _job(kind, x.dtype, x.shape, x.stride(), plan)
+        if job is None: return None
+    y = torch.empty_strided(shape, strides, dtype=x.dtype)
+    index = torch.empty_strided(shape, strides, dtype=torch.int64) if kind == "places" else None
+    if job: job(x.data_ptr(), y.data_ptr(), 0 if index is None else index.data_ptr(), torch.get_num_threads())
+    return y if index is None else (y, index)
+
+# %% ../nbs/03_functional.ipynb #16a774fd
 _FEW = 128  # so many windows are sliced one by one, more are gathered at once
 
 def _cut(x, dim, sizes):
@@ -48,7 +113,13 @@ def _sum(x, plan):
         if n != m and m != 1: x = _sum_axis(x, n, m, dim)
     return x
 
-# %% ../nbs/03_functional.ipynb #a7ea34a5
+# %% ../nbs/03_functional.ipynb #0ae87c38
+def _in_order(pool, x, plan):
+    "The tuple of tensors that `pool(x, plan)` returns, computed in the memory order of `x`: (N, C, ...) or channels_last."
+    if not _channels_last(x.shape, x.stride(), plan): return tuple(y.contiguous() for y in pool(x, plan))
+    out = pool(x.movedim(1, -1), tuple((dim - 1, n, m) for dim, n, m in plan))
+    return tuple(y.contiguous().movedim(-1, 1) for y in out)
+
 def _wide(x):
     "`x` in the type that sums are computed in."
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
@@ -61,11 +132,16 @@ def _over_sizes(x, plan):
 
 def _mean(x, plan):
     "The average of each window."
-    return _over_sizes(_sum(_wide(x), plan), plan).to(x.dtype)
+    y = _by_kernel("mean", x, plan)
+    if y is not None: return y
+    return _in_order(lambda x, plan: (_over_sizes(_sum(_wide(x), plan), plan).to(x.dtype),), x, plan)[0]
 
 def _spread(g, plan):
     "The gradient of `_mean`: the adaptive sum, sizes swapped, of `g` over the window sizes."
-    return _sum(_over_sizes(_wide(g), plan), tuple((dim, m, n) for dim, n, m in plan)).to(g.dtype)
+    swapped = tuple((dim, m, n) for dim, n, m in plan)
+    y = _by_kernel("spread", g, swapped)
+    if y is not None: return y
+    return _in_order(lambda g, swapped: (_sum(_over_sizes(_wide(g), [(d, n, m) for d, m, n in swapped]), swapped).to(g.dtype),), g, swapped)[0]
 
 class _Linear(torch.autograd.Function):
     "A linear function of a tensor and a plan, which commutes with `vmap`."
@@ -91,7 +167,7 @@ class _Spread(_Linear):
     @staticmethod
     def jvp(ctx, tangent, _): return _Spread.apply(tangent, ctx.plan)
 
-# %% ../nbs/03_functional.ipynb #95c7932c
+# %% ../nbs/03_functional.ipynb #301726a3
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def _output_sizes(input, output_size, d):
@@ -113,8 +189,23 @@ def _output_sizes(input, output_size, d):
         if size < 0: raise RuntimeError(f"output_size must be >= 0, got {size} for axis {axis} of input shape {shape}")
     return sizes
 
+_plans = {}
+
 def _plan(name, input, output_size, d, no_empty_channels):
-    "The plan of a call, as (dim, n, m) per pooled axis; everything wrong is said here."
+    "The plan of a call, as (dim, n, m) per pooled axis, made once; everything wrong is said on the way."
+    sizes = output_size if type(output_size) is tuple else (output_size,)
+    if type(input) is not torch.Tensor or not all(type(m) in (int, type(None)) for m in sizes) or input.dtype not in _CODES:
+        return _checked_plan(name, input, output_size, d, no_empty_channels)
+    key = name, input.shape, output_size, input.layout
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _checked_plan(name, input, output_size, d, no_empty_channels)
+        if len(_plans) >= 1024: _plans.clear()
+        if all(type(n) is int for n in input.shape): _plans[key] = plan
+    return plan
+
+def _checked_plan(name, input, output_size, d, no_empty_channels):
+    "The plan of a call; everything wrong is said here."
     if not isinstance(input, torch.Tensor): raise TypeError(
         f"{name}: input must be a Tensor, got {type(input).__name__}")
     sizes, shape = _output_sizes(input, output_size, d), tuple(input.shape)
@@ -126,24 +217,32 @@ def _plan(name, input, output_size, d, no_empty_channels):
         f"{name}: input must be a dense tensor of a float type, got {input.dtype}, {input.layout}")
     return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
 
-# %% ../nbs/03_functional.ipynb #284a732d
-def _nhwc(x):
-    "Is `x` (N, C, H, W) with its channels innermost in memory? By the strides, as torch's `suggest_memory_format` does."
-    if x.dim() != 4 or x.stride(1) == 0: return False
-    least = 0
-    for d in (1, 3, 2, 0):
-        if x.shape[d] == 0 or x.stride(d) < least or (d == 0 and least == x.stride(1)): return False
-        least = x.stride(d) * x.shape[d]
-    return True
+# %% ../nbs/03_functional.ipynb #8b0a383d
+_SMALL = 20_000, 60_000  # nanoseconds, about, of torch's operator: without and with a gradient to come
 
-def _pooled(pool, x, plan):
-    "The tuple of tensors that `pool(x, plan)` returns, computed in the memory order of `x`: (N, C, ...) or channels_last."
-    picture = x.unsqueeze(2) if len(plan) == 1 and x.dim() == 3 else x
-    if len(plan) == 3 or not _nhwc(picture): return tuple(y.contiguous() for y in pool(x, plan))
-    out = pool(x.movedim(1, -1), tuple((dim - 1, n, m) for dim, n, m in plan))
-    return tuple(y.contiguous().movedim(-1, 1) for y in out)
+_NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
+_OF_TORCH = {name: getattr(torch if d == 1 else torch._C._nn, name) for (_, d), name in _NAMES.items()}
 
-# %% ../nbs/03_functional.ipynb #4eda6b18
+_PLAIN = (torch.float32, torch.float64)
+
+@lru_cache(maxsize=1024, typed=True)
+def _small_sizes(shape, output_size, d, limit):
+    "The output sizes, where torch's operator is done with them before a kernel of ours has begun; else None."
+    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
+    sizes = tuple(n if m is None else m for n, m in zip(shape[-d:], sizes, strict=True))
+    planes = math.prod(shape[:-d])
+    return sizes if 0 not in sizes and planes * (10 * math.prod(sizes) + math.prod(n + m for n, m in zip(shape[-d:], sizes))) < limit else None
+
+def _if_small(name, d, input, output_size):
+    "What torch's own operator makes of a small tensor; None for others and for calls in which something is wrong."
+    if torch.compiler.is_compiling() or type(input) is not torch.Tensor or not input.is_cpu or input.dtype not in _PLAIN: return None
+    try:
+        sizes = _small_sizes(input.shape, output_size, d, _SMALL[input.requires_grad])
+        if sizes: return _OF_TORCH[name](input, sizes)
+    except Exception: pass
+    return None
+
+# %% ../nbs/03_functional.ipynb #ebee6097
 def _for_torch(x):
     "Is a graph being captured rather than numbers computed, or is `x` of a kind that only torch's own kernels read?"
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(x, torch.fx.Proxy): return True
@@ -153,18 +252,25 @@ def _cast(x, d):
     "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
     return _wide(x) if d == 3 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu") else x
 
+def _no_gradient(x):
+    "Is nobody going to ask for a derivative?"
+    return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and _in_memory(x)
+
 def _empty(x, plan):
     "The result of a pool to no cells: empty, and still a function of `x`."
     return x.flatten(-len(plan))[..., :0].reshape(*x.shape[:-len(plan)], *(m for *_, m in plan))
 
 def _avg_pool(d, input, output_size):
-    name = f"adaptive_avg_pool{d}d"
+    name = _NAMES["avg", d]
+    small = _if_small(name, d, input, output_size)
+    if small is not None: return small
     if _for_torch(input): return getattr(torch.nn.functional, name)(input, output_size)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
     if 0 in (m for *_, m in plan): return _empty(_cast(input, d), plan)
-    return _pooled(lambda x, plan: (_Mean.apply(x, plan),), _cast(input, d), plan)[0]
+    input = _cast(input, d)
+    return (_mean if _no_gradient(input) else _Mean.apply)(input, plan)
 
-# %% ../nbs/03_functional.ipynb #b2764b88
+# %% ../nbs/03_functional.ipynb #02de3f42
 def adaptive_avg_pool1d(
     input,        # (N, C, L) or (C, L)
     output_size,  # int, or a tuple of one
@@ -201,7 +307,7 @@ def adaptive_avg_pool3d(
     """
     return _avg_pool(3, input, output_size)
 
-# %% ../nbs/03_functional.ipynb #2aaf9f9a
+# %% ../nbs/03_functional.ipynb #df71fe83
 def _max_axis(x, index, n, m, dim):
     "The maximum of each window of n → m along the axis `dim`, and the entry of `index` beside it."
     if n == m: return x, index
@@ -227,21 +333,89 @@ def _max_indices(x, plan):
 
 def _max_with_indices(x, plan):
     "The maximum of each window, and where it was."
-    with torch.no_grad(): index = _max_indices(x.detach(), plan)
-    start, end, flat = plan[0][0], plan[-1][0], plan[-1][0]
-    values = x.flatten(start, end).gather(flat, index.flatten(start, end))
-    return values.reshape(index.shape), index
+    found = _by_kernel("places", x, plan)
+    if found: return found
+    def find(x, plan):
+        index = _max_indices(x, plan)
+        return _pick(x, index, plan), index
+    return _in_order(find, x, plan)
+
+def _flat(x, plan):
+    "`x` with its pooled axes as one, and the place of that axis, counted from the end."
+    start, end = x.dim() + plan[0][0], x.dim() + plan[-1][0] + 1
+    return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:]), plan[-1][0]
+
+def _max(x, plan):
+    "The maximum of each window."
+    y = _by_kernel("max", x, plan)
+    return _max_with_indices(x, plan)[0] if y is None else y
+
+def _pick(x, index, plan):
+    "The cells of `x` that `index` names."
+    cells, axis = _flat(x, plan)
+    return cells.gather(axis, _flat(index, plan)[0]).reshape(index.shape)
+
+def _put_back(g, index, plan):
+    "Zeros, and each cell of `g` added where `index` says: the transpose of `_pick`."
+    start, end = g.dim() + plan[0][0], g.dim() + plan[-1][0] + 1
+    shape = *g.shape[:start], *(n for _, n, _ in plan), *g.shape[end:]
+    if _in_memory(g) and g.numel():
+        n, m = (math.prod(axis[i] for axis in plan) for i in (1, 2))
+        job = kernels.scatter_job(_CODES[g.dtype], math.prod(shape[:start]), n, m, math.prod(shape[end:]))
+        if job:
+            y, g, index = torch.empty(shape, dtype=g.dtype), g.contiguous(), index.contiguous()
+            job(g.data_ptr(), y.data_ptr(), index.data_ptr(), torch.get_num_threads())
+            return y
+    cells, axis = _flat(g.new_zeros(shape), plan)
+    return cells.scatter_add(axis, _flat(index, plan)[0], _flat(g, plan)[0]).reshape(shape)
+
+class _Max(torch.autograd.Function):
+    @staticmethod
+    def forward(x, plan): return _max_with_indices(x, plan)
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.plan = inputs[1]
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+        ctx.save_for_forward(output[1])
+    @staticmethod
+    def backward(ctx, g, _): return _PutBack.apply(g, ctx.saved_tensors[0], ctx.plan), None
+    @staticmethod
+    def jvp(ctx, tangent, _): return _pick(tangent, ctx.saved_tensors[0], ctx.plan), None
+    @staticmethod
+    def vmap(info, in_dims, x, plan): return _Max.apply(x.movedim(in_dims[0], 0), plan), (0, 0)
+
+class _PutBack(torch.autograd.Function):
+    @staticmethod
+    def forward(g, index, plan): return _put_back(g, index, plan)
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.plan = inputs[2]
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+    @staticmethod
+    def backward(ctx, x): return _pick(x, ctx.saved_tensors[0], ctx.plan), None, None
+    @staticmethod
+    def jvp(ctx, tangent, *_): return _PutBack.apply(tangent, ctx.saved_tensors[0], ctx.plan)
+    @staticmethod
+    def vmap(info, in_dims, g, index, plan):
+        g, index = (a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0) for a, d in zip((g, index), in_dims))
+        return _PutBack.apply(g, index, plan), 0
 
 def _max_pool(d, input, output_size, return_indices):
-    name = f"adaptive_max_pool{d}d"
+    name = _NAMES["max", d]
+    small = _if_small(name, d, input, output_size)
+    if small is not None: return small if return_indices else small[0]
     if _for_torch(input): return getattr(torch.nn.functional, name)(input, output_size, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
     input = _cast(input, d)
     if 0 in (m for *_, m in plan): values, index = _empty(input, plan), _empty(input.detach().long(), plan)
-    else: values, index = _pooled(_max_with_indices, input, plan)
+    elif not _no_gradient(input): values, index = _Max.apply(input, plan)
+    elif not return_indices: return _max(input, plan)
+    else: values, index = _max_with_indices(input, plan)
     return (values, index) if return_indices else values
 
-# %% ../nbs/03_functional.ipynb #8c4a59e1
+# %% ../nbs/03_functional.ipynb #4fb31e41
 def adaptive_max_pool1d(
     input,                 # (N, C, L) or (C, L)
     output_size,           # int, or a tuple of one
@@ -280,7 +454,7 @@ def adaptive_max_pool3d(
     """
     return _max_pool(3, input, output_size, return_indices)
 
-# %% ../nbs/03_functional.ipynb #00b9f30a
+# %% ../nbs/03_functional.ipynb #8af15066
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
     "`adaptive_max_pool1d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool1d(input, output_size, True)

@@ -6,13 +6,13 @@
 __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'AdaptiveMaxPool1d', 'AdaptiveMaxPool2d',
            'AdaptiveMaxPool3d', 'convert']
 
-# %% ../nbs/04_nn.ipynb #3217e282
+# %% ../nbs/04_nn.ipynb #a4a71d3e
 import torch
 import torch.nn.functional as T
 
 from . import functional as F
 
-# %% ../nbs/04_nn.ipynb #8e822429
+# %% ../nbs/04_nn.ipynb #cce002d8
 class AdaptiveAvgPool1d(torch.nn.AdaptiveAvgPool1d):
     "`torch.nn.AdaptiveAvgPool1d(output_size)` by `functional.adaptive_avg_pool1d`: (N, C, L) or (C, L) to m cells."
     def forward(self, input):
@@ -49,7 +49,7 @@ class AdaptiveMaxPool3d(torch.nn.AdaptiveMaxPool3d):
         if torch.jit.is_scripting(): return T.adaptive_max_pool3d(input, self.output_size, self.return_indices)
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
 
-# %% ../nbs/04_nn.ipynb #b34ea275
+# %% ../nbs/04_nn.ipynb #a27cad41
 _OURS = {getattr(torch.nn, cls.__name__): cls for cls in (
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d)}
 

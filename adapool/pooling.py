@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['pool_loops', 'max_pool_loops', 'adaptive_pool', 'adaptive_max_pool']
 
-# %% ../nbs/02_pooling.ipynb #d700611f
+# %% ../nbs/02_pooling.ipynb #54a55445
 import math
 import reprlib
 
 import numpy as np
 
+from . import kernels
 from .arithmetic import _integer
 from .windows import adaptive_windows
 
-# %% ../nbs/02_pooling.ipynb #1438f0c8
+# %% ../nbs/02_pooling.ipynb #d4a37ef4
 def _window_cells(shape, output_size, axes):
     "For each output index, the indices of the cells of its window, in row-major order of `axes`."
     sizes = zip(axes, output_size, strict=True)
@@ -31,7 +32,7 @@ def _window_cells(shape, output_size, axes):
             yield out, inside
     return out_shape, cells()
 
-# %% ../nbs/02_pooling.ipynb #1180a2f2
+# %% ../nbs/02_pooling.ipynb #66b32e51
 def pool_loops(
     x,            # array; booleans, integers or floats
     output_size,  # one size or None per axis in `axes`
@@ -64,7 +65,7 @@ def max_pool_loops(
         index[out] = np.ravel_multi_index([best[a] for a in axes], [x.shape[a] for a in axes])
     return y, index
 
-# %% ../nbs/02_pooling.ipynb #6fd278b8
+# %% ../nbs/02_pooling.ipynb #891b336c
 _SLAB = 2**18  # cells that are converted to another type at a time
 
 def _along(values, axis, ndim):
@@ -85,7 +86,7 @@ def _reduce_axis(ufunc, x, windows, axis, dtype):
         y[at] = ufunc(y[at], x.take(starts[longer + 1], axis), dtype=dtype)
     return y
 
-# %% ../nbs/02_pooling.ipynb #5c95372b
+# %% ../nbs/02_pooling.ipynb #eca9daca
 def _pooled_axes(shape, output_size, axes):
     "The axes to pool, counted from 0; as many of the last ones as there are sizes where `axes` is None."
     ndim = len(shape)
@@ -103,7 +104,7 @@ def _pooled_axes(shape, output_size, axes):
         f"axes must be different, got a duplicate in {axes} for input shape {shape}")
     return [a % ndim for a in axes]
 
-# %% ../nbs/02_pooling.ipynb #9ad7f1fa
+# %% ../nbs/02_pooling.ipynb #e9a7a096
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
     output_size, axes = (v.tolist() if isinstance(v, np.ndarray) else v for v in (output_size, axes))
@@ -127,7 +128,7 @@ def _plan(x, output_size, axes):
         windows.append(adaptive_windows(n, size))
     return x, axes, windows
 
-# %% ../nbs/02_pooling.ipynb #8f22cc26
+# %% ../nbs/02_pooling.ipynb #5756958c
 _UFUNCS = {"mean": np.add, "sum": np.add, "max": np.maximum, "min": np.minimum}
 
 def _dtypes(dtype, reduction):
@@ -138,7 +139,54 @@ def _dtypes(dtype, reduction):
     wide = np.dtype("float64" if reduction == "mean" else "uint64" if dtype.kind == "u" else "int64")
     return wide, wide
 
-# %% ../nbs/02_pooling.ipynb #be6139e5
+# %% ../nbs/02_pooling.ipynb #0760eed3
+_SMALL = 2**12  # cells read up to which a kernel is not worth its call
+
+def _types(dtype, kind):
+    "The types of input, output and computation as a kernel names them."
+    code = "u1" if dtype.kind == "b" else f"{dtype.kind}{dtype.itemsize}"
+    if dtype.kind == "f": return code, code, "f4" if code == "f2" else code
+    if kind == "mean": return code, "f8", "f8"
+    if kind == "sum": return (code, "u8", "u8") if dtype.kind == "u" else (code, "i8", "i8")
+    return code, code, "i4" if dtype.itemsize < 4 else "u8" if code == "u8" else "i8"
+
+def _arranged(x, axes):
+    "`x` as (A, P, pooled axes, rest), native, aligned, never backwards; the order of the axes and where the rest begins."
+    together = list(range(axes[0], axes[0] + len(axes))) == axes
+    batch = [a for a in range(x.ndim) if a < axes[0]] if together else [a for a in range(x.ndim) if a not in axes]
+    rest = list(range(axes[-1] + 1, x.ndim)) if together else []
+    order = batch + axes + rest
+    v = x.transpose(order)
+    dense = math.prod(v.shape[len(batch) + len(axes):]) * x.itemsize
+    regular = all(s >= 0 and s % x.itemsize == 0 for s in v.strides) and v.flags.aligned and x.dtype.isnative
+    for n, s in zip(v.shape[len(batch) + len(axes):], v.strides[len(batch) + len(axes):]):
+        dense //= n
+        if s != dense and n > 1: regular = False
+    if not regular: v = np.array(v, dtype=x.dtype.newbyteorder("="), order="C")
+    lead = v.shape[:len(batch)]
+    if len(batch) < 2: v = v.reshape(*[1] * (2 - len(batch)), *v.shape)
+    if len(batch) > 2: v = v.reshape(-1, *v.shape[len(batch) - 1:])
+    return v, order, lead
+
+def _by_kernel(kind, x, axes, windows):
+    "The result of a kernel, `kind` as in `kernels.job`; None where `x` is small or there is no kernel for it."
+    if x.size <= _SMALL or len(axes) > 3 or x.dtype.itemsize > 8: return None
+    v, order, lead = _arranged(x, axes)
+    types = _types(x.dtype, kind)
+    steps = [s // x.itemsize for s in v.strides]
+    pooled = tuple((w.input_size, w.output_size, s) for w, s in zip(windows, steps[2:]))
+    rest = v.shape[2 + len(axes):]
+    job = kernels.job(kind, types, tuple(zip(v.shape[:2], steps)), pooled, math.prod(rest))
+    if job is None: return None
+    shape = *lead, *(len(w) for w in windows), *rest
+    out = bool if x.dtype.kind == "b" and kind not in ("mean", "sum") else types[1]
+    results = [np.empty(shape, out), *([np.empty(shape, np.int64)] if kind == "places" else [])]
+    at = [a.__array_interface__["data"][0] for a in (v, *results)]
+    job(at[0], at[1], at[2] if len(at) > 2 else 0, kernels.threads_to_use())
+    results = [np.ascontiguousarray(y.transpose(np.argsort(order))) for y in results]
+    return results if kind == "places" else results[0]
+
+# %% ../nbs/02_pooling.ipynb #090a2579
 def adaptive_pool(
     x,                 # array of booleans, integers or floats, any rank and memory layout
     output_size,       # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
@@ -164,6 +212,8 @@ def adaptive_pool(
     if not isinstance(reduction, str) or reduction not in _UFUNCS: raise ValueError(
         f"reduction must be one of {', '.join(map(repr, _UFUNCS))}, got {reprlib.repr(reduction)}")
     x, axes, windows = _plan(x, output_size, axes)
+    y = _by_kernel(reduction, x, axes, windows)
+    if y is not None: return y
     compute, result = _dtypes(x.dtype, reduction)
     y = x
     for axis, w in sorted(zip(axes, windows), key=lambda plan: plan[1].output_size / plan[1].input_size):
@@ -173,7 +223,7 @@ def adaptive_pool(
         y = y / count.astype(compute)
     return np.array(y, dtype=result, order="C")
 
-# %% ../nbs/02_pooling.ipynb #6f9688e5
+# %% ../nbs/02_pooling.ipynb #727a720a
 def _winners(x, windows, axis):
     "The place along `axis` of the maximum of each window."
     offset = np.arange(windows.sizes.max())
@@ -205,6 +255,8 @@ def adaptive_max_pool(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     x, axes, windows = _plan(x, output_size, axes)
+    found = _by_kernel("places", x, axes, windows)
+    if found: return tuple(found)
     y, index, stride = x, None, 1
     for axis, w in reversed(list(zip(axes, windows))):
         place = _winners(y, w, axis)

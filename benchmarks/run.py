@@ -1,20 +1,30 @@
-"""How fast adapool's tensor functions are beside torch's own, in eager mode on the CPU, and how fast the import is.
+"""How fast adapool's pools are on the CPU, beside torch's own, torch.compile, and reading the input once.
 
-Both run in one process, in turns; a figure is the ratio of the medians, torch over adapool: above 1, adapool is
-faster. `make bench` runs everything; `BENCH_ARGS="--kind max --threads 1"` a part.
+Everything runs in one process, in turns; a figure is a ratio of medians. "torch" and "compiled" are how many times as
+long as adapool torch's eager operator and torch.compile in steady state take (above 1, adapool is faster); "read" is
+how many times as long as `x.sum()`, plus writing the output where that is large, adapool takes. `make bench` runs
+everything and writes benchmarks/results.json, which the notebook 12_benchmarks draws;
+`BENCH_ARGS="--kind max --threads 1"` runs a part and writes nothing.
 """
 
 import argparse
+import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.metadata import version
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as T
-from cases import AVERAGE, MAXIMUM
+from cases import ARRAYS, AVERAGE, MAXIMUM
 
+import adapool
 import adapool.functional as F
 
 
@@ -31,27 +41,75 @@ def medians(calls, seconds):
     return [statistics.median(taken) for taken in times]
 
 
-def forward(pool, x, size):
-    with torch.no_grad(): return pool(x, size)
-
-
-def both_ways(pool, x, size):
+def both_ways(pool, x, size, g):
     x.grad = None
-    pool(x, size).sum().backward()
+    pool(x, size).backward(g)
 
 
-def compare(kind, shape, size, way, seconds):
-    "Milliseconds of torch and of adapool for one case."
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_(way is both_ways)
+def compare(kind, shape, size, seconds, compiled):
+    "The ratios of one case."
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     name = f"adaptive_{kind}_pool{len(shape) - 2}d"
-    theirs, ours = medians([lambda: way(getattr(T, name), x, size), lambda: way(getattr(F, name), x, size)], seconds)
-    return theirs * 1e3, ours * 1e3
+    ours, theirs = getattr(F, name), getattr(T, name)
+    y = theirs(x, size)
+
+    def read():
+        x.sum()
+        if 4 * y.numel() > x.numel(): y.fill_(0)
+
+    calls = {"adapool": lambda: ours(x, size), "torch": lambda: theirs(x, size), "read": read}
+    if compiled:
+        torch._dynamo.reset()
+        fast = torch.compile(lambda x: theirs(x, size))
+        calls["compiled"] = lambda: fast(x)
+    t = dict(zip(calls, medians(list(calls.values()), seconds)))
+    row = {"ms": t["adapool"] * 1e3, "torch": t["torch"] / t["adapool"], "read": t["adapool"] / t["read"]}
+    if compiled: row["compiled"] = t["compiled"] / t["adapool"]
+    if len(shape) == 4 and shape[1] > 1:
+        last = x.contiguous(memory_format=torch.channels_last)
+        a, b = medians([lambda: ours(last, size), lambda: theirs(last, size)], seconds)
+        row["channels_last"] = b / a
+    leaf, g = x.clone().requires_grad_(), torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    a, b = medians([lambda: both_ways(ours, leaf, size, g), lambda: both_ways(theirs, leaf, size, g)], seconds)
+    return row | {"both": b / a}
 
 
-def import_seconds(code, times=7):
-    "The median time of a fresh interpreter that runs `code`."
-    command = [sys.executable, "-c", code]
-    return medians([lambda: subprocess.run(command, check=True)], times * 0.2)[0]
+def arrays(shape, block, seconds):
+    "The ratios of one NumPy case: scikit-image's `block_reduce` and OpenCV's `INTER_AREA` over adapool."
+    x = np.random.default_rng(0).random(shape, dtype=np.float32)
+    size = tuple(n // block for n in shape[:2])
+    calls = {"adapool": lambda: adapool.adaptive_pool(x, size, axes=(0, 1))}
+    try:
+        from skimage.measure import block_reduce
+        calls["block_reduce"] = lambda: block_reduce(x, (block, block, 1)[:x.ndim], np.mean)
+    except ImportError: pass
+    try:
+        import cv2
+        cv2.setNumThreads(torch.get_num_threads())
+        calls["INTER_AREA"] = lambda: cv2.resize(x, size[::-1], interpolation=cv2.INTER_AREA)
+    except ImportError: pass
+    t = dict(zip(calls, medians(list(calls.values()), seconds)))
+    return {"ms": t["adapool"] * 1e3} | {name: t[name] / t["adapool"] for name in list(calls)[1:]}
+
+
+def seconds_of(code, times=5, **environment):
+    "The median time of a fresh interpreter that runs `code` and prints how long a part of it took."
+    taken = []
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as empty:
+            env = {**os.environ, **{k: v or empty for k, v in environment.items()}}
+            command = [sys.executable, "-c", code]
+            taken.append(float(subprocess.run(command, check=True, capture_output=True, env=env).stdout))
+    return statistics.median(taken)
+
+
+FIRST = """import time, numpy as np, adapool
+x = np.ones((9, 64, 64), np.float32)
+start = time.perf_counter(); adapool.adaptive_pool(x, (7, 7)); print(time.perf_counter() - start)"""
+BARE = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
+
+
+def show(row): return "  ".join(f"{k} {v:8.3f}" if k == "ms" else f"{k} {v:6.2f}" for k, v in row.items())
 
 
 def main():
@@ -59,22 +117,37 @@ def main():
     parser.add_argument("--kind", choices=["avg", "max"], action="append", help="both when left out")
     parser.add_argument("--threads", type=int, action="append", help="1 and 2 when left out")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long each case is measured")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     args = parser.parse_args()
-    versions = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}"
-    print(f"{versions}, {time.strftime('%Y-%m-%d')}")
-    print(f"import adapool: {import_seconds('import adapool') - import_seconds('pass'):.2f} s more than a bare Python")
+    partly = args.kind or args.threads or args.no_compile
+    packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
+    result = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+              "versions": {"python": platform.python_version(), **packages}, "start": {}, "cases": []}
+    start = result["start"]
+    whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
+    start["import adapool, over NumPy"] = whole - numpy
+    start["first call ever"] = seconds_of(FIRST, 3, ADAPOOL_CACHE_DIR="")
+    start["first call of a later process"] = seconds_of(FIRST)
+    print(result["date"], result["machine"], result["versions"])
+    for what, t in start.items(): print(f"{what}: {t:.2f} s")
     for threads in args.threads or [1, 2]:
         torch.set_num_threads(threads)
         for kind in args.kind or ["avg", "max"]:
-            print(f"\n{kind}, threads: {threads}. torch ms, adapool ms, ratio; forward | forward and backward")
-            ratios = []
+            print(f"\n{kind}, threads: {threads}")
+            rows = []
             for shape, size in AVERAGE if kind == "avg" else MAXIMUM:
-                pairs = [compare(kind, shape, size, way, args.seconds) for way in (forward, both_ways)]
-                ratios.append([theirs / ours for theirs, ours in pairs])
-                columns = " | ".join(f"{t:9.3f} {o:9.3f} {t / o:6.2f}" for t, o in pairs)
-                print(f"{shape!s:24} -> {size!s:10} {columns}", flush=True)
-            means = [statistics.geometric_mean(column) for column in zip(*ratios)]
-            print(f"{'geometric mean of the ratios':38} {'':19} {means[0]:6.2f} | {'':19} {means[1]:6.2f}")
+                rows.append(compare(kind, shape, size, args.seconds, not args.no_compile))
+                print(f"{shape!s:24} -> {size!s:10} {show(rows[-1])}", flush=True)
+                result["cases"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **rows[-1]})
+            for name in ("torch", "both", "channels_last", "compiled", "read"):
+                column = [row[name] for row in rows if name in row]
+                if not column: continue
+                mean = statistics.geometric_mean(column)
+                print(f"geometric mean, {name}: {mean:.2f} (least {min(column):.2f}, most {max(column):.2f})")
+        print(f"\narrays, threads: {threads}")
+        for shape, block in ARRAYS:
+            print(f"{shape!s:24} / {block:<4} {show(arrays(shape, block, args.seconds))}", flush=True)
+    if not partly: Path(__file__).with_name("results.json").write_text(json.dumps(result, indent=0) + "\n")
 
 
 if __name__ == "__main__": main()

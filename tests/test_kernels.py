@@ -1,0 +1,325 @@
+"The compiled kernels: right for every layout and type, the same bits on any number of threads, at home in any process."
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as T
+
+import adapool
+import adapool.functional as F
+from adapool import kernels, pooling
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_torch(monkeypatch):
+    monkeypatch.setattr(F, "_SMALL", (0, 0))
+    monkeypatch.setattr(pooling, "_SMALL", 0)
+
+
+def run(code, **environment):
+    env = {**os.environ, **environment}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert out.returncode == 0, out.stderr
+    return out.stdout.strip()
+
+
+# shape, output size: dividing, remainders 1 and m - 1, up, 1, prime, long windows, many planes and few, tiles
+SIZES = [
+    ((2, 9, 14, 14), (7, 7)), ((3, 5, 13, 13), (6, 6)), ((2, 8, 7, 7), (1, 1)), ((2, 8, 7, 7), (2, 2)),
+    ((1, 3, 8, 9), (5, 7)), ((1, 16, 100, 70), (2, 1)), ((2, 4, 5, 4), (7, 9)), ((1, 1, 5, 5), (3, 3)),
+    ((2, 17, 3, 129), (2, 100)), ((1, 2, 300, 300), (3, 7)), ((1, 9, 40, 40), (40, 1)), ((1, 9, 40, 40), (1, 40)),
+    ((1, 3, 1, 1), (4, 4)), ((1, 2, 2100, 3), (5, 2)), ((1, 9, 3, 2100), (2, 1500)), ((2, 3, 200, 300), (1, 1)),
+    ((2, 3, 200, 300), (3, 2)), ((1, 12, 200, 130), (1, 2)), ((1, 10, 600, 40), (2, 3)), ((0, 3, 4, 4), (2, 2)),
+]
+
+
+def layouts(x):
+    yield x
+    yield x.contiguous(memory_format=torch.channels_last)
+    yield x.transpose(2, 3).contiguous().transpose(2, 3)
+    yield torch.cat([x, x], -1)[..., :x.shape[-1]]
+    yield torch.cat([x, x], 1)[:, :x.shape[1]]
+    yield x[:, :1].expand(x.shape)
+
+
+def values(shape, dtype, seed):
+    "Numbers of which some are equal, some not finite."
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(shape, generator=g, dtype=torch.float64).to(dtype)
+    special = torch.tensor([0, 0, 1, 1, float("nan"), float("inf"), -float("inf")], dtype=dtype)
+    picked = special[torch.randint(7, shape, generator=g)]
+    return torch.where(torch.rand(shape, generator=g) < 0.05, picked, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_every_layout_gives_what_torch_gives(dtype):
+    for seed, (shape, size) in enumerate(SIZES if dtype in (torch.float32, torch.bfloat16) else SIZES[::3]):
+        for x in layouts(values(shape, dtype, seed)):
+            y = F.adaptive_avg_pool2d(x, size)
+            torch.testing.assert_close(y, T.adaptive_avg_pool2d(x.double(), size).to(dtype), equal_nan=True)
+            assert y.stride() == T.adaptive_avg_pool2d(x, size).stride()
+            best, places = F.adaptive_max_pool2d(x, size, return_indices=True)
+            theirs = T.adaptive_max_pool2d(x, size, return_indices=True)
+            assert torch.equal(places, theirs[1])
+            torch.testing.assert_close(best, theirs[0], rtol=0, atol=0, equal_nan=True)
+            torch.testing.assert_close(F.adaptive_max_pool2d(x, size), best, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["adaptive_avg_pool2d", "adaptive_max_pool2d"])
+def test_gradients_in_every_layout(name, dtype):
+    for seed, (shape, size) in enumerate(SIZES):
+        for x in layouts(torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)):
+            ours, theirs = x.detach().clone().requires_grad_(), x.detach().double().requires_grad_()
+            out = getattr(F, name)(ours, size)
+            g = torch.randn(out.shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+            out.backward(g)
+            getattr(T, name)(theirs, size).backward(g.double())
+            tolerance = {} if dtype == torch.float32 or "avg" in name else {"rtol": 0.05, "atol": 0.05}
+            torch.testing.assert_close(ours.grad, theirs.grad.to(dtype), **tolerance)
+
+
+@pytest.mark.parametrize("d, shape, size", [
+    (1, (3, 70, 499), 50), (3, (2, 9, 7, 9, 8), (3, 4, 5)),
+    (3, (1, 3, 4, 30, 40), (6, 1, 1)), (3, (9, 5, 6, 7), (5, 9, 2))])
+def test_one_and_three_dimensions(d, shape, size):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(d))
+    for name in (f"adaptive_avg_pool{d}d", f"adaptive_max_pool{d}d"):
+        ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+        a, b = getattr(F, name)(ours, size), getattr(T, name)(theirs, size)
+        torch.testing.assert_close(a, b)
+        g = torch.randn(a.shape, generator=torch.Generator().manual_seed(1))
+        a.backward(g)
+        b.backward(g)
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def in_python(kind, x, axes, batch=None, inner=1):
+    "Run a kernel uncompiled, on flat arrays whose every access is checked; the kernel's name and its result."
+    batch = batch or tuple((n, s // x.itemsize) for n, s in zip(x.shape[:2], x.strides))
+    name, types, numbers, total, _, _, room, table = kernels.description(kind, ("f8",) * 3, batch, axes, inner)
+    shape = *(n for n, _ in batch), *(m for _, m, _ in axes), inner
+    y, index = np.full(shape, 7e77), np.full(shape, -7)
+    before = kernels.REDUCTION, kernels.SPREAD, kernels.CELL_BYTES
+    kernels.REDUCTION, kernels.SPREAD, kernels.CELL_BYTES = types[3].replace("spread", "sum"), types[3] == "spread", 8
+    work = np.full(room, 7e77), np.zeros(room, np.int64), np.zeros(table, np.int64)
+    try:
+        cut = total // 2
+        for part in ((0, cut), (cut, total)):
+            getattr(kernels, name)(x.ravel(), y.reshape(-1), index.reshape(-1), numbers, *work, *part)
+    finally: kernels.REDUCTION, kernels.SPREAD, kernels.CELL_BYTES = before
+    return name, y, index
+
+
+SEEN = set()
+
+
+@pytest.mark.parametrize("shape, size", [
+    ((2, 9, 6, 7), (4, 3)), ((1, 3, 5, 4), (7, 9)), ((1, 9, 2, 70), (1, 2)), ((1, 2, 70, 9), (2, 4)),
+    ((1, 2, 1, 700), (1, 2)), ((1, 1, 20, 30), (1, 1)), ((1, 9, 3, 40), (2, 36)), ((1, 8, 9, 9), (3, 3))])
+@pytest.mark.parametrize("inner", [1, 3, 11])
+def test_uncompiled_with_every_access_checked(shape, size, inner):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (*shape, inner)).astype(np.float64)
+    axes = tuple((n, m, k * inner) for n, m, k in zip(shape[2:], size, (shape[3], 1)))
+    planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
+    restore = lambda t: t.unflatten(1, (shape[1], inner)).movedim(2, -1).numpy()
+    name, y, _ = in_python("mean", x, axes, inner=inner)
+    SEEN.add(name)
+    np.testing.assert_allclose(y, restore(T.adaptive_avg_pool2d(planes, size)), rtol=1e-12, atol=1e-12)
+    for kind, sign in (("max", 1), ("min", -1)):
+        want = sign * restore(T.adaptive_max_pool2d(sign * planes, size))
+        np.testing.assert_array_equal(in_python(kind, x, axes, inner=inner)[1], want)
+    x[rng.random(x.shape) < 0.02] = np.nan
+    planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
+    name, y, index = in_python("places", x, axes, inner=inner)
+    SEEN.add(name)
+    best, places = T.adaptive_max_pool2d(planes, size, return_indices=True)
+    np.testing.assert_array_equal(y, restore(best))
+    np.testing.assert_array_equal(index, restore(places))
+    source = torch.zeros(shape[0], shape[1] * inner, *shape[2:], dtype=torch.float64, requires_grad=True)
+    g = rng.normal(size=(*shape[:2], *size, inner))
+    T.adaptive_avg_pool2d(source, size).backward(torch.from_numpy(g).movedim(-1, 2).flatten(1, 2))
+    back = tuple((m, n, k * inner) for (n, m, _), k in zip(axes, (size[1], 1)))
+    name, y, _ = in_python("spread", g, back, inner=inner)
+    SEEN.add(name)
+    np.testing.assert_allclose(y, restore(source.grad), rtol=1e-12, atol=1e-12)
+
+
+def test_all_kernels_were_seen():
+    assert {"planes", "lines", "cells", "planes_places", "cells_places"} <= SEEN
+
+
+def test_uncompiled_gradient_of_the_maximum():
+    index = np.array([0, 0, 8, 3, 3, 3]).astype(np.int64)
+    y = np.full(18, 7e77)
+    kernels.scatter(np.arange(6.0), y, index, [9, 3, 1], np.zeros(8), None, None, 0, 2)
+    assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f2"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "max", "min"])
+def test_arrays(dtype, reduction, monkeypatch):
+    rng = np.random.default_rng(0)
+    cases = ((3, 9, 20, 30), (7, 4), (2, 3)), ((30, 41, 9), (4, 50), (0, 1)), ((6, 50, 7, 2), (3, 5), (0, 2))
+    for shape, size, axes in cases:
+        x = rng.integers(0, 100, shape).astype(dtype)
+        other = x.astype(x.dtype.newbyteorder())
+        for v in (x, np.asfortranarray(x), x[..., ::-1], other, np.repeat(x, 2, -1)[..., ::2]):
+            monkeypatch.setattr(pooling, "_SMALL", 0)
+            fast = adapool.adaptive_pool(v, size, reduction, axes)
+            monkeypatch.setattr(pooling, "_SMALL", 2**60)
+            plain = adapool.adaptive_pool(v, size, reduction, axes)
+            np.testing.assert_allclose(fast, plain, rtol=1e-3 if dtype == "f2" else 1e-12, strict=True)
+            assert fast.flags.c_contiguous
+
+
+def test_places_in_arrays(monkeypatch):
+    x = np.random.default_rng(0).integers(0, 9, (3, 9, 20, 30)).astype("i4")
+    for axes in ((2, 3), (3, 1), (0, 1)):
+        found = []
+        for small in (0, 2**60):
+            monkeypatch.setattr(pooling, "_SMALL", small)
+            found.append(adapool.adaptive_max_pool(x, (5, 4), True, axes))
+        for a, b in zip(*found): np.testing.assert_array_equal(a, b, strict=True)
+
+
+def test_read_only_and_unaligned_arrays():
+    x = np.random.default_rng(0).random((40, 50)).astype("f4")
+    want = adapool.adaptive_pool(x, (7, 9))
+    odd = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view("f4").reshape(40, 50)
+    assert not odd.flags.aligned and not odd.flags.writeable
+    np.testing.assert_array_equal(adapool.adaptive_pool(odd, (7, 9)), want, strict=True)
+
+
+def pools(x):
+    leaf = x.detach().clone().requires_grad_()
+    for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"): getattr(F, name)(leaf, (5, 7)).sin().sum().backward()
+    means = [F.adaptive_avg_pool2d(x, size) for size in ((5, 7), 1)]
+    return [*means, *F.adaptive_max_pool2d(x, 6, True), leaf.grad]
+
+
+@pytest.mark.parametrize("shape", [(8, 64, 30, 41), (1, 1, 700, 800), (2, 3, 400, 500)])
+def test_the_same_bits_on_any_number_of_threads(shape):
+    threads, x = torch.get_num_threads(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    try:
+        results = []
+        for n in (1, 2, 3, 2):
+            torch.set_num_threads(n)
+            results.append(pools(x) + pools(x.contiguous(memory_format=torch.channels_last)))
+    finally: torch.set_num_threads(threads)
+    for other in results[1:]:
+        for a, b in zip(results[0], other): assert torch.equal(a, b)
+
+
+def test_calls_from_many_threads_and_from_forked_children():
+    x = torch.randn(8, 64, 40, 40, generator=torch.Generator().manual_seed(0))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    want = F.adaptive_avg_pool2d(x, 7)
+    done = threading.Event()
+
+    def busy(_):
+        while not done.is_set(): assert torch.equal(F.adaptive_avg_pool2d(x, 7), want)
+        return True
+
+    try:
+        with ThreadPoolExecutor(8) as crew:
+            calls = crew.map(busy, range(8))
+            for _ in range(10):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # threads run: that is the test
+                    child = os.fork()
+                if child == 0: os._exit(0 if torch.equal(F.adaptive_avg_pool2d(x, 7), want) else 1)
+                assert os.waitpid(child, 0)[1] == 0
+            done.set()
+            assert all(calls)
+    finally:
+        done.set()
+        torch.set_num_threads(threads)
+
+
+class Pooled(torch.utils.data.Dataset):
+    def __len__(self): return 4
+    def __getitem__(self, i): return F.adaptive_avg_pool2d(torch.full((8, 64, 40, 40), float(i)), 7)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_of_a_data_loader(start):
+    loader = torch.utils.data.DataLoader(Pooled(), num_workers=2, multiprocessing_context=start)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert [batch.unique().tolist() for batch in loader] == [[0], [1], [2], [3]]
+
+
+POOL = """import numpy as np, adapool
+print(adapool.adaptive_pool(np.arange(2.0**14).reshape(64, 16, 16), 4, axes=0).sum())"""
+
+
+def test_the_second_process_needs_no_compiler():
+    code = POOL + "\nimport sys; print('numba' in sys.modules, 'torch' in sys.modules)"
+    assert run(POOL) == run(POOL)
+    assert run(code).split()[1:] == ["False", "False"]
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written(tmp_path):
+    want = run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path))
+    kept = list(tmp_path.iterdir())
+    assert len(kept) == 1
+    for damage in (b"", b"\0" * 100, kept[0].read_bytes()[:-1]):
+        kept[0].write_bytes(damage)
+        assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path)) == want
+    assert run(POOL, ADAPOOL_CACHE_DIR=str(kept[0])) == want
+    assert [p.name for p in tmp_path.iterdir()] == [kept[0].name]
+
+
+def test_processes_that_compile_the_same_kernel_at_once(tmp_path):
+    with ThreadPoolExecutor(3) as crew:
+        results = list(crew.map(lambda _: run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path)), range(3)))
+    assert len(set(results)) == len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("without", [
+    "import os; os.environ['NUMBA_DISABLE_JIT'] = '1'",
+    "import sys; sys.modules['llvmlite'] = sys.modules['numba'] = None"])
+def test_without_a_compiler(without):
+    code = f"""
+{without}
+import numpy as np, torch, adapool, adapool.functional as F, torch.nn.functional as T
+from adapool import kernels
+x = torch.randn(8, 9, 40, 50, generator=torch.Generator().manual_seed(0))
+torch.testing.assert_close(F.adaptive_avg_pool2d(x, (7, 9)), T.adaptive_avg_pool2d(x, (7, 9)))
+theirs = T.adaptive_max_pool2d(x, (7, 9), True)
+for a, b in zip(F.adaptive_max_pool2d(x, (7, 9), True), theirs): assert torch.equal(a, b)
+np.testing.assert_allclose(adapool.adaptive_pool(x.numpy(), (7, 9), "max"), theirs[0])
+print(set(kernels._loaded.values()))"""
+    assert run(code) == "{None}"
+
+
+def test_windows_of_a_million_cells_are_as_accurate_as_torch():
+    for shape, size in (((1, 4, 10**6), 1), ((1, 4, 10**6), 2), ((2, 500, 2000), 1)):
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+            exact = T.adaptive_avg_pool1d(x.double(), size)
+            ours, theirs = (f.adaptive_avg_pool1d(x, size).double() - exact for f in (F, T))
+            assert ours.abs().max() <= max(theirs.abs().max(), torch.finfo(dtype).eps / 2)
+
+
+def test_new_shapes_do_not_pile_up():
+    for n in range(20, 700): adapool.adaptive_pool(np.ones((9, n), "f4"), 7)
+    assert kernels.job.cache_info().currsize <= kernels.job.cache_info().maxsize
+    assert len(kernels._loaded) < 200
+
+
+def test_an_output_size_of_nothing_and_an_empty_batch():
+    assert F.adaptive_avg_pool2d(torch.ones(2, 3, 40, 40), (0, 5)).shape == (2, 3, 0, 5)
+    for kind, n in itertools.product(("avg", "max"), (1, 9)):
+        assert getattr(F, f"adaptive_{kind}_pool2d")(torch.ones(0, n, 40, 40), 5).shape == (0, n, 5, 5)
