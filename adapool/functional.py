@@ -217,7 +217,7 @@ def _checked_plan(name, input, output_size, d, no_empty_channels):
         f"{name}: input must be a dense tensor of a float type, got {input.dtype}, {input.layout}")
     return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
 
-# %% ../nbs/03_functional.ipynb #8b0a383d
+# %% ../nbs/03_functional.ipynb #004137e9
 _SMALL = 20_000, 60_000  # nanoseconds, about, of torch's operator: without and with a gradient to come
 
 _NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
@@ -229,6 +229,7 @@ _PLAIN = (torch.float32, torch.float64)
 def _small_sizes(shape, output_size, d, limit):
     "The output sizes, where torch's operator is done with them before a kernel of ours has begun; else None."
     sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
+    if None in sizes and (d == 1 or output_size is None): return None
     sizes = tuple(n if m is None else m for n, m in zip(shape[-d:], sizes, strict=True))
     planes = math.prod(shape[:-d])
     return sizes if 0 not in sizes and planes * (10 * math.prod(sizes) + math.prod(n + m for n, m in zip(shape[-d:], sizes))) < limit else None
