@@ -21,7 +21,7 @@ from . import kernels
 from .arithmetic import _integer
 from .windows import adaptive_windows
 
-# %% ../nbs/03_functional.ipynb #e8b0ea33
+# %% ../nbs/03_functional.ipynb #66641ea4
 _CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bfloat16: "bf"}
 
 def _in_memory(x):
@@ -69,6 +69,13 @@ def _job(kind, dtype, shape, strides, plan):
     pooled = tuple((n, m, strides[dim]) for dim, n, m in plan)
     return kernels.job(kind, types, (((1, 0),) * 2 + tuple(batch))[-2:], pooled, math.prod(shape[a] for a in rest)), *result
 
+def _new(shape, strides, dtype):
+    "An empty tensor without gaps. Large ones come from NumPy, which asks Linux for huge pages: the first touch is the dearest."
+    size = math.prod(shape)
+    if size * dtype.itemsize < 2**22: return torch.empty_strided(shape, strides, dtype=dtype)
+    memory = torch.from_numpy(np.empty(size * dtype.itemsize, np.uint8)).view(dtype)
+    return memory.as_strided(shape, strides)
+
 def _by_kernel(kind, x, plan):
     "The result of a kernel, in the memory format that torch would choose; None where there is none."
     if not _in_memory(x): return None
@@ -78,8 +85,8 @@ def _by_kernel(kind, x, plan):
         x = x.contiguous()
         job, shape, strides = _job(kind, x.dtype, x.shape, x.stride(), plan)
         if job is None: return None
-    y = torch.empty_strided(shape, strides, dtype=x.dtype)
-    index = torch.empty_strided(shape, strides, dtype=torch.int64) if kind == "places" else None
+    y = _new(shape, strides, x.dtype)
+    index = _new(shape, strides, torch.int64) if kind == "places" else None
     if job: job(x.data_ptr(), y.data_ptr(), 0 if index is None else index.data_ptr(), torch.get_num_threads())
     return y if index is None else (y, index)
 
@@ -217,8 +224,8 @@ def _checked_plan(name, input, output_size, d, no_empty_channels):
         f"{name}: input must be a dense tensor of a float type, got {input.dtype}, {input.layout}")
     return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
 
-# %% ../nbs/03_functional.ipynb #004137e9
-_SMALL = 20_000, 60_000  # nanoseconds, about, of torch's operator: without and with a gradient to come
+# %% ../nbs/03_functional.ipynb #b6dfd2c9
+_SMALL = 30_000, 120_000  # nanoseconds, about, of torch's operator: without and with a gradient to come
 
 _NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
 _OF_TORCH = {name: getattr(torch if d == 1 else torch._C._nn, name) for (_, d), name in _NAMES.items()}
@@ -238,7 +245,8 @@ def _if_small(name, d, input, output_size):
     "What torch's own operator makes of a small tensor; None for others and for calls in which something is wrong."
     if torch.compiler.is_compiling() or type(input) is not torch.Tensor or not input.is_cpu or input.dtype not in _PLAIN: return None
     try:
-        sizes = _small_sizes(input.shape, output_size, d, _SMALL[input.requires_grad])
+        limit = _SMALL[input.requires_grad] * (1 if input.is_contiguous() else 8)  # its channels_last kernels are quick
+        sizes = _small_sizes(input.shape, output_size, d, limit)
         if sizes: return _OF_TORCH[name](input, sizes)
     except Exception: pass
     return None
@@ -308,7 +316,7 @@ def adaptive_avg_pool3d(
     """
     return _avg_pool(3, input, output_size)
 
-# %% ../nbs/03_functional.ipynb #df71fe83
+# %% ../nbs/03_functional.ipynb #fd31cce5
 def _max_axis(x, index, n, m, dim):
     "The maximum of each window of n → m along the axis `dim`, and the entry of `index` beside it."
     if n == m: return x, index
@@ -364,7 +372,7 @@ def _put_back(g, index, plan):
         n, m = (math.prod(axis[i] for axis in plan) for i in (1, 2))
         job = kernels.scatter_job(_CODES[g.dtype], math.prod(shape[:start]), n, m, math.prod(shape[end:]))
         if job:
-            y, g, index = torch.empty(shape, dtype=g.dtype), g.contiguous(), index.contiguous()
+            y, g, index = _new(shape, _dense(shape, range(len(shape))), g.dtype), g.contiguous(), index.contiguous()
             job(g.data_ptr(), y.data_ptr(), index.data_ptr(), torch.get_num_threads())
             return y
     cells, axis = _flat(g.new_zeros(shape), plan)

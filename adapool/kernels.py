@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-# %% ../nbs/05_kernels.ipynb #6c0d578c
+# %% ../nbs/05_kernels.ipynb #e5e64f8d
 LANES = 8
 CELL_BYTES = 4  # of an input cell; set when a kernel is compiled, as are the next two
 SPREAD = False  # divide each cell by the size of the window that it stands for?
@@ -50,6 +50,7 @@ def vstore(y, o, v):
 
 def splat(n): return np.full(LANES, n)
 def number(n): return np.float64(n)
+def repeat(v): return np.full(LANES, v)
 def vdiv(p, q): return (p / q).astype(p.dtype)
 def sdiv(p, n): return p.dtype.type(p / n)
 def prefetch(x, o): pass
@@ -241,18 +242,27 @@ def line(x, o, kd, sD, kh, sH, sW, C, buf, to, spare, cells, limit):
                 fresh = False
             if at != to: add_rows(buf, at, 0, 1, buf, to, width, False)
 
-# %% ../nbs/05_kernels.ipynb #93bbdd22
+# %% ../nbs/05_kernels.ipynb #790c84d8
 def lines(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1, whose windows are long: one line at a time."
     sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
     limit = g[LIMIT]
     mode = g[MODE]
     if mD*mH*mW*nD*nH == 1:
-        for at in range(first, last):
-            o = at // P * sA + at % P * sP
+        p = first % P
+        o = first // P * sA + p*sP
+        to = first // P * g[Y_A] + p*g[Y_P]
+        for _ in range(first, last):
             if sW != 1: s = run_apart(x, o, nW, sW, buf)
             else: s = run(x, o, nW) if o + nW + 7 <= limit else run_exactly(x, o, nW)
-            put(y, at // P * g[Y_A] + at % P * g[Y_P], s if mode == AS_IS else sdiv(s, nW))
+            put(y, to, s if mode == AS_IS else sdiv(s, nW))
+            p += 1
+            o += sP
+            to += g[Y_P]
+            if p == P:
+                p = 0
+                o += sA - P*sP
+                to += g[Y_A] - P*g[Y_P]
         return
     WH = 2*mD
     WW = WH + 2*mH
@@ -406,7 +416,7 @@ def divided_rows(x, o, g, d0, kd, h0, kh, a0, cells, width, count, safe, buf, tu
         n = splat(span(a0 + w, mW, nW))
         for c in range(C): vstore(buf, turned + (w*C + c)*8, vdiv(vload(buf, turned + (w*C + c)*8), n))
 
-# %% ../nbs/05_kernels.ipynb #fe5fc979
+# %% ../nbs/05_kernels.ipynb #c9c2cc75
 def settle(buf, C, chunk, end):
     "Join the result of 256 cells into that of 32 such chunks, and this, when they are complete, into that of all."
     if chunk == 0 and end: return
@@ -440,11 +450,20 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
             w0 = tab[WW+2*j]
             kw = tab[WW+2*j+1] - w0
             k = kd*kh*kw
+            dd = 0
+            hh = 0
+            w = 0
             for done in range(0, k, 256):
                 many = min(256, k - done)
                 for i in range(many):
-                    e = done + i
-                    tab[i] = base + e // kw // kh * sD + e // kw % kh * sH + (w0 + e % kw)*sW
+                    tab[i] = base + dd*sD + hh*sH + (w0 + w)*sW
+                    w += 1
+                    if w == kw:
+                        w = 0
+                        hh += 1
+                        if hh == kh:
+                            hh = 0
+                            dd += 1
                 i = 0
                 while i < many:
                     fresh = i == 0
@@ -615,7 +634,52 @@ def cells_places(x, y, index, g, buf, ibuf, tab, first, last):
                     istore(index, to + min(u, C-8), iload(ibuf, u - q))
             to += C
 
-# %% ../nbs/05_kernels.ipynb #5d9d8b03
+# %% ../nbs/05_kernels.ipynb #da135afc
+def stretch(x, y, index, g, buf, ibuf, tab, first, last):
+    "Output rows first ... last - 1 of a gradient that is much wider than `x`."
+    sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
+    WH = 2*mD
+    WW = WH + 2*mH
+    fill(tab, 0, 0, mD, nD, mD)
+    fill(tab, WH, 0, mH, nH, mH)
+    fill(tab, WW, 0, nW, mW, nW)
+    for at in range(first, last):
+        plane = at // (mD*mH)
+        d = at // mH % mD
+        h = at % mH
+        d0 = tab[2*d]
+        h0 = tab[WH+2*h]
+        kd = tab[2*d+1] - d0
+        kh = tab[WH+2*h+1] - h0
+        to = plane // P * g[Y_A] + plane % P * g[Y_P] + (d*mH + h)*mW
+        if at > first and h > 0 and tab[WH+2*h-2] == h0 and tab[WH+2*h-1] == h0 + kh:
+            for q in range(0, mW - 7, 8): vstore(y, to + q, vload(y, to - mW + q))
+            for q in range(mW // 8 * 8, mW): put(y, to + q, get(y, to - mW + q))
+        else:
+            o = plane // P * sA + plane % P * sP + d0*sD + h0*sH
+            for w in range(nW):
+                s = number(0)
+                for dd in range(kd):
+                    for hh in range(kh):
+                        v = get(x, o + dd*sD + hh*sH + w*sW)
+                        if SPREAD: v = sdiv(v, span(d0 + dd, mD, nD) * span(h0 + hh, mH, nH))
+                        s = v if dd + hh == 0 else sjoin(s, v)
+                put(buf, w, sdiv(s, tab[WW+2*w+1] - tab[WW+2*w] if SPREAD else g[DIVISOR]))
+            for w in range(nW):
+                a = to + tab[WW+2*w]
+                b = to + tab[WW+2*w+1]
+                s = get(buf, w)
+                v = repeat(s)
+                i = a
+                while i < b and i + 8 <= to + mW:
+                    vstore(y, i, v)
+                    i += 8
+                while i < b:
+                    put(y, i, s)
+                    i += 1
+                if w > 0 and tab[WW+2*w] < tab[WW+2*w-1]: put(y, a, sjoin(get(buf, w - 1), s))
+
+# %% ../nbs/05_kernels.ipynb #a49f4e11
 def scatter(x, y, index, g, buf, ibuf, tab, first, last):
     "Planes first ... last - 1 of `y`, zero but for each cell of `x` added where `index` says."
     n = g[0]
@@ -630,8 +694,8 @@ def scatter(x, y, index, g, buf, ibuf, tab, first, last):
             to = o + (index[e + j]*C + j % C if C > 1 else index[e + j])
             put(y, to, sjoin(get(y, to), get(x, e + j)))
 
-# %% ../nbs/05_kernels.ipynb #63718ef3
-KERNELS = (lines, planes, cells, planes_places, cells_places, scatter)
+# %% ../nbs/05_kernels.ipynb #eaa26e87
+KERNELS = (lines, planes, cells, planes_places, cells_places, stretch, scatter)
 _HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, settle, add_rows, add_cells, line, gather, columns, flush, divided_rows,
             flush_places, columns_places)
 _CONSTANTS = ("LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "STEP", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
@@ -666,7 +730,7 @@ def _write(path, name, code):
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as f: f.write(hashlib.sha256(data).digest() + data)
         os.replace(f.name, path)
 
-# %% ../nbs/05_kernels.ipynb #fb212fec
+# %% ../nbs/05_kernels.ipynb #ffa81350
 _loaded = {}
 _loading = threading.RLock()
 
@@ -715,8 +779,8 @@ def _compiled(*key):
     try: return _link(*_object(*key))
     except ImportError: return None
 
-# %% ../nbs/05_kernels.ipynb #acac3509
-_ENOUGH = 2**17  # cells read and written from which on a second thread is worth waking
+# %% ../nbs/05_kernels.ipynb #5675d6f1
+_ENOUGH = 2**20  # cells read and written from which on a second thread is worth waking
 _helpers = None
 _scratch = threading.local()
 
@@ -766,7 +830,7 @@ def threads_to_use():
     if said.isdigit() and int(said): return int(said)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-# %% ../nbs/05_kernels.ipynb #95ffc59c
+# %% ../nbs/05_kernels.ipynb #687c42f9
 BYTES = {"bf": 2} | {f"{k}{n}": n for k in "iuf" for n in (1, 2, 4, 8)}
 COMPUTE = {"f2": "f4", "bf": "f4", "f4": "f4", "f8": "f8"}
 
@@ -791,10 +855,11 @@ class Job:
         at, _, _memory = _space(self.bytes)
         self.function(at, at, x, y, index, self.g, at + 64, at + self.places, at + self.table, first, last)
 
-# %% ../nbs/05_kernels.ipynb #fe79f9c7
+# %% ../nbs/05_kernels.ipynb #084a90ad
 def _merged(axes, inner):
     "The pooled axes (n, m, stride), three of them, joined where one can stand for two, and what lies inside them."
     axes = [axis for axis in axes if axis[:2] != (1, 1)]
+    if all(n == 1 for n, *_ in axes): axes = [(1, math.prod(m for _, m, _ in axes), 0)]
     while axes and axes[-1][0] == axes[-1][1] and axes[-1][2] == inner: inner *= axes.pop()[0]
     while len(axes) > 1:
         (n, m, s), (k, one, t) = axes[-2:]
@@ -831,10 +896,15 @@ def description(
     tile = max(1, min(mW, 1024 // C * min(mW, nW) // nW))
     width = (tile * nW // mW + 2 + k) * C + 16
     room = 1024
-    step, long = 1, nW // mW >= 32 and reduction != "spread" and kind != "places"
+    step, long = 1, kind not in ("places", "spread") and (nW // mW >= 32 or (mD*mH*mW*nD*nH == 1 and nW >= 8))
     if long and 1 < C < 8 and A == 1:  # neighbours as a batch axis
         (A, sA, yA), (P, sP, yP), C, step = (P, sP, yP), (C, 1, 1), 1, C
-    if C >= 8: kernel, buf, table, unit = "cells", 3*C + 64, 256 + 2*(mD + mH + mW), 1
+    blocks = math.gcd(nH, mH)
+    if A == 1 and P < min(8, blocks) and nD == mD == C == 1 and not long and kind != "places":  # parts of H as planes
+        (A, sA, yA), (P, sP, yP) = (P, sP, yP), (blocks, nH // blocks * sH, mH // blocks * mW)
+        nH, mH = nH // blocks, mH // blocks
+    if kind == "spread" and C == 1 and mW >= 4*nW: kernel, buf, table, unit = "stretch", nW + 8, 2*(mD + mH + nW), mD*mH
+    elif C >= 8: kernel, buf, table, unit = "cells", 3*C + 64, 256 + 2*(mD + mH + mW), 1
     elif C == 1 and long: kernel, buf, table, unit = "lines", 2*width + 1024, 2*(mD + mH + tile), 1
     else: kernel, buf, table, unit = "planes", 128 + 16*width + 8*(room + tile*C + 8), 2*(mD + mH + tile), mD*mH
     if kind == "places": kernel += "_places"
@@ -856,7 +926,7 @@ def _mode(kind, axes):
     if all(n % m == 0 or m % n == 0 for n, m in pairs): return BY_DIVISOR, math.prod(max(1, n // m) for n, m in pairs)
     return BY_WINDOW if kind == "mean" else AS_IS, 1
 
-# %% ../nbs/05_kernels.ipynb #965ff0db
+# %% ../nbs/05_kernels.ipynb #e0144004
 @lru_cache(maxsize=128)
 def scatter_job(dtype, planes, n, m, inner):
     "The `Job` that adds gradients where maxima were: `planes` planes of n cells from m, `inner` side by side."

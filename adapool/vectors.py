@@ -156,7 +156,7 @@ def _load(e, b, x, o, many):
 def _store(e, b, y, o, v, many):
     b.store(_narrow(b, v, e.compute, y.cell), y.at(b, o, many), align=y.align)
 
-# %% ../nbs/09_vectors.ipynb #f818268a
+# %% ../nbs/09_vectors.ipynb #efc772e9
 @_operation("V", "pn")
 def vload(e, b, x, o): return _load(e, b, x, o, many=True)
 
@@ -180,6 +180,9 @@ def splat(e, b, n): return _splat(b, e.number(b, n))
 
 @_operation("S", "n")
 def number(e, b, n): return e.number(b, n)
+
+@_operation("V", "S")
+def repeat(e, b, v): return _splat(b, v)
 
 @_operation("V", "VV")
 def vdiv(e, b, p, q): return b.fdiv(p, q) if e.floats else p

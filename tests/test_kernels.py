@@ -207,7 +207,7 @@ def pools(x):
     return [*means, *F.adaptive_max_pool2d(x, 6, True), leaf.grad]
 
 
-@pytest.mark.parametrize("shape", [(8, 64, 30, 41), (1, 1, 700, 800), (2, 3, 400, 500)])
+@pytest.mark.parametrize("shape", [(16, 64, 30, 41), (1, 1, 1100, 1000), (2, 3, 400, 500)])
 def test_the_same_bits_on_any_number_of_threads(shape):
     threads, x = torch.get_num_threads(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
     try:
@@ -221,7 +221,7 @@ def test_the_same_bits_on_any_number_of_threads(shape):
 
 
 def test_calls_from_many_threads_and_from_forked_children():
-    x = torch.randn(8, 64, 40, 40, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(16, 64, 40, 40, generator=torch.Generator().manual_seed(0))
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     want = F.adaptive_avg_pool2d(x, 7)
@@ -249,7 +249,7 @@ def test_calls_from_many_threads_and_from_forked_children():
 
 class Pooled(torch.utils.data.Dataset):
     def __len__(self): return 4
-    def __getitem__(self, i): return F.adaptive_avg_pool2d(torch.full((8, 64, 40, 40), float(i)), 7)
+    def __getitem__(self, i): return F.adaptive_avg_pool2d(torch.full((16, 64, 40, 40), float(i)), 7)
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
