@@ -119,7 +119,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.3, help="how long each case is measured")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     args = parser.parse_args()
-    partly = args.kind or args.threads or args.no_compile
+    partly = args.kind or args.threads
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
     result = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
               "versions": {"python": platform.python_version(), **packages}, "start": {}, "cases": []}

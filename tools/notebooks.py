@@ -18,7 +18,7 @@ from nbdev.clean import clean_nb
 from nbdev.config import get_config
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
-CELL_SECONDS = 120
+CELL_SECONDS = 300  # some of it for kernels that are compiled for the first time
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
