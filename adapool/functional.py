@@ -72,7 +72,7 @@ def _job(kind, dtype, shape, strides, plan):
 def _new(shape, strides, dtype):
     "An empty tensor without gaps. Large ones come from NumPy, which asks Linux for huge pages: the first touch is the dearest."
     size = math.prod(shape)
-    if size * dtype.itemsize < 2**22: return torch.empty_strided(shape, strides, dtype=dtype)
+    if size * dtype.itemsize < 2**22: return torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
     memory = torch.from_numpy(np.empty(size * dtype.itemsize, np.uint8)).view(dtype)
     return memory.as_strided(shape, strides)
 

@@ -324,3 +324,15 @@ def test_an_output_size_of_nothing_and_an_empty_batch():
     assert F.adaptive_avg_pool2d(torch.ones(2, 3, 40, 40), (0, 5)).shape == (2, 3, 0, 5)
     for kind, n in itertools.product(("avg", "max"), (1, 9)):
         assert getattr(F, f"adaptive_{kind}_pool2d")(torch.ones(0, n, 40, 40), 5).shape == (0, n, 5, 5)
+
+
+@pytest.mark.parametrize("name", ["adaptive_avg_pool2d", "adaptive_max_pool2d"])
+def test_a_default_device_elsewhere_does_not_move_the_result(name):
+    x = torch.rand(4, 64, 40, 40, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    g = torch.ones(4, 64, 7, 7)
+    with torch.device("meta"):
+        y = getattr(F, name)(x, 7)
+        gradient, = torch.autograd.grad(y, x, g)
+        plain = getattr(F, name)(x.detach(), 7)
+    assert y.device == plain.device == gradient.device == torch.device("cpu")
+    torch.testing.assert_close(plain, getattr(T, name)(x.detach(), 7))
