@@ -39,7 +39,11 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/readme.py
 
-bench: $(INSTALLED) ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
+.venv/.bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 clean: ## remove .venv and what builds and tests leave behind

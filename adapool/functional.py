@@ -11,6 +11,7 @@ __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 
 import math
 import operator
 import reprlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -50,15 +51,20 @@ def _dense(shape, axes):
     for a in reversed(axes): strides[a], step = step, step * shape[a]
     return tuple(strides)
 
+def _result(shape, plan, last):
+    "Shape and strides of the result, whose channels are innermost or not."
+    start, stop = len(shape) + plan[0][0], len(shape) + plan[-1][0] + 1
+    out = *shape[:start], *(m for *_, m in plan), *shape[stop:]
+    axes = range(len(shape))
+    return out, _dense(out, [a for a in axes if a != 1] + [1] if last else axes)
+
 @lru_cache(maxsize=1024)
 def _job(kind, dtype, shape, strides, plan):
     "The kernel's job, None where there is no kernel or nothing to do, and shape and strides of the result."
     axes = list(range(len(shape)))
     start, stop = len(shape) + plan[0][0], len(shape) + plan[-1][0] + 1
-    out = *shape[:start], *(m for *_, m in plan), *shape[stop:]
     last = _channels_last(shape, strides, plan)
-    order = [a for a in axes if a != 1] + [1] if last else axes
-    result = out, _dense(out, order)
+    result = out, _ = _result(shape, plan, last)
     if 0 in out: return None, *result
     rest = [1] if last else axes[stop:]
     if [strides[a] for a in rest if shape[a] > 1] != [_dense(shape, rest)[a] for a in rest if shape[a] > 1]: return None, *result
@@ -80,6 +86,7 @@ def _by_kernel(kind, x, plan):
     "The result of a kernel, in the memory format that torch would choose; None where there is none."
     if not _in_memory(x): return None
     job, shape, strides = _job(kind, x.dtype, x.shape, x.stride(), plan)
+    if kind != "places" and shape == x.shape: return _new(shape, strides, x.dtype).copy_(x)
     if job is None and 0 not in shape:
         if x.is_contiguous(): return None
         x = x.contiguous()
@@ -150,19 +157,36 @@ def _spread(g, plan):
     if y is not None: return y
     return _in_order(lambda g, swapped: (_sum(_over_sizes(_wide(g), [(d, n, m) for d, m, n in swapped]), swapped).to(g.dtype),), g, swapped)[0]
 
-class _Linear(torch.autograd.Function):
+def _no_gradient(x):
+    "Is nobody going to ask for a derivative?"
+    return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and _in_memory(x)
+
+class _Function(torch.autograd.Function):
+    "As in torch, where `apply` looks at the signature of `forward` each time, which takes longer than a small pool."
+    @classmethod
+    def apply(cls, x, *args):
+        if _no_gradient(x): return cls.forward(x, *args)
+        if torch._C._are_functorch_transforms_active(): return super().apply(x, *args)
+        return super(torch.autograd.Function, cls).apply(x, *args)
+
+class _Linear(_Function):
     "A linear function of a tensor and a plan, which commutes with `vmap`."
     @staticmethod
-    def setup_context(ctx, inputs, output): ctx.plan = inputs[1]
+    def setup_context(ctx, inputs, output): ctx.plan, ctx.last = inputs[1], _channels_last(inputs[0].shape, inputs[0].stride(), inputs[1])
 
     @classmethod
     def vmap(cls, info, in_dims, x, plan): return cls.apply(x.movedim(in_dims[0], 0), plan), 0
+
+def _in_format(g, plan, last):
+    "The gradient `g` in the memory format of the function's input, which its result is to have."
+    if _channels_last(g.shape, g.stride(), plan) == last: return g
+    return g.movedim(1, -1).contiguous().movedim(-1, 1) if last else g.contiguous()
 
 class _Mean(_Linear):
     @staticmethod
     def forward(x, plan): return _mean(x, plan)
     @staticmethod
-    def backward(ctx, g): return _Spread.apply(g, ctx.plan), None
+    def backward(ctx, g): return _Spread.apply(_in_format(g, ctx.plan, ctx.last), ctx.plan), None
     @staticmethod
     def jvp(ctx, tangent, _): return _Mean.apply(tangent, ctx.plan)
 
@@ -170,7 +194,7 @@ class _Spread(_Linear):
     @staticmethod
     def forward(g, plan): return _spread(g, plan)
     @staticmethod
-    def backward(ctx, x): return _Mean.apply(x, ctx.plan), None
+    def backward(ctx, x): return _Mean.apply(_in_format(x, ctx.plan, ctx.last), ctx.plan), None
     @staticmethod
     def jvp(ctx, tangent, _): return _Spread.apply(tangent, ctx.plan)
 
@@ -225,31 +249,33 @@ def _checked_plan(name, input, output_size, d, no_empty_channels):
     return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
 
 # %% ../nbs/03_functional.ipynb #b6dfd2c9
-_SMALL = 30_000, 120_000  # nanoseconds, about, of torch's operator: without and with a gradient to come
+_SMALL = {"avg": (12_000, 30_000), "max": (12_000, 60_000)}  # so many nanoseconds of torch's, about, without and with a gradient to come
 
 _NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
-_OF_TORCH = {name: getattr(torch if d == 1 else torch._C._nn, name) for (_, d), name in _NAMES.items()}
+_OF_TORCH = {(kind, d): getattr(torch if d == 1 else torch._C._nn, name) for (kind, d), name in _NAMES.items()}
 
-_PLAIN = (torch.float32, torch.float64)
+_PLAIN, _WHOLE = (torch.float32, torch.float64), frozenset((int, type(None)))
 
-@lru_cache(maxsize=1024, typed=True)
-def _small_sizes(shape, output_size, d, limit):
-    "The output sizes, where torch's operator is done with them before a kernel of ours has begun; else None."
+@lru_cache(maxsize=1024)
+def _small(kind, d, shape, output_size, dtype, on_cpu, in_order, gradient):
+    "torch's own operator and the sizes for it, where it is done with such a call before a kernel of ours has begun; else None."
     sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
-    if None in sizes and (d == 1 or output_size is None): return None
-    sizes = tuple(n if m is None else m for n, m in zip(shape[-d:], sizes, strict=True))
-    planes = math.prod(shape[:-d])
-    return sizes if 0 not in sizes and planes * (10 * math.prod(sizes) + math.prod(n + m for n, m in zip(shape[-d:], sizes))) < limit else None
+    if not on_cpu or dtype not in _PLAIN or 0 in sizes or (None in sizes and (d == 1 or output_size is None)): return None
+    full = tuple(n if m is None else m for n, m in zip(shape[-d:], sizes, strict=True))
+    planes, cells, read = math.prod(shape[:-d]), math.prod(full), math.prod(n + m for n, m in zip(shape[-d:], full))
+    time = planes * (10*cells + sum(shape[-d:]) + sum(full)) / (3 if kind == "avg" and cells == 1 else 1)
+    if not in_order: time = planes * (read + 2*cells) / (48 if kind == "avg" else 20)  # kernels for channels_last
+    if time >= _SMALL[kind][gradient]: return None
+    return _OF_TORCH[kind, d], full
 
-def _if_small(name, d, input, output_size):
-    "What torch's own operator makes of a small tensor; None for others and for calls in which something is wrong."
-    if torch.compiler.is_compiling() or type(input) is not torch.Tensor or not input.is_cpu or input.dtype not in _PLAIN: return None
+def _if_small(kind, d, input, output_size):
+    "What torch's operator makes of a small tensor; None for others, and for calls in which something is wrong."
+    if torch.compiler.is_compiling() or type(input) is not torch.Tensor: return None
+    if type(output_size) is not int and (type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size))): return None
     try:
-        limit = _SMALL[input.requires_grad] * (1 if input.is_contiguous() else 8)  # its channels_last kernels are quick
-        sizes = _small_sizes(input.shape, output_size, d, limit)
-        if sizes: return _OF_TORCH[name](input, sizes)
-    except Exception: pass
-    return None
+        found = _small(kind, d, input.shape, output_size, input.dtype, input.is_cpu, input.is_contiguous(), input.requires_grad)
+        return found and found[0](input, found[1])
+    except Exception: return None
 
 # %% ../nbs/03_functional.ipynb #ebee6097
 def _for_torch(x):
@@ -261,23 +287,19 @@ def _cast(x, d):
     "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
     return _wide(x) if d == 3 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu") else x
 
-def _no_gradient(x):
-    "Is nobody going to ask for a derivative?"
-    return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and _in_memory(x)
-
 def _empty(x, plan):
     "The result of a pool to no cells: empty, and still a function of `x`."
     return x.flatten(-len(plan))[..., :0].reshape(*x.shape[:-len(plan)], *(m for *_, m in plan))
 
 def _avg_pool(d, input, output_size):
-    name = _NAMES["avg", d]
-    small = _if_small(name, d, input, output_size)
+    small = _if_small("avg", d, input, output_size)
     if small is not None: return small
-    if _for_torch(input): return getattr(torch.nn.functional, name)(input, output_size)
+    name = _NAMES["avg", d]
+    if _for_torch(input): return _avg_in_graph(name, _cast(input, d), output_size, d)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
     if 0 in (m for *_, m in plan): return _empty(_cast(input, d), plan)
     input = _cast(input, d)
-    return (_mean if _no_gradient(input) else _Mean.apply)(input, plan)
+    return _Mean.apply(input, plan)
 
 # %% ../nbs/03_functional.ipynb #02de3f42
 def adaptive_avg_pool1d(
@@ -365,7 +387,12 @@ def _pick(x, index, plan):
     return cells.gather(axis, _flat(index, plan)[0]).reshape(index.shape)
 
 def _put_back(g, index, plan):
-    "Zeros, and each cell of `g` added where `index` says: the transpose of `_pick`."
+    "Zeros, and each cell of `g` added where `index` says: the transpose of `_pick`, in the memory format of `index`."
+    if not _channels_last(index.shape, index.stride(), plan): return _put_back_in_order(g, index, plan)
+    moved = tuple((dim - 1, n, m) for dim, n, m in plan)
+    return _put_back_in_order(g.movedim(1, -1), index.movedim(1, -1), moved).movedim(-1, 1)
+
+def _put_back_in_order(g, index, plan):
     start, end = g.dim() + plan[0][0], g.dim() + plan[-1][0] + 1
     shape = *g.shape[:start], *(n for _, n, _ in plan), *g.shape[end:]
     if _in_memory(g) and g.numel():
@@ -378,7 +405,7 @@ def _put_back(g, index, plan):
     cells, axis = _flat(g.new_zeros(shape), plan)
     return cells.scatter_add(axis, _flat(index, plan)[0], _flat(g, plan)[0]).reshape(shape)
 
-class _Max(torch.autograd.Function):
+class _Max(_Function):
     @staticmethod
     def forward(x, plan): return _max_with_indices(x, plan)
     @staticmethod
@@ -394,7 +421,7 @@ class _Max(torch.autograd.Function):
     @staticmethod
     def vmap(info, in_dims, x, plan): return _Max.apply(x.movedim(in_dims[0], 0), plan), (0, 0)
 
-class _PutBack(torch.autograd.Function):
+class _PutBack(_Function):
     @staticmethod
     def forward(g, index, plan): return _put_back(g, index, plan)
     @staticmethod
@@ -412,16 +439,15 @@ class _PutBack(torch.autograd.Function):
         return _PutBack.apply(g, index, plan), 0
 
 def _max_pool(d, input, output_size, return_indices):
-    name = _NAMES["max", d]
-    small = _if_small(name, d, input, output_size)
+    small = _if_small("max", d, input, output_size)
     if small is not None: return small if return_indices else small[0]
-    if _for_torch(input): return getattr(torch.nn.functional, name)(input, output_size, return_indices)
+    name = _NAMES["max", d]
+    if _for_torch(input): return _max_in_graph(name, _cast(input, d), output_size, d, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
     input = _cast(input, d)
     if 0 in (m for *_, m in plan): values, index = _empty(input, plan), _empty(input.detach().long(), plan)
-    elif not _no_gradient(input): values, index = _Max.apply(input, plan)
-    elif not return_indices: return _max(input, plan)
-    else: values, index = _max_with_indices(input, plan)
+    elif _no_gradient(input) and not return_indices: return _max(input, plan)
+    else: values, index = _Max.apply(input, plan)
     return (values, index) if return_indices else values
 
 # %% ../nbs/03_functional.ipynb #4fb31e41
@@ -475,3 +501,76 @@ def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     "`adaptive_max_pool3d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool3d(input, output_size, True)
+
+# %% ../nbs/03_functional.ipynb #c0de0003
+def _plan_to(x, sizes): return tuple((i - len(sizes), x.shape[i - len(sizes)], m) for i, m in enumerate(sizes))
+
+def _is_last(x, d): return _channels_last(x.shape, x.stride(), ((-d, 1, 1),) * d)
+
+def _fake(x, sizes, last, dtype=None):
+    "An empty tensor like `x` pooled to `sizes`."
+    return x.new_empty_strided(*_result(x.shape, _plan_to(x, sizes), last), dtype=dtype or x.dtype)
+
+def _register(name, compute, fake, setup_context=None, backward=None):
+    "The function `compute` as torch's operator adapool::name."
+    op = torch.library.custom_op(f"adapool::{name}", compute, mutates_args=(), device_types="cpu")
+    op.register_fake(fake)
+    if backward: op.register_autograd(backward, setup_context=setup_context)
+    return op
+
+def _mean_to(x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor: return _mean(x, _plan_to(x, sizes))
+
+def _spread_to(g: torch.Tensor, sizes: Sequence[int], last: bool) -> torch.Tensor:
+    plan = tuple((dim, n, m) for dim, m, n in _plan_to(g, sizes))
+    return _spread(_in_format(g, plan, last), plan)
+
+def _best_to(x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor: return _max(x, _plan_to(x, sizes))
+
+def _max_to(x: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    return _max_with_indices(x, _plan_to(x, sizes))
+
+def _put_back_to(g: torch.Tensor, index: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    return _put_back(g, index, tuple((dim, n, m) for dim, m, n in _plan_to(g, sizes)))
+
+# %% ../nbs/03_functional.ipynb #c0de0004
+def _remember(ctx, inputs, output):
+    x, sizes = inputs
+    ctx.sizes, ctx.last = x.shape[-len(sizes):], _is_last(x, len(sizes))
+    if isinstance(output, tuple): ctx.save_for_backward(output[1]); ctx.mark_non_differentiable(output[1])
+
+_spread_op = _register("spread", _spread_to, lambda g, sizes, last: _fake(g, sizes, last))
+_put_back_op = _register("put_back", _put_back_to, lambda g, index, sizes: _fake(g, sizes, _is_last(index, len(sizes))))
+_best_op = _register("best", _best_to, lambda x, sizes: _fake(x, sizes, _is_last(x, len(sizes))))
+_mean_op = _register(
+    "mean", _mean_to, lambda x, sizes: _fake(x, sizes, _is_last(x, len(sizes))),
+    _remember, lambda ctx, g: (_spread_op(g, ctx.sizes, ctx.last), None))
+_max_op = _register(
+    "max", _max_to, lambda x, sizes: tuple(_fake(x, sizes, _is_last(x, len(sizes)), t) for t in (x.dtype, torch.int64)),
+    _remember, lambda ctx, g, _: (_put_back_op(g, ctx.saved_tensors[0], ctx.sizes), None))
+
+for op in (_mean_op, _best_op, _max_op):
+    op.register_vmap(lambda info, in_dims, x, sizes, op=op: (op(x.movedim(in_dims[0], 0), sizes), (0, 0) if op is _max_op else 0))
+
+# %% ../nbs/03_functional.ipynb #c0de0005
+_COMPILER = kernels.can_compile()
+
+def _for_our_operator(x, output_size, d):
+    "The sizes, where a program for the CPU is being compiled and they do not divide those of `x`; else None."
+    if not _COMPILER or not torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting(): return None
+    if x.device.type != "cpu" or x.dtype not in _CODES or x.dim() not in (d + 1, d + 2): return None
+    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
+    if len(sizes) != d or not all(m is None or type(m) is int for m in sizes): return None
+    sizes = [n if m is None else m for n, m in zip(x.shape[-d:], sizes)]
+    if min(sizes) < 1 or 0 in x.shape or all(n % m == 0 for n, m in zip(x.shape[-d:], sizes)): return None
+    return sizes
+
+def _avg_in_graph(name, x, output_size, d):
+    sizes = _for_our_operator(x, output_size, d)
+    return getattr(torch.nn.functional, name)(x, output_size) if sizes is None else _mean_op(x, sizes)
+
+def _max_in_graph(name, x, output_size, d, return_indices):
+    sizes = _for_our_operator(x, output_size, d)
+    if sizes is None: return getattr(torch.nn.functional, name)(x, output_size, return_indices)
+    if not return_indices and not (x.requires_grad and torch.is_grad_enabled()): return _best_op(x, sizes)
+    values, index = _max_op(x, sizes)
+    return (values, index) if return_indices else values

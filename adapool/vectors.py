@@ -209,6 +209,12 @@ def vreduce(e, b, v):
     for step in (4, 2, 1): v = e.join(b, v, b.shuffle_vector(v, v, _lanes((i + step) % LANES for i in range(LANES))))
     return b.extract_element(v, _I32(0))
 
+@_operation("V", "VV")
+def vpairs(e, b, p, q):
+    "Neighbours joined: the four pairs of `p`, then those of `q`."
+    even, odd = (b.shuffle_vector(p, q, _lanes(range(first, 2*LANES, 2))) for first in (0, 1))
+    return e.join(b, even, odd)
+
 @_operation("W", "S")
 def wide(e, b, v): return b.fpext(v, ir.DoubleType()) if e.grows else v
 
@@ -373,7 +379,7 @@ def _optimised(text):
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic", codemodel="default")
     options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = False
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return module, machine
@@ -383,13 +389,12 @@ def compile_kernel(
     constants,         # what else they need, by name
     name,              # the kernel
     x, y, compute,     # types of input, output and sums, as "f4", "bf", "u1"
-    reduction,         # "sum", "max", "min" or "spread": a sum of cells that are divided first
+    reduction,         # "sum", "max" or "min"
     place,             # type of the places: "i4" or "i8"
 ):
     "The object code of one kernel for this machine, and the name of the function in it."
-    e = Meaning(_NAMED[compute], "sum" if reduction == "spread" else reduction, _NAMED[place])
+    e = Meaning(_NAMED[compute], reduction, _NAMED[place])
     scope = dict(constants) | {op: _intrinsic(e, *parts) for op, parts in _OPERATIONS.items()}
-    scope |= {"CELL_BYTES": max(1, _bits(_NAMED[x]) // 8), "SPREAD": reduction == "spread"}
     plain = {k: FunctionType(f.__code__, scope, k) for k, f in functions.items()}
     options = dict(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     scope |= {k: numba.njit(**options)(f) for k, f in plain.items() if k != name}

@@ -1,4 +1,8 @@
-"Shapes from real code, (input shape, output size): what the benchmarks and a part of the tests go through."
+"""Shapes from real code: what the benchmarks go through.
+
+(input shape, output size), and what differs: `d`, the number of pooled axes, is otherwise that of a batched input;
+`dtype` is otherwise float32; `indices` asks for the places of the maxima.
+"""
 
 AVERAGE = [
     # ResNet-50's head, and the scales of PSPNet on ADE20K and on Cityscapes
@@ -15,19 +19,22 @@ AVERAGE = [
     # large maps, thumbnails, and sizes that hardly shrink
     ((16, 64, 224, 224), 7), ((16, 64, 224, 224), 50), ((8, 64, 112, 112), 100), ((8, 64, 56, 56), 7),
     ((1, 3, 4096, 4096), 224), ((1, 3, 4096, 4096), 1000), ((8, 3, 1024, 1024), 512), ((8, 3, 1024, 1024), 256),
-    ((1, 256, 512, 512), 255), ((1, 256, 512, 512), 257), ((8, 1024, 24, 24), 12),
+    *(((256, 512, 512), m, {"d": 2}) for m in (255, 256, 257)), ((1, 3, 200, 400), 2), ((8, 1024, 24, 24), 12),
     # small ones, where the call itself is what costs
     *(((4, 3, 32, 32), m) for m in (1, 7, 14, 16)),
     ((1, 3, 12, 12), 7), ((1, 1, 8, 8), (6, 1)), ((1, 1, 2, 2), 4), ((2, 3, 4, 10), (8, 5)),
     ((1, 64, 8, 9), (5, 7)), ((1, 64, 10, 9), 7), ((1, 64, 10, 9), (None, 7)),
     # one and three dimensions: audio, video
-    ((16, 768, 499), 50), ((1, 3, 98), 5), ((54, 72, 25), 1), ((2, 2048, 8, 7, 7), 1), ((8, 54, 16, 112, 112), 7),
+    ((16, 768, 499), 50), ((1, 3, 98), 5), ((54, 72, 25), 1), ((2, 2048, 8, 7, 7), 1),
+    *(((8, 54, 16, 112, 112), m) for m in (1, 3, 7, 13)), ((10, 90, 90, 50), 4, {"d": 3}),
+    ((2, 16, 16, 5), 3, {"d": 3}),
 ]
 MAXIMUM = [
     *(((16, 256, 13, 13), m) for m in (1, 2, 3, 6)),  # SPP
     ((32, 512, 14, 14), 7), ((16, 64, 224, 224), 50), ((8, 64, 56, 56), 7), ((8, 64, 112, 112), 100),
     ((8, 2048, 60, 60), 6),
-    ((4, 3, 32, 32), 7), ((1, 64, 8, 9), (5, 7)), ((1, 1, 5, 5), 3), ((16, 768, 499), 50), ((2, 512, 8, 7, 7), 1),
+    ((4, 3, 32, 32), 7), ((1, 64, 8, 9), (5, 7)), ((1, 1, 5, 5), 3, {"indices": True}), ((16, 768, 499), 50),
+    ((2, 512, 8, 7, 7), 1), ((1, 1, 65536), 1, {"dtype": "float16", "indices": True}),
 ]
 # arrays, pooled by a divisor: (shape, block)
 ARRAYS = [((4096, 4096), 16), ((1080, 1920, 3), 8), ((512, 512), 2), ((2048, 2048, 3), 4)]

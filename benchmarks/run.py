@@ -19,10 +19,12 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as T
 from cases import ARRAYS, AVERAGE, MAXIMUM
+from skimage.measure import block_reduce
 
 import adapool
 import adapool.functional as F
@@ -46,11 +48,13 @@ def both_ways(pool, x, size, g):
     pool(x, size).backward(g)
 
 
-def compare(kind, shape, size, seconds, compiled):
+def compare(kind, shape, size, seconds, compiled, d=None, dtype="float32", indices=False):
     "The ratios of one case."
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    name = f"adaptive_{kind}_pool{len(shape) - 2}d"
-    ours, theirs = getattr(F, name), getattr(T, name)
+    d = d or len(shape) - 2
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
+    name = f"adaptive_{kind}_pool{d}d"
+    ours, theirs = (getattr(lib, name) for lib in (F, T))
+    if indices: ours, theirs = (lambda x, size, pool=pool: pool(x, size, True)[0] for pool in (ours, theirs))
     y = theirs(x, size)
 
     def read():
@@ -65,11 +69,11 @@ def compare(kind, shape, size, seconds, compiled):
     t = dict(zip(calls, medians(list(calls.values()), seconds)))
     row = {"ms": t["adapool"] * 1e3, "torch": t["torch"] / t["adapool"], "read": t["adapool"] / t["read"]}
     if compiled: row["compiled"] = t["compiled"] / t["adapool"]
-    if len(shape) == 4 and shape[1] > 1:
+    if d == 2 and len(shape) == 4 and shape[1] > 1:
         last = x.contiguous(memory_format=torch.channels_last)
         a, b = medians([lambda: ours(last, size), lambda: theirs(last, size)], seconds)
         row["channels_last"] = b / a
-    leaf, g = x.clone().requires_grad_(), torch.randn(y.shape, generator=torch.Generator().manual_seed(1))
+    leaf, g = x.clone().requires_grad_(), torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(x.dtype)
     a, b = medians([lambda: both_ways(ours, leaf, size, g), lambda: both_ways(theirs, leaf, size, g)], seconds)
     return row | {"both": b / a}
 
@@ -78,16 +82,10 @@ def arrays(shape, block, seconds):
     "The ratios of one NumPy case: scikit-image's `block_reduce` and OpenCV's `INTER_AREA` over adapool."
     x = np.random.default_rng(0).random(shape, dtype=np.float32)
     size = tuple(n // block for n in shape[:2])
-    calls = {"adapool": lambda: adapool.adaptive_pool(x, size, axes=(0, 1))}
-    try:
-        from skimage.measure import block_reduce
-        calls["block_reduce"] = lambda: block_reduce(x, (block, block, 1)[:x.ndim], np.mean)
-    except ImportError: pass
-    try:
-        import cv2
-        cv2.setNumThreads(torch.get_num_threads())
-        calls["INTER_AREA"] = lambda: cv2.resize(x, size[::-1], interpolation=cv2.INTER_AREA)
-    except ImportError: pass
+    cv2.setNumThreads(torch.get_num_threads())
+    calls = {"adapool": lambda: adapool.adaptive_pool(x, size, axes=(0, 1)),
+             "block_reduce": lambda: block_reduce(x, (block, block, 1)[:x.ndim], np.mean),
+             "INTER_AREA": lambda: cv2.resize(x, size[::-1], interpolation=cv2.INTER_AREA)}
     t = dict(zip(calls, medians(list(calls.values()), seconds)))
     return {"ms": t["adapool"] * 1e3} | {name: t[name] / t["adapool"] for name in list(calls)[1:]}
 
@@ -122,7 +120,7 @@ def main():
     partly = args.kind or args.threads
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
     result = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-              "versions": {"python": platform.python_version(), **packages}, "start": {}, "cases": []}
+              "versions": {"python": platform.python_version(), **packages}, "start": {}, "cases": [], "arrays": []}
     start = result["start"]
     whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
     start["import adapool, over NumPy"] = whole - numpy
@@ -135,10 +133,12 @@ def main():
         for kind in args.kind or ["avg", "max"]:
             print(f"\n{kind}, threads: {threads}")
             rows = []
-            for shape, size in AVERAGE if kind == "avg" else MAXIMUM:
-                rows.append(compare(kind, shape, size, args.seconds, not args.no_compile))
-                print(f"{shape!s:24} -> {size!s:10} {show(rows[-1])}", flush=True)
-                result["cases"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **rows[-1]})
+            for shape, size, *more in AVERAGE if kind == "avg" else MAXIMUM:
+                options = more[0] if more else {}
+                rows.append(compare(kind, shape, size, args.seconds, not args.no_compile, **options))
+                print(f"{shape!s:24} -> {size!s:10} {show(rows[-1])} {options or ''}", flush=True)
+                case = {"kind": kind, "threads": threads, "shape": shape, "size": size, "d": len(shape) - 2, **options}
+                result["cases"].append(case | rows[-1])
             for name in ("torch", "both", "channels_last", "compiled", "read"):
                 column = [row[name] for row in rows if name in row]
                 if not column: continue
@@ -146,7 +146,9 @@ def main():
                 print(f"geometric mean, {name}: {mean:.2f} (least {min(column):.2f}, most {max(column):.2f})")
         print(f"\narrays, threads: {threads}")
         for shape, block in ARRAYS:
-            print(f"{shape!s:24} / {block:<4} {show(arrays(shape, block, args.seconds))}", flush=True)
+            row = arrays(shape, block, args.seconds)
+            print(f"{shape!s:24} / {block:<4} {show(row)}", flush=True)
+            result["arrays"].append({"threads": threads, "shape": shape, "block": block, **row})
     if not partly: Path(__file__).with_name("results.json").write_text(json.dumps(result, indent=0) + "\n")
 
 

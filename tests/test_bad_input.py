@@ -192,5 +192,13 @@ def test_no_error_names_a_parameter_that_does_not_exist():
         assert words[0] in inspect.signature(function).parameters
 
 
+def test_a_wrong_size_is_not_taken_for_the_right_one_before_it():
+    for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+        for x in (T4, torch.zeros(2, 60, 60, 60)):
+            getattr(F, name)(x, (2, 1))
+            for wrong in ((2.0, 1.0), (2, True), (2.0, 1), 2.0):
+                with pytest.raises(TypeError, match="must be an integer"): getattr(F, name)(x, wrong)
+
+
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="no attribute 'adaptive_median'"): adapool.adaptive_median  # noqa: B018
