@@ -249,32 +249,67 @@ def _checked_plan(name, input, output_size, d, no_empty_channels):
     return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
 
 # %% ../nbs/03_functional.ipynb #b6dfd2c9
-_SMALL = {"avg": (12_000, 30_000), "max": (12_000, 60_000)}  # so many nanoseconds of torch's, about, without and with a gradient to come
+_SMALL = {"avg": (5_000, 30_000), "max": (5_000, 60_000)}  # so many nanoseconds of torch's, about, without and with a gradient to come
 
 _NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
 _OF_TORCH = {(kind, d): getattr(torch if d == 1 else torch._C._nn, name) for (kind, d), name in _NAMES.items()}
 
 _PLAIN, _WHOLE = (torch.float32, torch.float64), frozenset((int, type(None)))
 
-@lru_cache(maxsize=1024)
-def _small(kind, d, shape, output_size, dtype, on_cpu, in_order, gradient):
-    "torch's own operator and the sizes for it, where it is done with such a call before a kernel of ours has begun; else None."
-    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
-    if not on_cpu or dtype not in _PLAIN or 0 in sizes or (None in sizes and (d == 1 or output_size is None)): return None
-    full = tuple(n if m is None else m for n, m in zip(shape[-d:], sizes, strict=True))
-    planes, cells, read = math.prod(shape[:-d]), math.prod(full), math.prod(n + m for n, m in zip(shape[-d:], full))
-    time = planes * (10*cells + sum(shape[-d:]) + sum(full)) / (3 if kind == "avg" and cells == 1 else 1)
-    if not in_order: time = planes * (read + 2*cells) / (48 if kind == "avg" else 20)  # kernels for channels_last
-    if time >= _SMALL[kind][gradient]: return None
-    return _OF_TORCH[kind, d], full
+def _small(kind, d, x, sizes, recorded):
+    "Is torch's own operator done with such a call before a kernel of ours has begun?"
+    if x.dtype not in _PLAIN: return False
+    planes, cells, read = math.prod(x.shape[:-d]), math.prod(sizes), math.prod(n + m for n, m in zip(x.shape[-d:], sizes))
+    if kind == "avg" and cells == 1: time = planes * read / 5  # to torch it is an ordinary mean
+    elif x.is_contiguous(): time = planes * (10*cells + read/2 + sum(x.shape[-d:]))
+    else: time = planes * (read + 2*cells) / min(16 if kind == "avg" else 5, x.shape[-d - 1])  # kernels for channels_last
+    return time / max(1, min(torch.get_num_threads(), planes)) < _SMALL[kind][recorded]
 
-def _if_small(kind, d, input, output_size):
-    "What torch's operator makes of a small tensor; None for others, and for calls in which something is wrong."
-    if torch.compiler.is_compiling() or type(input) is not torch.Tensor: return None
-    if type(output_size) is not int and (type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size))): return None
+_TINY = {(kind, d, m): (2**14 if m == 1 and kind == "avg" else 2**10, op, (m,) * d)  # up to so many cells, whatever the shape
+         for (kind, d), op in _OF_TORCH.items() for m in range(1, (256, 16, 6)[d-1] + 1)}
+
+# %% ../nbs/03_functional.ipynb #c0de0006
+def _by_torch(op, sizes): return lambda x: op(x, sizes)
+
+def _by_job(job, shape, strides, threads):
+    "A function of a tensor that lets `job` pool it, or returns None where this is no plain tensor now."
+    def pool(x):
+        if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or torch._C._is_tracing(): return None
+        if forward_ad._current_level >= 0 or x.is_neg(): return None
+        y = x.new_empty_strided(shape, strides)
+        job(x.data_ptr(), y.data_ptr(), 0, threads)
+        return y
+    return pool
+
+def _prepare(kind, d, x, output_size, recorded):
+    "A function of a tensor like `x`: torch's operator for small ones, a kernel for others; None where neither may be used so."
+    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
+    if not x.is_cpu or 0 in sizes or 0 in x.shape or (None in sizes and (d == 1 or output_size is None)) or not _in_memory(x): return None
+    plan = _checked_plan(_NAMES[kind, d], x, output_size, d, True)
+    sizes = tuple(m for *_, m in plan)
+    if _small(kind, d, x, sizes, recorded): return _by_torch(_OF_TORCH[kind, d], sizes)
+    job, shape, strides = _job({"avg": "mean"}.get(kind, kind), x.dtype, x.shape, x.stride(), plan)
+    if recorded or not job or shape == x.shape or math.prod(shape) * x.dtype.itemsize >= 2**22: return None
+    return _by_job(job, shape, strides, torch.get_num_threads())
+
+_prepared = {}
+
+def _quick(kind, d, input, output_size, indices=False):
+    "The result of a call in which nothing but the numbers is new; None for other calls, and for those in which something is wrong."
+    if type(input) is not torch.Tensor or torch.compiler.is_compiling(): return None
+    if type(output_size) is int:
+        if (tiny := _TINY.get((kind, d, output_size))) and input.numel() <= tiny[0] and input.is_cpu and input.dtype in _PLAIN:
+            try: return tiny[1](input, tiny[2])
+            except Exception: return None
+    elif type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size)): return None
     try:
-        found = _small(kind, d, input.shape, output_size, input.dtype, input.is_cpu, input.is_contiguous(), input.requires_grad)
-        return found and found[0](input, found[1])
+        recorded = indices or input.requires_grad and torch.is_grad_enabled()
+        key = kind, d, input.shape, input.stride(), input.dtype, output_size, input.is_cpu, recorded, torch.get_num_threads()
+        pool = _prepared.get(key, _prepare)
+        if pool is _prepare:
+            if len(_prepared) >= 1024: _prepared.clear()
+            pool = _prepared[key] = _prepare(kind, d, input, output_size, recorded)
+        return pool and pool(input)
     except Exception: return None
 
 # %% ../nbs/03_functional.ipynb #ebee6097
@@ -292,8 +327,6 @@ def _empty(x, plan):
     return x.flatten(-len(plan))[..., :0].reshape(*x.shape[:-len(plan)], *(m for *_, m in plan))
 
 def _avg_pool(d, input, output_size):
-    small = _if_small("avg", d, input, output_size)
-    if small is not None: return small
     name = _NAMES["avg", d]
     if _for_torch(input): return _avg_in_graph(name, _cast(input, d), output_size, d)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
@@ -314,7 +347,8 @@ def adaptive_avg_pool1d(
     Raises the types that torch raises: `TypeError` for sizes that are not integers, `RuntimeError` for a wrong number
     of sizes or axes, a negative size or an empty axis, `NotImplementedError` for tensors that are not of a float type.
     """
-    return _avg_pool(1, input, output_size)
+    y = _quick("avg", 1, input, output_size)
+    return _avg_pool(1, input, output_size) if y is None else y
 
 def adaptive_avg_pool2d(
     input,        # (N, C, H, W) or (C, H, W)
@@ -325,7 +359,8 @@ def adaptive_avg_pool2d(
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
     input gives a channels_last output. Otherwise as `adaptive_avg_pool1d`, whose errors it raises.
     """
-    return _avg_pool(2, input, output_size)
+    y = _quick("avg", 2, input, output_size)
+    return _avg_pool(2, input, output_size) if y is None else y
 
 def adaptive_avg_pool3d(
     input,        # (N, C, D, H, W) or (C, D, H, W)
@@ -336,7 +371,8 @@ def adaptive_avg_pool3d(
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
     Otherwise as `adaptive_avg_pool1d`, whose errors it raises.
     """
-    return _avg_pool(3, input, output_size)
+    y = _quick("avg", 3, input, output_size)
+    return _avg_pool(3, input, output_size) if y is None else y
 
 # %% ../nbs/03_functional.ipynb #fd31cce5
 def _max_axis(x, index, n, m, dim):
@@ -439,8 +475,6 @@ class _PutBack(_Function):
         return _PutBack.apply(g, index, plan), 0
 
 def _max_pool(d, input, output_size, return_indices):
-    small = _if_small("max", d, input, output_size)
-    if small is not None: return small if return_indices else small[0]
     name = _NAMES["max", d]
     if _for_torch(input): return _max_in_graph(name, _cast(input, d), output_size, d, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
@@ -463,7 +497,9 @@ def adaptive_max_pool1d(
 
     Raises the types that torch raises, as `adaptive_avg_pool1d` does, and `RuntimeError` for an empty channel axis.
     """
-    return _max_pool(1, input, output_size, return_indices)
+    y = _quick("max", 1, input, output_size, return_indices)
+    if y is None: return _max_pool(1, input, output_size, return_indices)
+    return y if return_indices or type(y) is torch.Tensor else y[0]
 
 def adaptive_max_pool2d(
     input,                 # (N, C, H, W) or (C, H, W)
@@ -475,7 +511,9 @@ def adaptive_max_pool2d(
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
     input gives a channels_last output. Otherwise as `adaptive_max_pool1d`, whose errors it raises.
     """
-    return _max_pool(2, input, output_size, return_indices)
+    y = _quick("max", 2, input, output_size, return_indices)
+    if y is None: return _max_pool(2, input, output_size, return_indices)
+    return y if return_indices or type(y) is torch.Tensor else y[0]
 
 def adaptive_max_pool3d(
     input,                 # (N, C, D, H, W) or (C, D, H, W)
@@ -487,7 +525,9 @@ def adaptive_max_pool3d(
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
     Otherwise as `adaptive_max_pool1d`, whose errors it raises.
     """
-    return _max_pool(3, input, output_size, return_indices)
+    y = _quick("max", 3, input, output_size, return_indices)
+    if y is None: return _max_pool(3, input, output_size, return_indices)
+    return y if return_indices or type(y) is torch.Tensor else y[0]
 
 # %% ../nbs/03_functional.ipynb #8af15066
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):

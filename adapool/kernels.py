@@ -627,7 +627,13 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
                             tab[SW + k] = base + d*sD + h*sH + w*sW
                             k += 1
                 n = splat(g[DIVISOR] if mode == BY_DIVISOR else k)
-                for q in range(0, C, 8):
+                whole = C // 64 * 64
+                for q in range(0, whole, 64):
+                    t = tread(x, tab[SW] + q, 8, 8)
+                    for i in range(1, k): t = tjoin(t, tread(x, tab[SW + i] + q, 8, 8))
+                    if mode != AS_IS: t = tdiv(t, n)
+                    twrite(y, to + j*C + q, 8, t)
+                for q in range(whole, C, 8):
                     c = min(q, C-8)
                     s = vload(x, tab[SW] + c)
                     for i in range(1, k): s = vjoin(s, vload(x, tab[SW + i] + c))
@@ -1009,7 +1015,7 @@ def _compiled(*key):
     except ImportError: return None
 
 # %% ../nbs/05_kernels.ipynb #5675d6f1
-_EACH = 2**16  # cells read and written for which a thread is worth waking
+_EACH = 2**15  # cells read and written for which a thread is worth waking
 _EACH_ASLEEP = 2**19  # the same for threads of our own, which take longer to wake
 _helpers = None
 _forked = False
@@ -1100,6 +1106,7 @@ class Job:
 
     def __call__(self, x, y, index, threads):
         "Run on the data at the addresses `x`, `y` and `index`, which must stay alive."
+        if threads == 1 or self.work < 2*_EACH: return self.run(x, y, index, 0, self.total)
         team = "torch" in sys.modules and not _forked and _openmp()
         threads = min(threads, self.work // (_EACH if team else _EACH_ASLEEP))
         step = -(-self.total // (4 * max(1, threads) * self.unit)) * self.unit
