@@ -1089,6 +1089,7 @@ def threads_to_use():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../nbs/05_kernels.ipynb #687c42f9
+_CALL = ctypes.c_int64 * 13  # what `team` reads
 BYTES = {"bf": 2} | {f"{k}{n}": n for k in "iuf" for n in (1, 2, 4, 8)}
 COMPUTE = {"f2": "f4", "bf": "f4", "f4": "f4", "f8": "f8"}
 
@@ -1119,7 +1120,7 @@ class Job:
     def by_team(self, x, y, index, step, threads):
         memory, _, _memory = _space(self.bytes * threads)
         call = 0, 0, self.total, step, self.function.address, x, y, index, self.g, memory, self.bytes, self.places, self.table
-        _openmp()(self.function.team, (ctypes.c_int64 * 13)(*call), threads, 0)
+        _openmp()(self.function.team, _CALL(*call), threads, 0)
 
     def run(self, x, y, index, first, last):
         at, _, _memory = _space(self.bytes)
