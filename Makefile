@@ -45,6 +45,7 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 
 bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python tools/notebooks.py run 12_benchmarks)
 
 clean: ## remove .venv and what builds and tests leave behind
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

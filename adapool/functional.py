@@ -284,6 +284,7 @@ def _by_job(job, shape, strides, threads):
 def _prepare(kind, d, x, output_size, recorded):
     "A function of a tensor like `x`: torch's operator for small ones, a kernel for others; None where neither may be used so."
     sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
+    if d == 3 and x.dtype not in _PLAIN: return None  # under autocast these are cast
     if not x.is_cpu or 0 in sizes or 0 in x.shape or (None in sizes and (d == 1 or output_size is None)) or not _in_memory(x): return None
     plan = _checked_plan(_NAMES[kind, d], x, output_size, d, True)
     sizes = tuple(m for *_, m in plan)
@@ -303,7 +304,7 @@ def _quick(kind, d, input, output_size, indices=False):
             except Exception: return None
     elif type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size)): return None
     try:
-        recorded = indices or input.requires_grad and torch.is_grad_enabled()
+        recorded = indices or (input.requires_grad and torch.is_grad_enabled())
         key = kind, d, input.shape, input.stride(), input.dtype, output_size, input.is_cpu, recorded, torch.get_num_threads()
         pool = _prepared.get(key, _prepare)
         if pool is _prepare:

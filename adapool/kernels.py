@@ -179,6 +179,7 @@ def run(x, o, k):
         total = wjoin(total, group)
     return narrow(total)
 
+# %% ../nbs/05_kernels.ipynb #b28d4b50
 def run_apart(x, o, k, step, buf):
     "x[o], x[o + step] ... joined, k of them, by way of `buf`."
     add_cells(x, o, step, 1, buf, 0, min(k, 512), True)
@@ -317,6 +318,7 @@ def eight_windows(x, o, k, kd, sD, kh, sH):
     if k == 8: return by_eight(x, o, kd, sD, kh, sH)
     return by_sixteen(x, o, kd, sD, kh, sH)
 
+# %% ../nbs/05_kernels.ipynb #4a353d2d
 def pairs(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 of 8 cells or more, whose windows lie side by side and are 2, 4, 8 or 16 columns wide."
     sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
@@ -427,6 +429,7 @@ def read_tiles(x, o, g, d0, kd, h0, kh, width, count, ahead, soon, buf, ibuf, tu
         twrite(buf, turned + q*8, 8, flip(s))
         if PLACES: jwrite(ibuf, turned + q*8, 8, jflip(i))
 
+# %% ../nbs/05_kernels.ipynb #3343537a
 def read_divided(x, o, g, d0, kd, h0, kh, a0, cells, count, tab, sizes, buf, turned):
     "The same with each cell divided by the size of the window of n ← m that it stands for."
     _sA, _P, sP, nD, mD, sD, nH, mH, sH, _nW, _mW, sW, C = shape(g)
@@ -468,6 +471,7 @@ def read_lines(x, base, g, row, many, a0, cells, count, tab, buf, ibuf, lined, s
                     else: line(x, o, kh, sH, sW, C, buf, to, spare, cells, g[LIMIT], fresh)
             done += n
 
+# %% ../nbs/05_kernels.ipynb #374fd9fa
 def as_before(tab, at, h):
     "Is row `h` of the windows the same cells as the row before it?"
     return h > 0 and tab[at + 2*h - 2] == tab[at + 2*h] and tab[at + 2*h - 1] == tab[at + 2*h + 1]
@@ -590,6 +594,7 @@ def add_divided(x, o, step, many, C, buf, to, fresh, tab, at, n):
             s = vdiv(vload(x, o + i*step + min(q, C-8)), size)
             vstore(buf, to + q, s if fresh and i == 0 else vjoin(vload(buf, to + q), s))
 
+# %% ../nbs/05_kernels.ipynb #732b9aa1
 def cells(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 where C >= 8: some windows of a row at once, 64 cells at a time."
     sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C = shape(g)
@@ -958,6 +963,7 @@ done:
 }
 """
 
+# %% ../nbs/05_kernels.ipynb #c2d73c70
 _loaded = {}
 _loading = threading.RLock()
 
@@ -1055,6 +1061,7 @@ def _crew(size):
     if _helpers is None or _helpers._max_workers < size: _helpers = ThreadPoolExecutor(size, "adapool")
     return _helpers
 
+# %% ../nbs/05_kernels.ipynb #1b921d1f
 def share(work, total, step, threads):
     "Call work(first, last) for ranges that make up range(total), cut at multiples of `step`, on `threads` threads."
     todo = itertools.count(0, step)
@@ -1158,6 +1165,7 @@ def _kernel(kind, reduction, axes, C):
     if C == 1 and plain and mW >= 16 and nW % mW == 0 and nW // mW in (2, 4, 8, 16): return "pairs", long
     return "planes", long
 
+# %% ../nbs/05_kernels.ipynb #43f47a3a
 def description(
     kind,    # "mean", "sum", "max", "min", "places" (of a maximum) or "spread" (the gradient of a mean)
     types,   # type of x, of y, and of the computation

@@ -38,3 +38,5 @@ MAXIMUM = [
 ]
 # arrays, pooled by a divisor: (shape, block)
 ARRAYS = [((4096, 4096), 16), ((1080, 1920, 3), 8), ((512, 512), 2), ((2048, 2048, 3), 4)]
+# what the way to the kernel is shown on: (planes, H, W), output size
+STEPS = [((4096, 14, 14), 7), ((4096, 13, 13), 6), ((512, 56, 56), 7), ((256, 112, 112), 50), ((64, 224, 224), 100)]

@@ -23,8 +23,9 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as T
-from cases import ARRAYS, AVERAGE, MAXIMUM
+from cases import ARRAYS, AVERAGE, MAXIMUM, STEPS
 from skimage.measure import block_reduce
+from steps import loops, rows_first
 
 import adapool
 import adapool.functional as F
@@ -90,6 +91,19 @@ def arrays(shape, block, seconds):
     return {"ms": t["adapool"] * 1e3} | {name: t[name] / t["adapool"] for name in list(calls)[1:]}
 
 
+def steps(shape, size, seconds):
+    "What each step on the way to the kernel is worth, on one thread: its time over that of the kernel."
+    x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+    a, y = x[0].numpy(), np.empty((shape[0], size, size), np.float32)
+    calls = {"adapool": lambda: F.adaptive_avg_pool2d(x, size), "loops": lambda: loops(a, y),
+             "rows first": lambda: rows_first(a, y), "torch": lambda: T.adaptive_avg_pool2d(x, size), "read": x.sum}
+    for call in (loops, rows_first):
+        call(a, y)
+        np.testing.assert_allclose(y, F.adaptive_avg_pool2d(x, size)[0].numpy(), rtol=1e-4, atol=1e-4)
+    t = dict(zip(calls, medians(list(calls.values()), seconds)))
+    return {name: t[name] / t["adapool"] for name in list(calls)[1:]}
+
+
 def seconds_of(code, times=5, **environment):
     "The median time of a fresh interpreter that runs `code` and prints how long a part of it took."
     taken = []
@@ -107,6 +121,14 @@ start = time.perf_counter(); adapool.adaptive_pool(x, (7, 7)); print(time.perf_c
 BARE = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
 
 
+def machine():
+    "What processor this is, as far as the system says."
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    told = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.processor()]
+    return f"{told[0]} ({platform.machine()}), {os.cpu_count()} cores"
+
+
 def show(row): return "  ".join(f"{k} {v:8.3f}" if k == "ms" else f"{k} {v:6.2f}" for k, v in row.items())
 
 
@@ -119,8 +141,9 @@ def main():
     args = parser.parse_args()
     partly = args.kind or args.threads
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
-    result = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-              "versions": {"python": platform.python_version(), **packages}, "start": {}, "cases": [], "arrays": []}
+    result = {"date": time.strftime("%Y-%m-%d"), "machine": machine(),
+              "versions": {"python": platform.python_version(), **packages},
+              "start": {}, "cases": [], "arrays": [], "steps": []}
     start = result["start"]
     whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
     start["import adapool, over NumPy"] = whole - numpy
@@ -149,6 +172,12 @@ def main():
             row = arrays(shape, block, args.seconds)
             print(f"{shape!s:24} / {block:<4} {show(row)}", flush=True)
             result["arrays"].append({"threads": threads, "shape": shape, "block": block, **row})
+    torch.set_num_threads(1)
+    print("\nsteps, one thread")
+    for shape, size in STEPS:
+        row = steps(shape, size, args.seconds)
+        print(f"{shape!s:24} -> {size:<4} {show(row)}", flush=True)
+        result["steps"].append({"shape": shape, "size": size, **row})
     if not partly: Path(__file__).with_name("results.json").write_text(json.dumps(result, indent=0) + "\n")
 
 

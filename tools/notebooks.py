@@ -80,7 +80,7 @@ def text_outputs(nb):
     "What the cells of a notebook print or show as text, one list per code cell."
     def texts(output):
         data = {"text": output["text"]} if "text" in output else output.get("data", {})
-        return ["".join(v).rstrip() for k, v in data.items() if k == "text" or k.startswith("text/")]
+        return ["".join(v).rstrip() for k, v in sorted(data.items()) if k == "text" or k.startswith("text/")]
     nb = deepcopy(nb)
     clean_nb(nb)
     return [[text for output in cell.outputs for text in texts(output)] for cell in code_cells(nb)]
