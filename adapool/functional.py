@@ -16,7 +16,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 
 from . import kernels
 from .arithmetic import _integer
@@ -265,8 +267,7 @@ def _small(kind, d, x, sizes, recorded):
     else: time = planes * (read + 2*cells) / min(16 if kind == "avg" else 5, x.shape[-d - 1])  # kernels for channels_last
     return time / max(1, min(torch.get_num_threads(), planes)) < _SMALL[kind][recorded]
 
-_TINY = {(kind, d, m): (2**14 if m == 1 and kind == "avg" else 2**10, op, (m,) * d)  # up to so many cells, whatever the shape
-         for (kind, d), op in _OF_TORCH.items() for m in range(1, (256, 16, 6)[d-1] + 1)}
+_TINY = 4_000  # the same, reckoned in haste: for calls in which even to look up what has been prepared would be felt
 
 # %% ../nbs/03_functional.ipynb #c0de0006
 def _by_torch(op, sizes): return lambda x: op(x, sizes)
@@ -297,15 +298,15 @@ _prepared = {}
 
 def _quick(kind, d, input, output_size, indices=False):
     "The result of a call in which nothing but the numbers is new; None for other calls, and for those in which something is wrong."
-    if type(input) is not torch.Tensor or torch.compiler.is_compiling(): return None
-    if type(output_size) is int:
-        if (tiny := _TINY.get((kind, d, output_size))) and input.numel() <= tiny[0] and input.is_cpu and input.dtype in _PLAIN:
-            try: return tiny[1](input, tiny[2])
-            except Exception: return None
-    elif type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size)): return None
+    if type(input) is not Tensor or is_compiling(): return None
+    whole = type(output_size) is int
+    if not whole and (type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size))): return None
     try:
+        shape = input.shape
+        if whole and input.numel() / 2 + 10 * shape[0] * shape[1] * output_size**d < _TINY and input.is_cpu and input.dtype in _PLAIN:
+            return _OF_TORCH[kind, d](input, (output_size,) * d)
         recorded = indices or (input.requires_grad and torch.is_grad_enabled())
-        key = kind, d, input.shape, input.stride(), input.dtype, output_size, input.is_cpu, recorded, torch.get_num_threads()
+        key = kind, d, shape, input.stride(), input.dtype, output_size, input.is_cpu, recorded, torch.get_num_threads()
         pool = _prepared.get(key, _prepare)
         if pool is _prepare:
             if len(_prepared) >= 1024: _prepared.clear()

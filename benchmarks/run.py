@@ -104,6 +104,20 @@ def steps(shape, size, seconds):
     return {name: t[name] / t["adapool"] for name in list(calls)[1:]}
 
 
+def new_shapes(channels, low, high, size=7):
+    "torch's time over adapool's for a program that brings a shape never seen before at each call."
+    rng = np.random.default_rng(channels)
+    shapes = {(1, int(c), int(h), int(w)) for c, h, w in rng.integers((channels // 2, low, low), (channels, high, high), (300, 3))}
+    inputs = [torch.randn(shape) for shape in shapes]
+    taken = {F: [], T: []}
+    for x in inputs:
+        for library, times in taken.items():
+            start = time.perf_counter()
+            library.adaptive_avg_pool2d(x, size)
+            times.append(time.perf_counter() - start)
+    return statistics.median(taken[T]) / statistics.median(taken[F])
+
+
 def seconds_of(code, times=5, **environment):
     "The median time of a fresh interpreter that runs `code` and prints how long a part of it took."
     taken = []
@@ -143,7 +157,7 @@ def main():
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
     result = {"date": time.strftime("%Y-%m-%d"), "machine": machine(),
               "versions": {"python": platform.python_version(), **packages},
-              "start": {}, "cases": [], "arrays": [], "steps": []}
+              "start": {}, "cases": [], "new": [], "arrays": [], "steps": []}
     start = result["start"]
     whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
     start["import adapool, over NumPy"] = whole - numpy
@@ -167,6 +181,10 @@ def main():
                 if not column: continue
                 mean = statistics.geometric_mean(column)
                 print(f"geometric mean, {name}: {mean:.2f} (least {min(column):.2f}, most {max(column):.2f})")
+        for channels, low, high in ((64, 8, 40), (64, 20, 70), (256, 30, 60)):
+            ratio = new_shapes(channels, low, high)
+            print(f"a new shape each time, {channels} channels, {low} to {high} cells: torch {ratio:.2f}")
+            result["new"].append({"threads": threads, "channels": channels, "low": low, "high": high, "torch": ratio})
         print(f"\narrays, threads: {threads}")
         for shape, block in ARRAYS:
             row = arrays(shape, block, args.seconds)

@@ -21,7 +21,7 @@ from adapool import kernels, pooling
 @pytest.fixture(autouse=True)
 def nothing_left_to_torch(monkeypatch):
     monkeypatch.setattr(F, "_small", lambda *call: False)
-    monkeypatch.setattr(F, "_TINY", {})
+    monkeypatch.setattr(F, "_TINY", 0)
     monkeypatch.setattr(F, "_prepared", {})
     monkeypatch.setattr(pooling, "_SMALL", 0)
 
