@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 'adaptive_max_pool1d', 'adaptive_max_pool2d',
            'adaptive_max_pool3d', 'adaptive_max_pool1d_with_indices', 'adaptive_max_pool2d_with_indices',
-           'adaptive_max_pool3d_with_indices']
+           'adaptive_max_pool3d_with_indices', 'enable']
 
 # %% ../nbs/03_functional.ipynb #ed426e24
 import math
 import operator
 import reprlib
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -317,8 +318,15 @@ def _quick(kind, d, input, output_size, indices=False):
 # %% ../nbs/03_functional.ipynb #ebee6097
 def _for_torch(x):
     "Is a graph being captured rather than numbers computed, or is `x` of a kind that only torch's own kernels read?"
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or isinstance(x, torch.fx.Proxy): return True
+    if is_compiling() or torch.jit.is_tracing(): return True
     return isinstance(x, torch.Tensor) and (x.is_quantized or x.is_mkldnn)
+
+_PLAIN_CLASSES = torch._C._disabled_torch_function_impl, torch.Tensor.__torch_function__.__func__
+
+def _overrides(x):
+    "Does the class of `x` itself say what torch's functions do to it? Those of `torch.fx` record them, for one."
+    does = getattr(type(x), "__torch_function__", None)
+    return does is not None and getattr(does, "__func__", does) not in _PLAIN_CLASSES
 
 def _cast(x, d):
     "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
@@ -330,6 +338,7 @@ def _empty(x, plan):
 
 def _avg_pool(d, input, output_size):
     name = _NAMES["avg", d]
+    if _overrides(input): return torch.overrides.handle_torch_function(_THEIRS[name], (input,), input, output_size)
     if _for_torch(input): return _avg_in_graph(name, _cast(input, d), output_size, d)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
     if 0 in (m for *_, m in plan): return _empty(_cast(input, d), plan)
@@ -478,6 +487,8 @@ class _PutBack(_Function):
 
 def _max_pool(d, input, output_size, return_indices):
     name = _NAMES["max", d]
+    if _overrides(input): return torch.overrides.handle_torch_function(
+        _THEIRS[name], (input,), input, output_size, return_indices=return_indices)
     if _for_torch(input): return _max_in_graph(name, _cast(input, d), output_size, d, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
     input = _cast(input, d)
@@ -608,11 +619,51 @@ def _for_our_operator(x, output_size, d):
 
 def _avg_in_graph(name, x, output_size, d):
     sizes = _for_our_operator(x, output_size, d)
-    return getattr(torch.nn.functional, name)(x, output_size) if sizes is None else _mean_op(x, sizes)
+    return _THEIRS[name](x, output_size) if sizes is None else _mean_op(x, sizes)
 
 def _max_in_graph(name, x, output_size, d, return_indices):
     sizes = _for_our_operator(x, output_size, d)
-    if sizes is None: return getattr(torch.nn.functional, name)(x, output_size, return_indices)
+    if sizes is None: return _THEIRS[name](x, output_size, return_indices)
     if not return_indices and not (x.requires_grad and torch.is_grad_enabled()): return _best_op(x, sizes)
     values, index = _max_op(x, sizes)
     return (values, index) if return_indices else values
+
+# %% ../nbs/03_functional.ipynb #98759f9c
+_THEIRS = {name: getattr(torch.nn.functional, name) for kind_d in _NAMES.values()
+           for name in (kind_d, f"{kind_d}_with_indices") if hasattr(torch.nn.functional, name)}
+_enabled, _enabling = set(), threading.RLock()
+
+class enable:
+    """Put the functions of this module in the place of `torch.nn.functional`'s, for the whole process, from now on.
+
+    As a context manager until the end of the block, else until `disable` is called; torch's come back when all that
+    are at work have ended. Layers of `torch.nn`, and whoever looks the functions up in `torch.nn.functional` when
+    calling them, get ours; a name that was imported before (`from torch.nn.functional import ...`) stays torch's.
+    """
+    def __init__(self): self.__enter__()
+
+    def __enter__(self):
+        with _enabling:
+            _enabled.add(self)
+            for name in _THEIRS: setattr(torch.nn.functional, name, globals()[name])
+        return self
+
+    def __exit__(self, *_): self.disable()
+
+    def disable(self):
+        "End this one; a second call does nothing."
+        with _enabling:
+            _enabled.discard(self)
+            if not _enabled:
+                for name, function in _THEIRS.items(): setattr(torch.nn.functional, name, function)
+
+# %% ../nbs/03_functional.ipynb #b5ff355d
+def _script_as(ours, theirs):
+    "Let `torch.jit.script` see `theirs` where a program calls `ours`."
+    operator = torch.jit._builtins._find_builtin(theirs)
+    if operator: torch.jit._builtins._register_builtin(ours, operator)
+    elif theirs in torch._jit_internal.boolean_dispatched:
+        torch._jit_internal.boolean_dispatched[ours] = torch._jit_internal.boolean_dispatched[theirs]
+    else: ours.__prepare_scriptable__ = lambda: theirs
+
+for name, function in _THEIRS.items(): _script_as(globals()[name], function)

@@ -8,7 +8,6 @@ __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'Adapt
 
 # %% ../nbs/04_nn.ipynb #a4a71d3e
 import torch
-import torch.nn.functional as T
 
 from . import functional as F
 
@@ -16,37 +15,31 @@ from . import functional as F
 class AdaptiveAvgPool1d(torch.nn.AdaptiveAvgPool1d):
     "`torch.nn.AdaptiveAvgPool1d(output_size)` by `functional.adaptive_avg_pool1d`: (N, C, L) or (C, L) to m cells."
     def forward(self, input):
-        if torch.jit.is_scripting(): return T.adaptive_avg_pool1d(input, self.output_size)
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 class AdaptiveAvgPool2d(torch.nn.AdaptiveAvgPool2d):
     "`torch.nn.AdaptiveAvgPool2d(output_size)` by `functional.adaptive_avg_pool2d`: (N, C, H, W) or (C, H, W)."
     def forward(self, input):
-        if torch.jit.is_scripting(): return T.adaptive_avg_pool2d(input, self.output_size)
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 class AdaptiveAvgPool3d(torch.nn.AdaptiveAvgPool3d):
     "`torch.nn.AdaptiveAvgPool3d(output_size)` by `functional.adaptive_avg_pool3d`: (N, C, D, H, W) or (C, D, H, W)."
     def forward(self, input):
-        if torch.jit.is_scripting(): return T.adaptive_avg_pool3d(input, self.output_size)
         return F.adaptive_avg_pool3d(input, self.output_size)
 
 class AdaptiveMaxPool1d(torch.nn.AdaptiveMaxPool1d):
     "`torch.nn.AdaptiveMaxPool1d(output_size, return_indices=False)` by `functional.adaptive_max_pool1d`: (N, C, L) or (C, L)."
     def forward(self, input):
-        if torch.jit.is_scripting(): return T.adaptive_max_pool1d(input, self.output_size, self.return_indices)
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 class AdaptiveMaxPool2d(torch.nn.AdaptiveMaxPool2d):
     "`torch.nn.AdaptiveMaxPool2d(output_size, return_indices=False)` by `functional.adaptive_max_pool2d`: (N, C, H, W) too."
     def forward(self, input):
-        if torch.jit.is_scripting(): return T.adaptive_max_pool2d(input, self.output_size, self.return_indices)
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 class AdaptiveMaxPool3d(torch.nn.AdaptiveMaxPool3d):
     "`torch.nn.AdaptiveMaxPool3d(output_size, return_indices=False)` by `functional.adaptive_max_pool3d`."
     def forward(self, input):
-        if torch.jit.is_scripting(): return T.adaptive_max_pool3d(input, self.output_size, self.return_indices)
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
 
 # %% ../nbs/04_nn.ipynb #a27cad41
