@@ -172,13 +172,20 @@ class _Function(torch.autograd.Function):
         if torch._C._are_functorch_transforms_active(): return super().apply(x, *args)
         return super(torch.autograd.Function, cls).apply(x, *args)
 
+def _with_batch(apply, x, dim, plan):
+    "The results of `apply` for a tensor with one axis more, `dim`: it goes into the batch axis where there is one, which keeps channels innermost."
+    x = x.movedim(dim, 0)
+    if x.dim() - len(plan) < 3: return apply(x)
+    y = apply(x.flatten(0, 1))
+    return torch.utils._pytree.tree_map(lambda y: y.unflatten(0, x.shape[:2]), y)
+
 class _Linear(_Function):
     "A linear function of a tensor and a plan, which commutes with `vmap`."
     @staticmethod
     def setup_context(ctx, inputs, output): ctx.plan, ctx.last = inputs[1], _channels_last(inputs[0].shape, inputs[0].stride(), inputs[1])
 
     @classmethod
-    def vmap(cls, info, in_dims, x, plan): return cls.apply(x.movedim(in_dims[0], 0), plan), 0
+    def vmap(cls, info, in_dims, x, plan): return _with_batch(lambda x: cls.apply(x, plan), x, in_dims[0], plan), 0
 
 def _in_format(g, plan, last):
     "The gradient `g` in the memory format of the function's input, which its result is to have."
@@ -466,7 +473,7 @@ class _Max(_Function):
     @staticmethod
     def jvp(ctx, tangent, _): return _pick(tangent, ctx.saved_tensors[0], ctx.plan), None
     @staticmethod
-    def vmap(info, in_dims, x, plan): return _Max.apply(x.movedim(in_dims[0], 0), plan), (0, 0)
+    def vmap(info, in_dims, x, plan): return _with_batch(lambda x: _Max.apply(x, plan), x, in_dims[0], plan), (0, 0)
 
 class _PutBack(_Function):
     @staticmethod
@@ -602,7 +609,8 @@ _max_op = _register(
     _remember, lambda ctx, g, _: (_put_back_op(g, ctx.saved_tensors[0], ctx.sizes), None))
 
 for op in (_mean_op, _best_op, _max_op):
-    op.register_vmap(lambda info, in_dims, x, sizes, op=op: (op(x.movedim(in_dims[0], 0), sizes), (0, 0) if op is _max_op else 0))
+    op.register_vmap(lambda info, in_dims, x, sizes, op=op: (
+        _with_batch(lambda x: op(x, sizes), x, in_dims[0], sizes), (0, 0) if op is _max_op else 0))
 
 # %% ../nbs/03_functional.ipynb #c0de0005
 _COMPILER = kernels.can_compile()

@@ -117,8 +117,9 @@ def test_a_compiled_program_follows(program):
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("kind, d, options", [("Avg", 1, {}), ("Avg", 2, {}), ("Avg", 3, {}), ("Max", 1, {}), ("Max", 2, {}),
-                                              ("Max", 3, {}), ("Max", 2, {"return_indices": True})])
+@pytest.mark.parametrize("kind, d, options", [
+    ("Avg", 1, {}), ("Avg", 2, {}), ("Avg", 3, {}), ("Max", 1, {}), ("Max", 2, {}), ("Max", 3, {}),
+    ("Max", 2, {"return_indices": True})])
 def test_what_captures_programs_finds_torchs_functions(kind, d, options):
     layer, x = getattr(torch.nn, f"Adaptive{kind}Pool{d}d")(3, **options), data(2, 3, *(8, 9, 7)[:d])
     want = layer(x)
@@ -133,12 +134,13 @@ def test_what_captures_programs_finds_torchs_functions(kind, d, options):
     assert not any("adapool" in str(n.target) for graph in (exported.graph, traced.graph) for n in graph.nodes)
 
 
-class Logged(torch.Tensor):
-    seen = []
+SEEN = []
 
+
+class Logged(torch.Tensor):
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        cls.seen.append(function)
+        SEEN.append(function)
         return super().__torch_function__(function, types, args, kwargs or {})
 
 
@@ -154,7 +156,7 @@ def test_classes_that_override_torchs_functions_are_asked():
     x = data(2, 3, 8, 9)
     for f, name in ((F, "adaptive_avg_pool2d"), (F, "adaptive_max_pool2d")):
         y = getattr(f, name)(x.as_subclass(Logged), 5)
-        assert type(y) is Logged and THEIRS[name] in Logged.seen
+        assert type(y) is Logged and THEIRS[name] in SEEN
     assert F.adaptive_avg_pool3d(Duck(), 4) == (THEIRS["adaptive_avg_pool3d"], 4, {})
     assert F.adaptive_max_pool3d(Duck(), 4, True)[2] == {"return_indices": True}
     y = F.adaptive_avg_pool2d(x.as_subclass(Named), (5, 7))

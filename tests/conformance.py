@@ -1,0 +1,232 @@
+"""The table of conformance: what is done to a pool, times every kind of pool, number of axes, type and layout.
+
+Each cell does the same with torch's function and with ours, and compares what comes out: values, type, shape, strides,
+or the type of the exception. `BETTER` names the cells in which we do not do as torch does, and why.
+
+    python tests/conformance.py     prints the table, one row for each operation, and how many of its cells agree
+"""
+
+import contextlib
+import copy
+import io
+import itertools
+import pickle
+import warnings
+from collections import Counter
+
+import torch
+import torch.nn.functional as T
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_leaves
+
+import adapool.functional as F
+from adapool import nn
+
+KINDS = ("avg", "max", "max with indices")
+DIMS = (1, 2, 3)
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
+# axes that shrink, that grow and that stay as they are
+SIZES = {1: ((10,), (7,)), 2: ((8, 9), (5, 12)), 3: ((4, 5, 6), (3, 5, 8))}
+HALF = (torch.float16, torch.bfloat16)
+
+
+def channels_last(x): return x.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "channels_last": channels_last,
+    "transposed": lambda x: x.transpose(-1, 0).contiguous().transpose(-1, 0),
+    "sliced": lambda x: x.repeat_interleave(2, -1)[..., ::2],
+    "expanded": lambda x: x[:, :1].expand(x.shape),
+    "zero batch": lambda x: x[:0],
+    "unbatched": lambda x: x[0],
+}
+
+
+def sample(d, dtype, layout):
+    "The input of a cell."
+    g = torch.Generator().manual_seed(d)
+    return LAYOUTS[layout](torch.randn(2, 9, *SIZES[d][0], generator=g).to(dtype))
+
+
+def weights(y): return torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).to(y.dtype)
+
+
+def first(y): return y[0] if isinstance(y, tuple) else y
+
+
+class Case:
+    "A pool of one library: as a function, and as a layer."
+    def __init__(self, ours, kind, d):
+        self.functional, self.layers, self.kind, self.d = F if ours else T, nn if ours else torch.nn, kind, d
+        self.options = {"return_indices": True} if kind == "max with indices" else {}
+        self.name = f"adaptive_{kind[:3]}_pool{d}d"
+
+    def __call__(self, x): return getattr(self.functional, self.name)(x, SIZES[self.d][1], **self.options)
+
+    def layer(self):
+        name = f"Adaptive{self.kind[:3].title()}Pool{self.d}d"
+        return getattr(self.layers, name)(SIZES[self.d][1], **self.options)
+
+
+def gradient(pool, x, again=False):
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    y = first(pool(leaf))
+    (g,) = torch.autograd.grad((y * y * weights(y)).sum(), leaf, create_graph=again)
+    return torch.autograd.grad((g * g).sum(), leaf)[0] if again else g
+
+
+def compiled(pool, x, dynamic):
+    torch._dynamo.reset()
+    return torch.compile(lambda x: pool(x), fullgraph=True, backend="eager", dynamic=dynamic)(x)
+
+
+class Net(torch.nn.Module):
+    def __init__(self, pool): super().__init__(); self.pool = pool
+
+    def forward(self, x): return self.pool(x)
+
+
+def hooked(pool, x):
+    layer, seen = pool.layer(), []
+    layer.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape) or (args[0] * 2,))
+    layer.register_forward_hook(lambda module, args, y: seen.append(first(y).shape))
+    return layer(x), torch.tensor([n for shape in seen for n in shape])
+
+
+def entered(context, pool, x):
+    with context: return pool(x)
+
+
+def untouched(pool, x):
+    "What comes out is nobody's view: to write to it changes no input."
+    x = x.clone(memory_format=torch.preserve_format) if 0 not in x.stride() else x
+    before, y = x.clone(), first(pool(x))
+    kept = y.clone()
+    if y.numel(): y.zero_()
+    return kept, x - before
+
+
+def faked(pool, x):
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        return like_meta(pool(mode.from_tensor(x)))
+
+
+def like_meta(y):
+    return tuple(torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device="meta") for v in tree_leaves(y))
+
+
+def kept_state(pool, x):
+    layer = pool.layer()
+    layer.load_state_dict(torch.load(save(pool.layer().state_dict()), weights_only=True))
+    return layer(x)
+
+
+def save(thing):
+    file = io.BytesIO()
+    torch.save(thing, file)
+    file.seek(0)
+    return file
+
+
+OPERATIONS = {
+    "forward": lambda pool, x: pool(x),
+    "backward": gradient,
+    "double backward": lambda pool, x: gradient(pool, x, again=True),
+    "forward-mode jvp": lambda pool, x: torch.func.jvp(lambda x: first(pool(x)), (x,), (-x,)),
+    "vmap": lambda pool, x: torch.func.vmap(pool)(torch.stack([x, -x])),
+    "vmap over a middle axis": lambda pool, x: torch.func.vmap(pool, in_dims=1)(torch.stack([x, -x], 1)),
+    "vmap, nested": lambda pool, x: torch.func.vmap(torch.func.vmap(pool))(torch.stack([x, -x])[None]),
+    "torch.compile, static": lambda pool, x: compiled(pool, x, False),
+    "torch.compile, dynamic": lambda pool, x: compiled(pool, x, True),
+    "torch.export": lambda pool, x: torch.export.export(Net(pool), (x,)).module()(x),
+    "autocast": lambda pool, x: entered(torch.autocast("cpu", torch.bfloat16), pool, x),
+    "meta": lambda pool, x: like_meta(pool(x.to("meta"))),
+    "fake": faked,
+    "deepcopy": lambda pool, x: copy.deepcopy(pool.layer())(x),
+    "pickle": lambda pool, x: pickle.loads(pickle.dumps(pool.layer()))(x),
+    "state_dict": kept_state,
+    "functional_call": lambda pool, x: torch.func.functional_call(pool.layer(), {}, (x,)),
+    "hooks": hooked,
+    "inference_mode": lambda pool, x: entered(torch.inference_mode(), pool, x),
+    "no_grad": lambda pool, x: entered(torch.no_grad(), pool, x.clone().requires_grad_()),
+    "on views, out of place": untouched,
+}
+
+SLOW = ("torch.compile, static", "torch.compile, dynamic", "torch.export")  # compared with torch's eager function
+
+
+def outcome(do, *args):
+    "What comes out, or the type of what is raised."
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try: y = do(*args)
+        except Exception as error: return type(error)
+    return tree_leaves(y)
+
+
+GRADIENTS = ("backward", "double backward", "forward-mode jvp")
+
+
+def agree(operation, kind, dtype, mine, theirs):
+    "Are these the same? Maxima and places to the bit, the rest up to rounding in `dtype`."
+    if isinstance(mine, type) or isinstance(theirs, type): return mine is theirs
+    if len(mine) != len(theirs): return False
+    exact = kind != "avg" and operation not in GRADIENTS
+    for a, b in zip(mine, theirs):
+        if (a.dtype, a.shape, a.device.type) != (b.dtype, b.shape, b.device.type): return False
+        if a.numel() and a.stride() != b.stride(): return False
+        if a.device.type == "meta" or not a.numel(): continue
+        a, b = a.double(), b.double()
+        rtol = {torch.float16: 4e-3, torch.bfloat16: 3e-2, torch.float32: 1e-5, torch.float64: 1e-12}[dtype]
+        if not (torch.equal(a, b) if exact else (a - b).abs().max() <= rtol * max(1, b.abs().max())): return False
+    return True
+
+
+BETTER = {  # (operation, layout): what we do, and torch does not
+    ("double backward", "channels_last"): "gradients keep the memory format of the input",
+}
+REFUSED = {  # what torch does not do, and so we do not
+    ("forward-mode jvp", "expanded"): "both raise RuntimeError",
+}
+
+
+def cells(): return itertools.product(OPERATIONS, KINDS, DIMS, DTYPES, LAYOUTS)
+
+
+def run(operation, kind, d, dtype, layout):
+    "What the same operation gives with ours and with torch's."
+    x = sample(d, DTYPES[dtype], layout)
+    do = OPERATIONS[operation], OPERATIONS["forward" if operation in SLOW else operation]
+    return tuple(outcome(f, Case(ours, kind, d), x) for f, ours in zip(do, (True, False)))
+
+
+def verdict(operation, kind, d, dtype, layout):
+    "What is to be said of a cell: that both give the same, or raise the same, or what each does."
+    mine, theirs = run(operation, kind, d, dtype, layout)
+    alike = agree(operation, kind, DTYPES[dtype], mine, theirs)
+    if alike: return f"both raise {mine.__name__}" if isinstance(mine, type) else "same"
+    if (operation, layout) in BETTER: mine = [v.contiguous() for v in mine]
+    if agree(operation, kind, DTYPES[dtype], mine, [v.contiguous() for v in theirs]): return BETTER[operation, layout]
+    show = lambda y: y.__name__ if isinstance(y, type) else [(v.dtype, tuple(v.shape), v.stride()) for v in y]
+    return f"ours {show(mine)}, torch's {show(theirs)}"
+
+
+@contextlib.contextmanager
+def nothing_left_to_torch():
+    "Kernels for all sizes; else most of these pools are so small that torch's operator does them."
+    before = F._small, F._TINY, F._prepared
+    F._small, F._TINY, F._prepared = lambda *call: False, 0, {}
+    try: yield
+    finally: F._small, F._TINY, F._prepared = before
+
+
+def main():
+    with nothing_left_to_torch():
+        for operation in OPERATIONS:
+            found = Counter(verdict(*cell) for cell in cells() if cell[0] == operation)
+            print(f"{operation:24}", ", ".join(f"{many} {what}" for what, many in found.most_common()), flush=True)
+
+
+if __name__ == "__main__": main()
