@@ -10,7 +10,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks bench clean
+.PHONY: help lab test check notebooks bench bench-onnx clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 	$(if $(BENCH_ARGS),,$(BIN)/python tools/notebooks.py run 12_benchmarks)
+
+bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's exporter, in ONNX Runtime (BENCH_ARGS="--quick")
+	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)
 
 clean: ## remove .venv and what builds and tests leave behind
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

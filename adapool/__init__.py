@@ -1,6 +1,6 @@
 """Adaptive pooling and the arithmetic of convolution and pooling sizes.
 
-What is here needs NumPy alone; `adapool.functional` and `adapool.nn` import torch, `adapool.plot` matplotlib, each at
+What is here needs NumPy alone; `adapool.functional`, `adapool.nn` and `adapool.export` import torch, `adapool.plot` matplotlib, each at
 first use.
 """
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ from adapool.windows import (
     fixed_rule,
 )
 
-_AT_FIRST_USE = ("functional", "nn", "plot")
+_AT_FIRST_USE = ("functional", "nn", "export", "plot")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",

@@ -1,0 +1,128 @@
+"""How fast adapool's ONNX graphs run in ONNX Runtime, beside those that PyTorch's own exporter writes.
+
+Each line is a layer. Both files run in one process, in turns, and the figure is how many times as long as ours
+PyTorch's graph takes (medians; above 1, ours is faster). Where PyTorch's graph is wrong, or none is written, the figure
+is our time over that of eager PyTorch. Then the forms: how many times as long as the averaging matrix the gathers take.
+`make bench-onnx` runs everything; BENCH_ARGS="--quick" a part, in a minute.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from adapool.export import _quiet, to_onnx
+
+PYRAMID = [("avg", (8, 512, 60, 60), m) for m in (1, 2, 3, 6)]
+ODD = [("avg", (8, 512, n, n), m) for n in (61, 59) for m in (1, 2, 3, 6)]
+HEADS = [
+    ("avg", (8, 512, 14, 14), 7),
+    ("avg", (8, 512, 13, 13), 7),
+    ("avg", (8, 512, 16, 16), 7),
+    ("avg", (8, 256, 13, 13), 6),
+    ("avg", (8, 64, 56, 56), 7),
+    ("avg", (1, 64, 10, 9), (None, 7)),
+    ("avg", (1, 64, 8, 9), (5, 7)),
+]
+OTHERS = [
+    ("avg", (8, 64, 40, 40), (None, 1)),
+    ("avg", (4, 64, 112, 112), 50),
+    ("avg", (1, 3, 1024, 1024), 224),
+    ("avg", (1, 64, 24, 24), 50),
+    ("avg", (8, 512, 7, 7), 14),
+    ("avg", (16, 768, 499), 50),
+    ("max", (8, 512, 14, 14), 7),
+    ("max", (8, 256, 60, 60), 6),
+    ("max", (8, 256, 13, 13), 6),
+    ("max", (8, 256, 61, 61), 6),
+    ("max", (4, 64, 112, 112), 50),
+]
+FORMS = [((8, 512, 16, 16), 7), ((8, 512, 60, 60), 7), ((4, 64, 120, 120), 50), ((1, 3, 1021, 1021), 100)]
+
+
+class Pool(torch.nn.Module):
+    def __init__(self, kind, shape, size):
+        super().__init__()
+        self.pool = getattr(torch.nn, f"Adaptive{kind.title()}Pool{len(shape) - 2}d")(size)
+
+    def forward(self, x): return self.pool(x)
+
+
+def medians(calls, seconds):
+    "The median time of each call, all taken in turns."
+    times = [[] for _ in calls]
+    for call in calls: call()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[0]) < 5:
+        for call, taken in zip(calls, times):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in times]
+
+
+def runs(path, x):
+    "One run of the file on `x`, as a call."
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else waiting threads keep the cores
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    feed = {session.get_inputs()[0].name: x.numpy()}
+    return lambda: session.run(None, feed)
+
+
+def of_torch(model, x, path, dynamic):
+    "A run of the file of PyTorch's exporter, or what is wrong with it, here or one and two cells further."
+    try:
+        with _quiet():
+            torch.onnx.export(model, (x,), path, dynamo=True, verbose=False, dynamic_shapes=dynamic)
+        for more in (0, 1, 2) if dynamic else (0,):
+            y = torch.randn(*x.shape[:2], *(n + more for n in x.shape[2:]))
+            np.testing.assert_allclose(runs(path, y)()[0], model(y), atol=1e-4)
+    except AssertionError: return "wrong"
+    except Exception: return "fails"
+    return runs(path, x)
+
+
+def compare(kind, shape, size, dynamic, seconds, folder):
+    "One line of the table."
+    model, x = Pool(kind, shape, size).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    dynamic = ({i: torch.export.Dim.DYNAMIC for i in range(2, len(shape))},) if dynamic else None
+    theirs = of_torch(model, x, folder / "torch.onnx", dynamic)
+    report = to_onnx(model, x, folder / "ours.onnx", dynamic, progress=False)
+    worthless = isinstance(theirs, str)
+    with torch.no_grad():
+        mine, other = medians([runs(report.path, x), (lambda: model(x)) if worthless else theirs], seconds)
+    nodes = "" if dynamic else ", ".join(f"{name} {count}" for name, count in report.operators.items())
+    figure = f"torch's {theirs}; {mine / other:.2f} of eager" if worthless else f"{other / mine:.2f} × as fast"
+    what = f"{kind} {'×'.join(map(str, shape)):>16} -> {size!s:10} {'open' if dynamic else 'fixed'}"
+    print(f"{what:44} {figure:30} {nodes}", flush=True)
+
+
+def compare_forms(shape, size, seconds, folder):
+    "Gathers beside the matrix, for the averages that have both."
+    model, x = Pool("avg", shape, size).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    files = [to_onnx(model, x, folder / f"{name}.onnx", finite=name == "matrix", progress=False).path
+             for name in ("matrix", "cells")]
+    matrix, cells = medians([runs(path, x) for path in files], seconds)
+    print(f"avg {'×'.join(map(str, shape)):>16} -> {size!s:10} gathers take {cells / matrix:.1f} × the matrix's time")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="half a second a line, fixed sizes only")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each line")
+    args = parser.parse_args()
+    seconds = 0.5 if args.quick else args.seconds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for case in [*PYRAMID, *ODD, *HEADS, *OTHERS]: compare(*case, False, seconds, folder)
+        for case in [] if args.quick else [*PYRAMID, *HEADS, *OTHERS]: compare(*case, True, seconds, folder)
+        for case in FORMS: compare_forms(*case, seconds, folder)
+
+
+if __name__ == "__main__": main()
