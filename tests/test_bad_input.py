@@ -9,6 +9,7 @@ import torch
 
 import adapool
 import adapool.functional as F
+import adapool.networks as networks
 import adapool.nn as nn
 from adapool import (
     Windows,
@@ -185,7 +186,17 @@ WRONG_TENSORS = [
     case(TypeError, ["Module", "type"], nn.convert, torch.nn.AdaptiveAvgPool2d),
 ]
 
-TABLE = [*SIZES_BELOW_ONE, *NOT_INTEGERS, *WRONG_LENGTHS, *WHAT_CANNOT_FIT, *WRONG_ARRAYS, *WRONG_TENSORS]
+WRONG_MODELS = [
+    case(TypeError, ["model", "Module", "str"], networks.trace_shapes, "resnet50", (1, 3, 9, 9)),
+    case(TypeError, ["input_size", "tuple", "224"], networks.trace_shapes, torch.nn.ReLU(), 224),
+    case(TypeError, ["input_size", "integer", "9.0", "axis 2"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9.0)),
+    case(ValueError, ["input_size", ">= 1", "axis 3"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9, 0)),
+    case(ValueError, ["input_size", "spatial axis", "(3, 9)"], networks.trace_shapes, torch.nn.ReLU(), (3, 9)),
+    case(RuntimeError, ["Output size is too small"], networks.trace_shapes, torch.nn.MaxPool2d(9), (1, 3, 8, 8)),
+]
+
+TABLE = [*SIZES_BELOW_ONE, *NOT_INTEGERS, *WRONG_LENGTHS, *WHAT_CANNOT_FIT, *WRONG_ARRAYS, *WRONG_TENSORS,
+         *WRONG_MODELS]
 
 
 @pytest.mark.parametrize("error, words, function, args, kwargs", TABLE)
