@@ -1,16 +1,18 @@
 """Adaptive pooling and the arithmetic of convolution and pooling sizes.
 
-What is here needs NumPy alone; `adapool.functional`, `adapool.nn` and `adapool.export` import torch, `adapool.plot` matplotlib, each at
-first use.
+What is here needs NumPy alone; `adapool.functional`, `adapool.nn`, `adapool.export` and `adapool.networks` import torch,
+`adapool.plot` matplotlib, each at first use.
 """
 __version__ = "0.1.0"
 
 import importlib
 
 from adapool.arithmetic import (
+    ConvParams,
     conv_output_shape,
     conv_output_size,
     conv_transpose_output_size,
+    find_conv,
     pool_output_size,
     same_padding,
     same_padding_pair,
@@ -23,16 +25,17 @@ from adapool.windows import (
     Windows,
     adaptive_windows,
     blocked_equivalent,
+    exact_sizes,
     fixed_equivalent,
     fixed_rule,
 )
 
-_AT_FIRST_USE = ("functional", "nn", "export", "plot")
+_AT_FIRST_USE = ("functional", "nn", "export", "networks", "plot")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",
-    "same_padding_pair", "unused_inputs", "Windows", "adaptive_windows", "FixedPool", "fixed_rule", "fixed_equivalent",
-    "BlockedPool", "blocked_equivalent", "adaptive_pool", "adaptive_max_pool",
+    "same_padding_pair", "unused_inputs", "ConvParams", "find_conv", "Windows", "adaptive_windows", "FixedPool", "fixed_rule",
+    "fixed_equivalent", "exact_sizes", "BlockedPool", "blocked_equivalent", "adaptive_pool", "adaptive_max_pool",
 ]
 
 

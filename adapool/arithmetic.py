@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['conv_output_size', 'conv_output_shape', 'same_padding', 'same_padding_pair', 'unused_inputs', 'pool_output_size',
-           'conv_transpose_output_size']
+           'conv_transpose_output_size', 'ConvParams', 'find_conv']
 
 # %% ../nbs/00_arithmetic.ipynb #99b1ca92
 import operator
 import reprlib
 from functools import partial
+from typing import NamedTuple
 
 # %% ../nbs/00_arithmetic.ipynb #960511a2
 _SMALLEST = dict(input_size=1, output_size=1, kernel_size=1, stride=1, padding=0, dilation=1, output_padding=0)
@@ -248,3 +249,59 @@ def conv_transpose_output_size(
     """
     return _each_axis(_transpose, input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding,
                       output_padding=output_padding, dilation=dilation)
+
+# %% ../nbs/00_arithmetic.ipynb #1ef8c9e4
+def _unread(input_size, kernel_size, stride, padding, dilation, out):
+    "Cells that none of `out` windows reads, at the end or between two windows."
+    read, counted = 0, {}
+    for tap in range(kernel_size):
+        first, rest = divmod(tap * dilation - padding, stride)  # in window j this tap reads cell (first + j) * stride + rest
+        start, stop = max(first, counted.get(rest, 0)), min(first + out, -((rest - input_size) // stride))
+        read += max(stop - start, 0)
+        counted[rest] = max(stop, start)
+    return input_size - read
+
+# %% ../nbs/00_arithmetic.ipynb #6576c618
+class ConvParams(NamedTuple):
+    "Kernel size, stride, padding and dilation along one axis, in the order in which torch's layers take them."
+    kernel_size: int
+    stride: int
+    padding: int
+    dilation: int
+
+def _choices(name, given, otherwise):
+    "The numbers to try for a parameter: `given`, one or several, or `otherwise` where it is None."
+    if given is None: return otherwise
+    try: return [_integer(name, v, _SMALLEST[name]) for v in given]
+    except TypeError: return [_integer(name, given, _SMALLEST[name])]
+
+# %% ../nbs/00_arithmetic.ipynb #81a7bb78
+def find_conv(
+    input_size,        # n, cells along one axis
+    output_size,       # n', the cells that are wanted
+    kernel_size=None,  # K: one number, several to try, or None: 1 to 11, as far as they fit
+    stride=None,       # S: one number, several to try, or None: all that serve (the smallest for one output cell)
+    padding=None,      # P: one number, several to try, or None: 0 to SAME padding
+    dilation=1,        # D: one number, or several to try
+):
+    """`(K, S, P, D)` of the convolutions that make `output_size` cells of `input_size`, fewest unread cells first.
+
+    A list of `ConvParams` for one axis, so `torch.nn.Conv1d(c_in, c_out, *found)`. Cells that no window reads count,
+    at the end or between windows; then small dilations, kernels and paddings come first. It is empty where nothing
+    serves: an output larger than the input needs a transposed convolution, or more padding than SAME.
+
+    Raises `TypeError` for what is not an integer and `ValueError` for numbers out of range.
+
+    Source: `conv_output_size` solved for S: T / n' < S <= T / (n' - 1) with T = n + 2P - D(K-1) - 1.
+    """
+    n, out = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
+    strides, found = None if stride is None else set(_choices("stride", stride, None)), []
+    for D in _choices("dilation", dilation, [1]):
+        for K in _choices("kernel_size", kernel_size, range(1, 12)):
+            for P in _choices("padding", padding, range(D * (K - 1) // 2 + 1)):
+                T = n + 2 * P - D * (K - 1) - 1
+                if T < 0: continue
+                if out > 1: serve = range(T // out + 1, T // (out - 1) + 1)
+                else: serve = [T + 1] if strides is None else sorted(S for S in strides if S > T)
+                found += [ConvParams(K, S, P, D) for S in serve if S >= 1 and (strides is None or S in strides)]
+    return sorted(found, key=lambda c: (_unread(n, *c, out), c.dilation, c.kernel_size, c.padding, c.stride))

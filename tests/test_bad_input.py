@@ -9,6 +9,7 @@ import torch
 
 import adapool
 import adapool.functional as F
+import adapool.networks as networks
 import adapool.nn as nn
 from adapool import (
     Windows,
@@ -19,6 +20,8 @@ from adapool import (
     conv_output_shape,
     conv_output_size,
     conv_transpose_output_size,
+    exact_sizes,
+    find_conv,
     fixed_equivalent,
     fixed_rule,
     pool_output_size,
@@ -56,6 +59,13 @@ SIZES_BELOW_ONE = [case(ValueError, [name, ">= 1", str(value)], function, *args)
     ("input_size", 0, same_padding_pair, (0, 3)),
     ("stride", 0, same_padding_pair, (9, 3, 0)),
     ("stride", 0, unused_inputs, (9, 3, 0)),
+    ("input_size", 0, find_conv, (0, 3)),
+    ("output_size", 0, find_conv, (9, 0)),
+    ("kernel_size", 0, find_conv, (9, 3, (3, 0))),
+    ("stride", 0, find_conv, (9, 3, 3, 0)),
+    ("dilation", 0, find_conv, (9, 3, 3, 1, 0, (0, 1))),
+    ("output_size", 0, exact_sizes, (0, 9)),
+    ("up_to", 0, exact_sizes, (3, 0)),
     ("input_size", 0, adaptive_windows, (0, 3)),
     ("output_size", 0, adaptive_windows, (10, 0)),
     ("output_size", -3, adaptive_windows, (10, -3)),
@@ -78,6 +88,10 @@ NOT_INTEGERS = [case(TypeError, [name, "integer", repr(v)[:3]], function, *args)
     ("output_padding", 0.0, conv_transpose_output_size, (9, 3, 2, 0, 0.0)),
     ("kernel_size", 3.0, same_padding, (3.0,)),
     ("kernel_size", None, same_padding_pair, (9, None)),
+    *(("input_size", v, find_conv, (v, 3)) for v in (True, 9.0, None, (9, 9))),
+    ("kernel_size", "3", find_conv, (9, 3, "3")),
+    ("output_size", 3.0, exact_sizes, (3.0, 9)),
+    ("up_to", None, exact_sizes, (3, None)),
     *(("input_size", v, adaptive_windows, (v, 3)) for v in (True, 10.0, NAN, "10", None, (8, 9))),
     *(("output_size", v, adaptive_windows, (10, v)) for v in (True, 7.0, NAN, "7", None, (5, 7))),
     ("output_size", 5.0, fixed_rule, (10, 5.0)),
@@ -172,7 +186,17 @@ WRONG_TENSORS = [
     case(TypeError, ["Module", "type"], nn.convert, torch.nn.AdaptiveAvgPool2d),
 ]
 
-TABLE = [*SIZES_BELOW_ONE, *NOT_INTEGERS, *WRONG_LENGTHS, *WHAT_CANNOT_FIT, *WRONG_ARRAYS, *WRONG_TENSORS]
+WRONG_MODELS = [
+    case(TypeError, ["model", "Module", "str"], networks.trace_shapes, "resnet50", (1, 3, 9, 9)),
+    case(TypeError, ["input_size", "tuple", "224"], networks.trace_shapes, torch.nn.ReLU(), 224),
+    case(TypeError, ["input_size", "integer", "9.0", "axis 2"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9.0)),
+    case(ValueError, ["input_size", ">= 1", "axis 3"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9, 0)),
+    case(ValueError, ["input_size", "spatial axis", "(3, 9)"], networks.trace_shapes, torch.nn.ReLU(), (3, 9)),
+    case(RuntimeError, ["Output size is too small"], networks.trace_shapes, torch.nn.MaxPool2d(9), (1, 3, 8, 8)),
+]
+
+TABLE = [*SIZES_BELOW_ONE, *NOT_INTEGERS, *WRONG_LENGTHS, *WHAT_CANNOT_FIT, *WRONG_ARRAYS, *WRONG_TENSORS,
+         *WRONG_MODELS]
 
 
 @pytest.mark.parametrize("error, words, function, args, kwargs", TABLE)

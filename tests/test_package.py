@@ -10,7 +10,7 @@ import pytest
 import adapool
 
 PACKAGE = Path(adapool.__file__).parent
-ORDER = ["arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export", "plot"]
+ORDER = ["arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export", "networks", "plot"]
 
 
 def python(code):
@@ -34,7 +34,7 @@ def test_import_brings_neither_torch_nor_matplotlib():
     assert python(code) == "[]"
 
 
-@pytest.mark.parametrize("name", ["functional", "nn", "export", "plot"])
+@pytest.mark.parametrize("name", ["functional", "nn", "export", "networks", "plot"])
 def test_parts_come_at_first_use(name):
     assert python(f"import adapool; print(adapool.{name}.__name__)") == f"adapool.{name}"
 

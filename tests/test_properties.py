@@ -141,3 +141,18 @@ def test_tensors_pool_and_pull_back_as_torch_does(data, d, dtype):
             (y * torch.arange(y.numel(), dtype=dtype).reshape(y.shape)).sum().backward()
             results.append((y.detach(), index, x.grad))
         for mine, theirs in zip(*results): torch.testing.assert_close(mine, theirs)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 3))
+def test_found_convolutions_give_the_size_and_read_as_much_as_they_say(n, out, d):
+    found = adapool.find_conv(n, out, dilation=range(1, d + 1))
+    assert len(set(found)) == len(found)
+    unread = [n - len({j*s - p + t*d for j in range(out) for t in range(k)} & set(range(n))) for k, s, p, d in found]
+    assert unread == sorted(unread)
+    for params in found: assert adapool.conv_output_size(n, *params) == out
+
+
+@given(st.integers(1, 200), st.integers(1, 1000))
+def test_exact_sizes_are_those_with_an_ordinary_pool(m, up_to):
+    sizes = adapool.exact_sizes(m, up_to)
+    assert sizes == [n for n in range(1, up_to + 1) if adapool.fixed_equivalent(n, m)]

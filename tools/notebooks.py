@@ -21,6 +21,7 @@ NBS = Path(__file__).resolve().parent.parent / "nbs"
 CELL_SECONDS = 300  # some of it for kernels that are compiled for the first time
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
+_INLINE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+|'[A-Za-z0-9+/=]{80,}'")
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -77,10 +78,11 @@ def code_cells(nb):
 
 
 def text_outputs(nb):
-    "What the cells of a notebook print or show as text, one list per code cell."
+    "What the cells of a notebook print or show as text, pictures inside it left out, one list per code cell."
     def texts(output):
         data = {"text": output["text"]} if "text" in output else output.get("data", {})
-        return ["".join(v).rstrip() for k, v in sorted(data.items()) if k == "text" or k.startswith("text/")]
+        texts = ["".join(v) for k, v in sorted(data.items()) if k == "text" or k.startswith("text/")]
+        return [_INLINE.sub("", text).rstrip() for text in texts]
     nb = deepcopy(nb)
     clean_nb(nb)
     return [[text for output in cell.outputs for text in texts(output)] for cell in code_cells(nb)]
