@@ -8,9 +8,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 FIND = """
 const panel = jupyterapp.shell.currentWidget.content;
 const at = panel.widgets.findIndex(cell => cell.model.sharedModel.getSource().includes(arguments[0]));
+if (at < 0) return 'none';
 panel.activeCellIndex = at;
 panel.scrollToItem(at, 'center');
-return at;"""
+const node = panel.widgets[at].node;
+return node.isConnected && panel.widgets[at].placeholder === false ? node : null;"""
 IDLE = "const s = jupyterapp.shell.currentWidget?.sessionContext; return s?.session?.kernel?.status === 'idle'"
 
 
@@ -30,9 +32,10 @@ def command(browser, name):
 
 
 def cell(browser, text):
-    "Go to the first cell whose source holds `text`."
-    assert browser.execute_script(FIND, text) >= 0, f"no cell holds {text!r}"
-    return wait(browser, lambda b: b.find_element(By.CSS_SELECTOR, ".jp-Notebook .jp-Cell.jp-mod-active"))
+    "Go to the first cell whose source holds `text`, and wait until JupyterLab has drawn it."
+    found = wait(browser, lambda b: b.execute_script(FIND, text))
+    assert found != "none", f"no cell holds {text!r}"
+    return found
 
 
 @pytest.fixture(scope="module")
