@@ -20,9 +20,13 @@ html_title = "adapool"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["adapool.css"]
+def _brand(colour, visited):
+    return {"color-brand-primary": colour, "color-brand-content": colour, "color-brand-visited": visited}
+
+
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#0B5F8A", "color-brand-content": "#0B5F8A", "color-brand-visited": "#6B3FA0"},
-    "dark_css_variables": {"color-brand-primary": "#7CC4EE", "color-brand-content": "#7CC4EE", "color-brand-visited": "#C3A6F2"},
+    "light_css_variables": _brand("#0B5F8A", "#6B3FA0"),
+    "dark_css_variables": _brand("#7CC4EE", "#C3A6F2"),
 }
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"

@@ -47,14 +47,16 @@ def still(output):
 def describe(cell):
     "Give the pictures of a code cell the width and the words that are stored with them."
     pictures = [o.metadata.get("image/png", {}) for o in cell.outputs if "image/png" in o.get("data", {})]
-    found = {key: value for key in ("alt", "width") for value in [next((p[key] for p in pictures if key in p), None)] if value}
+    found = {key: next((p[key] for p in pictures if p.get(key)), None) for key in ("alt", "width")}
+    found = {key: value for key, value in found.items() if value}
     if "width" in found: found["width"] = f"{found['width']}px"
     if found: cell.metadata["mystnb"] = {"image": found}
 
 
 def run_line(path, module):
     "How to run a page, and where its functions are listed."
-    line = f"This page is the notebook <code>nbs/{path.name}</code>. To run and change it: <code>make lab</code>, in a clone."
+    line = f"This page is the notebook <code>nbs/{path.name}</code>. "
+    line += "To run and change it: <code>make lab</code>, in a clone."
     if module: line += f' Its functions, one by one: <a href="api/{module}.html">adapool.{module}</a>.'
     return f'<p class="run-line">{line}</p>'
 
@@ -98,15 +100,16 @@ def entry(name, thing):
     lines = [f"## {name}", "", "```python", signature(name, thing), "```", "", inspect.getdoc(thing) or "", ""]
     try: notes = {k: v for k, v in docments(thing, returns=False).items() if v}
     except (TypeError, OSError): notes = {}
-    if notes: lines += ["| parameter | |", "|---|---|", *(f"| `{k}` | {v} |" for k, v in notes.items()), ""]
-    if found := members(thing): lines += ["| member | |", "|---|---|", *(f"| `.{k}` | {v} |" for k, v in found.items()), ""]
+    found = {f".{k}": v for k, v in members(thing).items()}
+    for what, rows in (("parameter", notes), ("member", found)):
+        if rows: lines += [f"| {what} | |", "|---|---|", *(f"| `{k}` | {v} |" for k, v in rows.items()), ""]
     return "\n".join(lines)
 
 
 def api(module, title, notebook):
     "The page of a module: all that it offers, in the order in which it is defined."
     thing = importlib.import_module(f"adapool.{module}")
-    intro = f"# adapool.{module}\n\nEverything that the module offers. What it is about, and why: [{title}](../{notebook})."
+    intro = f"# adapool.{module}\n\nAll that the module offers. What it is about, and why: [{title}](../{notebook})."
     names = [name for name in thing.__all__ if callable(getattr(thing, name))]
     return "\n\n".join([intro, *(entry(name, getattr(thing, name)) for name in names)]) + "\n"
 
@@ -131,7 +134,8 @@ def prepare_pages():
             modules.append(f"api/{module}")
             (SOURCE / f"api/{module}.md").write_text(api(module, title, path.name), encoding="utf-8")
         if path.stem != "index": nbformat.write(nb, SOURCE / path.name)
-    trees = toctree("Notebooks", chapters), toctree("Functions", modules), toctree("About", ["contributing", "changelog", "license"])
+    about = ["contributing", "changelog", "license"]
+    trees = toctree("Notebooks", chapters), toctree("Functions", modules), toctree("About", about)
     front.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(trees)))
     nbformat.write(front, SOURCE / "index.ipynb")
     for name in ("CONTRIBUTING", "CHANGELOG"): shutil.copy(ROOT / f"{name}.md", SOURCE / f"{name.lower()}.md")

@@ -79,7 +79,8 @@ def lab(tmp_path_factory):
     copy_of_the_tree(tree)
     args = f"--no-browser --port {port} --IdentityProvider.token={token} --expose-app-in-browser"
     with open(tree.parent / "log", "w") as log:
-        server = subprocess.Popen(["make", "lab", f"LAB_ARGS={args}"], cwd=tree, stdout=log, stderr=log, start_new_session=True)
+        command = ["make", "lab", f"LAB_ARGS={args}"]
+        server = subprocess.Popen(command, cwd=tree, stdout=log, stderr=log, start_new_session=True)
     address = f"http://127.0.0.1:{port}/{{}}?token={token}"
     try:
         for _ in range(120):

@@ -22,7 +22,8 @@ def wait(browser, what, seconds=90): return WebDriverWait(browser, seconds).unti
 def open_notebook(browser, lab, name):
     "Open a notebook of a running JupyterLab, and wait for its kernel."
     browser.get(lab.format(f"lab/tree/{name}"))
-    wait(browser, lambda b: b.execute_script(f"return window.jupyterapp?.shell.currentWidget?.context?.path === '{name}'"))
+    shown = f"return window.jupyterapp?.shell.currentWidget?.context?.path === '{name}'"
+    wait(browser, lambda b: b.execute_script(shown))
     wait(browser, lambda b: b.execute_script(IDLE))
 
 
@@ -51,7 +52,8 @@ def arithmetic(browser, lab):
 def test_the_front_page_is_the_index(browser, lab):
     browser.get(lab.format(""))
     wait(browser, lambda b: "lab/tree/index.ipynb" in b.current_url)
-    wait(browser, lambda b: [h for h in b.find_elements(By.CSS_SELECTOR, ".jp-RenderedMarkdown h1") if h.text.startswith("adapool")])
+    def titles(b): return [h.text for h in b.find_elements(By.CSS_SELECTOR, ".jp-RenderedMarkdown h1")]
+    wait(browser, lambda b: any(title.startswith("adapool") for title in titles(b)))
     assert browser.find_elements(By.CSS_SELECTOR, ".jp-Notebook img")
 
 
@@ -71,7 +73,8 @@ def answer(browser, line):
 
 
 def test_an_exercise_is_answered_wrong_and_right(arithmetic):
-    stored = cell(arithmetic, "check(answer, conv_output_size(30").find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").text
+    exercise = cell(arithmetic, "check(answer, conv_output_size(30")
+    stored = exercise.find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").text
     assert stored.startswith("Not answered yet")
     assert "too large by 1" in answer(arithmetic, "answer = 16")
     assert "without the padding" in answer(arithmetic, "answer = 12")
