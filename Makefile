@@ -10,10 +10,10 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks bench bench-onnx clean
+.PHONY: help lab test check notebooks bench bench-onnx site test-browser clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 $(INSTALLED): settings.ini setup.py pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and \
@@ -50,5 +50,22 @@ bench: .venv/.bench ## measure against torch, side by side in one process (BENCH
 bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's exporter, in ONNX Runtime (BENCH_ARGS="--quick")
 	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)
 
+.venv/.site: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[site]'
+	@touch $@
+
+site: .venv/.site ## build the static site from the notebooks, in _build/site
+	$(BIN)/python tools/site.py
+
+.venv/.browser: .venv/.site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver >/dev/null; \
+	  else echo "make test-browser needs chromium and chromedriver: sudo apt-get install chromium chromium-driver"; exit 1; fi
+	@touch $@
+
+test-browser: .venv/.browser site ## the site, JupyterLab and its controls in headless Chromium
+	$(BIN)/python -m pytest -n 1 tests/browser $(PYTEST_ARGS)
+
 clean: ## remove .venv and what builds and tests leave behind
-	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf .venv build _build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -11,7 +11,7 @@ from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
-_DIRECTIVE = re.compile(r"^\s*#\s*\|\s*([\w-]+):?\s*(.*?)\s*$\n?", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+):?[ \t]*(.*?)[ \t]*$\n?", re.MULTILINE)
 _HEADER = "<!-- Written from nbs/index.ipynb by tools/readme.py: edit the notebook, then `make notebooks`. -->\n\n"
 
 

@@ -1,0 +1,90 @@
+"JupyterLab, started as README says: the front page, and an exercise answered wrong and right."
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+FIND = """
+const panel = jupyterapp.shell.currentWidget.content;
+const at = panel.widgets.findIndex(cell => cell.model.sharedModel.getSource().includes(arguments[0]));
+if (at < 0) return 'none';
+panel.activeCellIndex = at;
+panel.scrollToItem(at, 'center');
+const node = panel.widgets[at].node;
+return node.isConnected && panel.widgets[at].placeholder === false ? node : null;"""
+IDLE = "const s = jupyterapp.shell.currentWidget?.sessionContext; return s?.session?.kernel?.status === 'idle'"
+
+
+def wait(browser, what, seconds=90): return WebDriverWait(browser, seconds).until(what)
+
+
+def open_notebook(browser, lab, name):
+    "Open a notebook of a running JupyterLab, and wait for its kernel."
+    browser.get(lab.format(f"lab/tree/{name}"))
+    shown = f"return window.jupyterapp?.shell.currentWidget?.context?.path === '{name}'"
+    wait(browser, lambda b: b.execute_script(shown))
+    wait(browser, lambda b: b.execute_script(IDLE))
+
+
+def command(browser, name):
+    "Do what a menu entry of JupyterLab does."
+    browser.execute_async_script("jupyterapp.commands.execute(arguments[0]).then(() => arguments[1]())", name)
+
+
+def cell(browser, text):
+    "Go to the first cell whose source holds `text`, and wait until JupyterLab has drawn it."
+    found = wait(browser, lambda b: b.execute_script(FIND, text))
+    assert found != "none", f"no cell holds {text!r}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def arithmetic(browser, lab):
+    "00_arithmetic, run down to its exercises."
+    open_notebook(browser, lab, "00_arithmetic.ipynb")
+    cell(browser, "check(answer, conv_output_size(30")
+    command(browser, "notebook:run-all-above")
+    wait(browser, lambda b: b.execute_script(IDLE))
+    return browser
+
+
+def test_the_front_page_is_the_index(browser, lab):
+    browser.get(lab.format(""))
+    wait(browser, lambda b: "lab/tree/index.ipynb" in b.current_url)
+    def titles(b): return [h.text for h in b.find_elements(By.CSS_SELECTOR, ".jp-RenderedMarkdown h1")]
+    wait(browser, lambda b: any(title.startswith("adapool") for title in titles(b)))
+    assert browser.find_elements(By.CSS_SELECTOR, ".jp-Notebook img")
+
+
+def answer(browser, line):
+    "Type an answer over the first line of the exercise, run it, and return what it says."
+    exercise = cell(browser, "check(answer, conv_output_size(30")
+    before = exercise.find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").text
+    exercise.find_element(By.CSS_SELECTOR, ".cm-line").click()
+    keys = browser.switch_to.active_element
+    keys.send_keys(Keys.HOME, Keys.SHIFT + Keys.END)
+    keys.send_keys(line)
+    browser.switch_to.active_element.send_keys(Keys.CONTROL + Keys.ENTER)
+    def said(b):
+        found = cell(b, "check(answer, conv_output_size(30").find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output")
+        return found[0].text if found and found[0].text != before else None
+    return wait(browser, said)
+
+
+def test_an_exercise_is_answered_wrong_and_right(arithmetic):
+    exercise = cell(arithmetic, "check(answer, conv_output_size(30")
+    stored = exercise.find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").text
+    assert stored.startswith("Not answered yet")
+    assert "too large by 1" in answer(arithmetic, "answer = 16")
+    assert "without the padding" in answer(arithmetic, "answer = 12")
+    assert answer(arithmetic, "answer = 15") == "Right."
+
+
+def test_its_solution_is_folded(arithmetic):
+    solution = cell(arithmetic, "answer = 15\n```")
+    details = solution.find_element(By.CSS_SELECTOR, "details")
+    assert not details.find_element(By.CSS_SELECTOR, "pre").is_displayed()
+    details.find_element(By.CSS_SELECTOR, "summary").click()
+    assert details.find_element(By.CSS_SELECTOR, "pre").is_displayed()
+    assert details.find_element(By.CSS_SELECTOR, "mjx-container")

@@ -1,0 +1,121 @@
+"The site, opened as files: whole, by itself, readable, and searchable."
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+TYPESET = "const done = arguments[0]; window.MathJax ? MathJax.startup.promise.then(() => done(true)) : done(false)"
+
+
+@pytest.fixture
+def opened(browser, site, page):
+    "The browser with a page of the site in it, its formulas set."
+    browser.get("about:blank")
+    browser.complaints(), browser.requests()
+    browser.get((site / page).as_uri())
+    browser.execute_async_script(TYPESET)
+    return browser
+
+
+def test_a_page_loads_by_itself(opened, site):
+    asked, failed = opened.requests()
+    assert failed == []
+    assert opened.complaints() == []
+    foreign = [url for url in asked if not url.startswith((site.as_uri(), "data:", "about:"))]
+    assert len(asked) > 3 and foreign == []
+
+
+def test_formulas_are_set_and_pictures_are_there(opened):
+    assert opened.find_elements(By.CSS_SELECTOR, "mjx-merror, [data-mjx-error]") == []
+    formulas, typeset = (len(opened.find_elements(By.CSS_SELECTOR, css)) for css in (".math", ".math mjx-container"))
+    assert formulas == typeset
+    for picture in opened.find_elements(By.CSS_SELECTOR, "article img"):
+        width = opened.execute_script("return arguments[0].loading = 'eager', arguments[0].naturalWidth", picture)
+        assert width > 0, picture.get_attribute("src")
+        assert len(picture.get_attribute("alt")) > 40, picture.get_attribute("src")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast_is_aa(opened, theme):
+    opened.execute_script("document.body.dataset.theme = arguments[0]", theme)
+    opened.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert opened.execute_script(CONTRAST) == []
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_a_page_is_no_wider_than_its_window(opened, width):
+    opened.set_window_size(width, 1000)
+    page = "document.documentElement"
+    try: assert opened.execute_script(f"return {page}.scrollWidth - {page}.clientWidth") <= 0
+    finally: opened.set_window_size(1400, 1000)
+
+
+def anchors(path):
+    "What a page can be asked to show."
+    return set(re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8")))
+
+
+def test_links_lead_somewhere(opened, site, page):
+    here = site / page
+    for link in opened.execute_script("return [...document.querySelectorAll('a[href]')].map(a => a.href)"):
+        parts = urlsplit(link)
+        if parts.scheme != "file": continue
+        target = Path(unquote(parts.path))
+        assert target.is_file(), f"{page} links to {link}"
+        if parts.fragment and target.suffix == ".html": assert parts.fragment in anchors(target), f"{page}: {link}"
+    assert here.is_file()
+
+
+def test_search_finds_remainder(browser, site):
+    browser.get((site / "index.html").as_uri())
+    browser.find_element(By.CSS_SELECTOR, "input[name=q]").send_keys("remainder", Keys.ENTER)
+    found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
+    assert "The windows of adaptive pooling" in [link.text for link in found]
+    assert browser.complaints() == []
+    next(link for link in found if link.text == "The windows of adaptive pooling").click()
+    assert "01_windows.html" in browser.current_url
+
+
+def test_nothing_is_found_where_nothing_is(browser, site):
+    browser.get((site / "search.html").as_uri() + "?q=xyzzyx")
+    WebDriverWait(browser, 20).until(lambda b: "did not match any" in b.find_element(By.ID, "search-results").text)
+    assert browser.find_elements(By.CSS_SELECTOR, "#search-results li a") == []
+
+
+def test_the_button_turns_the_lights_off(browser, site):
+    browser.get((site / "01_windows.html").as_uri())
+    seen = set()
+    for _ in range(3):
+        next(b for b in browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle") if b.is_displayed()).click()
+        seen.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+        paper = "return getComputedStyle(document.querySelector('article img')).backgroundColor"
+        assert browser.execute_script(paper) == "rgb(255, 255, 255)"
+    assert len(seen) == 2
+
+
+def test_a_solution_is_folded_and_opens(browser, site):
+    browser.get((site / "00_arithmetic.html").as_uri())
+    browser.execute_async_script(TYPESET)
+    solution = browser.find_element(By.CSS_SELECTOR, "#exercises details")
+    assert not solution.find_element(By.CSS_SELECTOR, "pre").is_displayed()
+    summary = solution.find_element(By.CSS_SELECTOR, "summary")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", summary)
+    summary.click()
+    assert solution.find_element(By.CSS_SELECTOR, "pre").text == "answer = 15"
+
+
+def test_every_function_has_its_signature_and_parameters(browser, site):
+    browser.get((site / "api/arithmetic.html").as_uri())
+    text = browser.find_element(By.ID, "conv-output-size").text
+    assert "conv_output_size(input_size, kernel_size, stride=1, padding=0, dilation=1)" in text
+    assert 'int, or one per axis, or "same"' in text
+
+
+def test_the_site_is_small(site):
+    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) < 15e6

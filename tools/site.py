@@ -1,0 +1,158 @@
+"""Build the static site in _build/site from the notebooks, with what they store; `make site`.
+
+The pages are put together in _build/source: the notebooks without hidden cells and directives, a page of signatures for
+each module, and the two documents about changes. docs/ holds what Sphinx is told.
+"""
+
+import importlib
+import importlib.resources
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+from types import FunctionType
+
+import nbformat
+from fastcore.docments import docments
+from notebooks import code_cells, notebooks
+from readme import prepare
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE, SITE = ROOT / "_build/source", ROOT / "_build/site"
+_STILL = ("image/png", "image/svg+xml", "image/gif", "text/html", "text/markdown", "text/latex", "text/plain")
+_TO_PAGES = {"../CONTRIBUTING.md": "contributing.md", "../CHANGELOG.md": "changelog.md", "../LICENSE": "license.md"}
+
+
+def slug(anchor):
+    "The anchor that the site gives to the heading which JupyterLab calls `anchor`."
+    return re.sub(r"[^\w\- ]", "", anchor.lower())
+
+
+def links(text):
+    "Links between notebooks, and to the documents beside them, as links between pages."
+    for path, page in _TO_PAGES.items(): text = text.replace(f"]({path})", f"]({page})")
+    return re.sub(r"\]\(([\w./]*)#([^)]+)\)", lambda m: f"]({m[1]}#{slug(m[2])})", text)
+
+
+def still(output):
+    "`output` without what needs a kernel, or None where nothing is left."
+    if "data" not in output: return output
+    output.data = {kind: value for kind, value in output.data.items() if kind in _STILL}
+    return output if output.data else None
+
+
+def describe(cell):
+    "Give the pictures of a code cell the width and the words that are stored with them."
+    pictures = [o.metadata.get("image/png", {}) for o in cell.outputs if "image/png" in o.get("data", {})]
+    found = {key: next((p[key] for p in pictures if p.get(key)), None) for key in ("alt", "width")}
+    found = {key: value for key, value in found.items() if value}
+    if "width" in found: found["width"] = f"{found['width']}px"
+    if found: cell.metadata["mystnb"] = {"image": found}
+
+
+def run_line(path, module):
+    "How to run a page, and where its functions are listed."
+    line = f"This page is the notebook <code>nbs/{path.name}</code>. "
+    line += "To run and change it: <code>make lab</code>, in a clone."
+    if module: line += f' Its functions, one by one: <a href="api/{module}.html">adapool.{module}</a>.'
+    return f'<p class="run-line">{line}</p>'
+
+
+def page(path):
+    "A notebook as a page, and the name of its module or None."
+    nb = nbformat.read(path, as_version=4)
+    exported = [m[1] for cell in code_cells(nb) if (m := re.match(r"#\| default_exp (\w+)", cell.source))]
+    module = exported[0] if exported else None
+    nb = prepare(nb)
+    nb.metadata.pop("widgets", None)
+    for cell in nb.cells:
+        if cell.cell_type == "markdown": cell.source = links(cell.source)
+        else:
+            cell.outputs = [output for output in map(still, cell.outputs) if output]
+            describe(cell)
+            if cell.metadata.pop("transient", {}).get("remove_source"): cell.metadata["tags"] = ["remove-input"]
+            cell.metadata.pop("jupyter", None)
+    if path.stem != "index": nb.cells.insert(1, nbformat.v4.new_markdown_cell(run_line(path, module)))
+    return nb, module
+
+
+def signature(name, thing):
+    "How a function or class is called, one parameter a line where there are many."
+    try: parameters = list(inspect.signature(thing).parameters.values())
+    except (TypeError, ValueError): return name
+    shown = ", ".join(str(p.replace(annotation=p.empty)) for p in parameters)
+    return f"{name}({shown})"
+
+
+def members(thing):
+    "What a class offers, with the first line that is said of each."
+    if not isinstance(thing, type): return {}
+    kinds = property, cached_property, FunctionType
+    found = {k: v for k, v in vars(thing).items() if k[0] != "_" and isinstance(v, kinds) and v.__doc__}
+    return {k + "()" * isinstance(v, FunctionType): v.__doc__.splitlines()[0] for k, v in found.items()}
+
+
+def entry(name, thing):
+    "A function or class: signature, docstring, and what is said of each parameter."
+    lines = [f"## {name}", "", "```python", signature(name, thing), "```", "", inspect.getdoc(thing) or "", ""]
+    try: notes = {k: v for k, v in docments(thing, returns=False).items() if v}
+    except (TypeError, OSError): notes = {}
+    found = {f".{k}": v for k, v in members(thing).items()}
+    for what, rows in (("parameter", notes), ("member", found)):
+        if rows: lines += [f"| {what} | |", "|---|---|", *(f"| `{k}` | {v} |" for k, v in rows.items()), ""]
+    return "\n".join(lines)
+
+
+def api(module, title, notebook):
+    "The page of a module: all that it offers, in the order in which it is defined."
+    thing = importlib.import_module(f"adapool.{module}")
+    intro = f"# adapool.{module}\n\nAll that the module offers. What it is about, and why: [{title}](../{notebook})."
+    names = [name for name in thing.__all__ if callable(getattr(thing, name))]
+    return "\n\n".join([intro, *(entry(name, getattr(thing, name)) for name in names)]) + "\n"
+
+
+def toctree(caption, pages, **options):
+    "Pages for the sidebar."
+    given = {"hidden": "", "caption": caption, **options}
+    return "\n".join(["```{toctree}", *(f":{k}: {v}".rstrip() for k, v in given.items()), "", *pages, "```"])
+
+
+def prepare_pages():
+    "Write all pages to SOURCE."
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    (SOURCE / "api").mkdir(parents=True)
+    chapters, modules = [], []
+    for path in notebooks():
+        nb, module = page(path)
+        title = re.match(r"# (.+)", nb.cells[0].source)[1]
+        if path.stem == "index": front = nb
+        else: chapters.append(path.stem)
+        if module:
+            modules.append(f"api/{module}")
+            (SOURCE / f"api/{module}.md").write_text(api(module, title, path.name), encoding="utf-8")
+        if path.stem != "index": nbformat.write(nb, SOURCE / path.name)
+    about = ["contributing", "changelog", "license"]
+    trees = toctree("Notebooks", chapters), toctree("Functions", modules), toctree("About", about)
+    front.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(trees)))
+    nbformat.write(front, SOURCE / "index.ipynb")
+    for name in ("CONTRIBUTING", "CHANGELOG"): shutil.copy(ROOT / f"{name}.md", SOURCE / f"{name.lower()}.md")
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    (SOURCE / "license.md").write_text(f"# Licence\n\n```text\n{licence}\n```\n", encoding="utf-8")
+
+
+def main():
+    prepare_pages()
+    shutil.rmtree(SITE, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-d", ROOT / "_build/doctrees"]
+    subprocess.run([*command, "-c", ROOT / "docs", SOURCE, SITE], check=True)
+    math = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js"
+    (SITE / "_static/mathjax").mkdir()
+    shutil.copy(str(math), SITE / "_static/mathjax")
+    size = sum(p.stat().st_size for p in SITE.rglob("*") if p.is_file())
+    print(f"{SITE.relative_to(ROOT)}/index.html: {len(list(SITE.glob('**/*.html')))} pages, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__": main()
