@@ -10,8 +10,8 @@ import pytest
 import adapool
 
 PACKAGE = Path(adapool.__file__).parent
-ORDER = ["exercises", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export", "networks",
-         "plot"]
+ORDER = ["exercises", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
+         "networks", "plot"]
 
 
 def python(code):
