@@ -222,7 +222,7 @@ def _output_sizes(input, output_size, d):
         if not (size is None and keep) and _integer("output_size", size) >= 2**63:
             raise (TypeError if many else ValueError)(f"output_size must fit in 64 bits, got {size}")
     if len(sizes) != d: raise RuntimeError(
-        f"output_size must be an int or have {d} sizes, one per axis, got {reprlib.repr(output_size)}")
+        f"output_size must be an int or have {d} size{'s' * (d > 1)}, one per axis, got {reprlib.repr(output_size)}")
     shape = tuple(input.shape)
     axes = range(len(shape) - d, len(shape))
     sizes = [shape[axis] if size is None else operator.index(size) for axis, size in zip(axes, sizes)]
