@@ -43,7 +43,7 @@ def browser(tmp_path_factory):
     for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"): options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chromium(options=options, service=Service(shutil.which("chromedriver")))
-    driver.set_script_timeout(60)
+    driver.set_script_timeout(120)
     yield driver
     driver.quit()
 
@@ -83,7 +83,7 @@ def lab(tmp_path_factory):
         server = subprocess.Popen(command, cwd=tree, stdout=log, stderr=log, start_new_session=True)
     address = f"http://127.0.0.1:{port}/{{}}?token={token}"
     try:
-        for _ in range(120):
+        for _ in range(600):
             try: urllib.request.urlopen(address.format("api/status"))
             except OSError: time.sleep(0.5)
             else: break

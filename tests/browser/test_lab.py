@@ -16,7 +16,8 @@ return node.isConnected && panel.widgets[at].placeholder === false ? node : null
 IDLE = "const s = jupyterapp.shell.currentWidget?.sessionContext; return s?.session?.kernel?.status === 'idle'"
 
 
-def wait(browser, what, seconds=90): return WebDriverWait(browser, seconds).until(what)
+# Generous, since a busy machine takes minutes for what an idle one does in seconds.
+def wait(browser, what, seconds=300): return WebDriverWait(browser, seconds).until(what)
 
 
 def open_notebook(browser, lab, name):
@@ -28,8 +29,10 @@ def open_notebook(browser, lab, name):
 
 
 def command(browser, name):
-    "Do what a menu entry of JupyterLab does."
-    browser.execute_async_script("jupyterapp.commands.execute(arguments[0]).then(() => arguments[1]())", name)
+    "Do what a menu entry of JupyterLab does, to the end."
+    start = "window.done = false; jupyterapp.commands.execute(arguments[0]).then(() => { window.done = true })"
+    browser.execute_script(start, name)
+    wait(browser, lambda b: b.execute_script("return window.done"))
 
 
 def cell(browser, text):
