@@ -24,6 +24,8 @@ import torch
 import torch.fx.experimental._config
 import torch.nn.functional as T
 import torch.onnx
+from torch.export import Dim
+from torch.export import dynamic_shapes as export_shapes
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -43,6 +45,8 @@ def _checked_args(model, args):
         f"args must be a tensor, or a tuple with one, as the model takes them, got {type(args).__name__}")
     places = {t.device for t in [*model.parameters(), *model.buffers()]}
     given = {t.device for t in _tensors(args)}
+    if torch.device("meta") in places & given: raise ValueError(
+        "model and args must hold numbers, and the device meta has none: model.to_empty(device=...) and args on that device")
     if len(places | given) > 1: raise ValueError("args and model must be on one device: args on "
         f"{', '.join(sorted(map(str, given)))}, model on {', '.join(sorted(map(str, places))) or 'none'}; move one with .to(...)")
     return tuple(args)
@@ -289,7 +293,7 @@ def decompositions(
 # %% ../nbs/06_export.ipynb #e0600036
 def _run(model, args):
     "What the eager model returns; its input may be changed in place."
-    with torch.no_grad(): return model(*pytree.tree_map(lambda a: a.clone() if isinstance(a, torch.Tensor) else a, args))
+    with torch.no_grad(): return model(*pytree.tree_map_only(torch.Tensor, torch.clone, args))
 
 _MAXIMA = {getattr(T, name): (d, False) for (kind, d), name in _POOLS.items() if kind == "max"}
 _MAXIMA |= {getattr(T, f"{name}_with_indices"): (d, True) for (kind, d), name in _POOLS.items() if kind == "max"}
@@ -332,6 +336,47 @@ def _checked_sizes(node):
         f"{_where(node)}: output_size, or the axis that None keeps, follows from the numbers in the input and not from its "
         "shape, so its windows are unknown: compute it from shapes, or pass an int")
 
+# %% ../nbs/06_export.ipynb #e0600074a1
+def _open_axes(model, args, dynamic_shapes):
+    "For each tensor of `args`, its open axes and how `dynamic_shapes` calls them; what is wrong with it is said here."
+    found, sizes, example = [], {}, '({0: "batch", 2: "height"},)'
+    if dynamic_shapes is None: return [{} for _ in _tensors(args)]
+    if not isinstance(dynamic_shapes, (tuple, list, dict)): raise TypeError(
+        f"dynamic_shapes must be a tuple with an entry for each input, such as {example}, got {dynamic_shapes!r}")
+    def visit(path, tensor, entry):
+        if not isinstance(tensor, torch.Tensor): return
+        names = {axis: name for axis, name in (entry.items() if isinstance(entry, dict) else enumerate(entry or ()))
+                 if name is not None and name != Dim.STATIC and not isinstance(name, int)}
+        for axis, name in names.items():
+            if type(axis) is not int or not 0 <= axis < tensor.dim(): raise ValueError(
+                f"dynamic_shapes must name axes in [0, {tensor.dim()}) of an input of shape {tuple(tensor.shape)}, got {axis!r}")
+            if isinstance(name, str) and sizes.setdefault(name, tensor.shape[axis]) != tensor.shape[axis]: raise ValueError(
+                f"dynamic_shapes must give one name to one size, and {name!r} is {sizes[name]} and {tensor.shape[axis]} in args")
+        found.append(names)
+    given = export_shapes._combine_args(model, args, None)
+    if not isinstance(dynamic_shapes, dict): given = type(dynamic_shapes)(given.values())
+    try: export_shapes._tree_map_with_path(visit, given, dynamic_shapes, tree_name="args")
+    except torch._dynamo.exc.UserError as error: raise ValueError(f"dynamic_shapes must have an entry for each input, such as {example}: "
+        f"{str(error).strip().splitlines()[0]}") from error
+    return found
+
+
+# %% ../nbs/06_export.ipynb #e0600074a2
+def _capture_open(model, args, dynamic_shapes, open_axes, finite):
+    "As `_capture`, with open axes of one cell as two cells if the model takes them."
+    of_each = iter(open_axes)
+    def larger(tensor):
+        axes = next(of_each)
+        return tensor.expand([2 if n == 1 and axis in axes else n for axis, n in enumerate(tensor.shape)]).clone()
+    example = pytree.tree_map_only(torch.Tensor, larger, args)
+    if [t.shape for t in _tensors(example)] != [t.shape for t in _tensors(args)]:
+        try:
+            _run(model, example)
+            return _capture(model, example, dynamic_shapes, finite)
+        except Exception: pass
+    return _capture(model, args, dynamic_shapes, finite)
+
+
 # %% ../nbs/06_export.ipynb #e060003a
 _OLDEST, _NEWEST = 18, torch.onnx._constants.ONNX_MAX_OPSET
 
@@ -342,6 +387,7 @@ def _checked_path(path, opset):
     if type(opset) is not int: raise TypeError(f"opset must be an integer, got {opset!r}")
     if not _OLDEST <= opset <= _NEWEST: raise ValueError(f"opset must be in [{_OLDEST}, {_NEWEST}], got {opset}" + (
         "; for an older one, torch.onnx.export(portable(model, args), args, path, dynamo=False)" if opset < _OLDEST else ""))
+    if not isinstance(path, (str, os.PathLike)): raise TypeError(f"path must be a str or a Path, got {type(path).__name__}")
     path = Path(path)
     if path.is_dir(): raise IsADirectoryError(f"path must name a file, and {path} is a folder")
     if not path.parent.is_dir(): raise FileNotFoundError(f"path must be in a folder that exists, and {path.parent} is none")
@@ -359,14 +405,16 @@ def _spread(n, batch):
     "Sizes to try for an axis that had n cells: 1, small ones, and ones around n, no multiple of much."
     return [1, 3, 2, 5] if batch else list(dict.fromkeys([n + 1, max(1, n - 1), 2*n + 3, 1, max(1, n // 2), 7, 13, n + n//3 + 1, 2, 3]))
 
-def _other_args(program, args):
-    "Other inputs to try: each symbol of the captured program takes another size every time."
+def _other_args(program, args, open_axes):
+    "Other inputs to try: each symbol of the captured program takes another size every time; one name, one size."
     nodes = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     shapes = [node.meta["val"].shape for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
-    symbols = {}
-    for shape, tensor in zip(shapes, _tensors(args)):
+    symbols, named, first = {}, {}, {}
+    for shape, tensor, names in zip(shapes, _tensors(args), open_axes):
         for axis, (size, n) in enumerate(zip(shape, tensor.shape)):
-            if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol: symbols.setdefault(size.node.expr, (n, axis == 0 and tensor.dim() > 1))
+            if not isinstance(size, torch.SymInt) or not size.node.expr.is_Symbol: continue
+            symbols.setdefault(size.node.expr, (n, axis == 0 and tensor.dim() > 1))
+            if isinstance(names.get(axis), str): first[size.node.expr] = named.setdefault(names[axis], size.node.expr)
     leaves, spec = pytree.tree_flatten(args)
     for turn in range(10 if symbols else 0):
         chosen = {}
@@ -374,6 +422,7 @@ def _other_args(program, args):
             limits = program.range_constraints.get(symbol)
             fit = [size for size in _spread(n, batch) if limits is None or (size == 1 and limits.lower <= 2) or limits.lower <= size <= limits.upper]
             chosen[symbol] = (fit or [n])[(turn + i * (1 + turn // 3)) % len(fit or [n])]
+        chosen |= {symbol: chosen[other] for symbol, other in first.items()}
         sizes = iter([[int(s.node.expr.subs(chosen)) if isinstance(s, torch.SymInt) else s for s in shape] for shape in shapes])
         yield pytree.tree_unflatten([_like(a, next(sizes), turn) if isinstance(a, torch.Tensor) else a for a in leaves], spec)
 
@@ -383,6 +432,27 @@ def _like(tensor, shape, seed):
     if tensor.is_floating_point(): return torch.randn(shape, generator=generator).to(tensor)
     low, high = (int(tensor.min()), int(tensor.max())) if tensor.numel() else (0, 0)
     return torch.randint(low, high + 1, shape, generator=generator).to(tensor)
+
+# %% ../nbs/06_export.ipynb #e0600074a3
+def _checked_outputs(args, outputs):
+    "The tensors that the model returns, if files and NumPy hold such."
+    tensors, others = _tensors(outputs), [leaf for leaf in pytree.tree_leaves(outputs) if not isinstance(leaf, torch.Tensor | None)]
+    if others or not tensors: raise TypeError(f"model must return tensors, got {type(others[0] if others else None).__name__}")
+    for t in [*_tensors(args), *tensors]:
+        if t.dtype == torch.bfloat16 or t.dtype.is_complex: raise TypeError(
+            f"args and what the model returns must be of a type that NumPy and ONNX Runtime have, got {t.dtype}: pass real numbers; "
+            "model.float() and float32 args for half precision")
+    return tensors
+
+def _checked_names(inputs, outputs, args, wanted):
+    for parameter, names, tensors in (("input_names", inputs, args), ("output_names", outputs, wanted)):
+        if names is None: continue
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names): raise TypeError(
+            f"{parameter} must be a list of names, got {names!r}")
+        if len(names) != len(_tensors(tensors)): raise ValueError(
+            f"{parameter} must have as many names as there are tensors, {len(_tensors(tensors))}, got {list(names)}")
+    both = [*(inputs or ()), *(outputs or ())]
+    if len(set(both)) < len(both): raise ValueError(f"input_names and output_names must differ from each other, got {both}")
 
 # %% ../nbs/06_export.ipynb #e060003c
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -425,8 +495,11 @@ class Report:
 def _translate(program, finite, opset, names):
     "The ONNX program of a captured one, adaptive operators replaced; constants are computed, however large."
     import onnxscript.optimizer
-    with torch.fx.experimental._config.patch(backed_size_oblivious=True): program = program.run_decompositions(decompositions(finite))
-    onnx_program = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, optimize=True, dynamic_shapes=names)
+    with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # torch.onnx.export decomposes once more
+        program = program.run_decompositions(decompositions(finite))
+        try: onnx_program = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, optimize=True, **names)
+        except torch.onnx.errors.OnnxExporterError as error: raise RuntimeError("torch.onnx.export cannot translate the model: "
+            f"{str(error.__cause__ or error).strip().splitlines()[0]}") from error
     onnxscript.optimizer.optimize_ir(onnx_program.model, input_size_limit=8 * _BIG, output_size_limit=8 * _BIG)
     return onnx_program
 
@@ -443,22 +516,24 @@ def _replace(folder, path):
     for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name): os.replace(file, path.parent / file.name)
 
 # %% ../nbs/06_export.ipynb #e060003f
-def _write(model, args, path, dynamic_shapes, opset, finite, bar):
-    "The work of `to_onnx`, its arguments checked."
+def _write(model, args, path, open_axes, opset, finite, names, bar):
+    "The work of `to_onnx`, its arguments checked; `names` are those that torch.onnx.export takes."
     import onnxruntime
     def step(text): bar.update(); bar.set_description(text, refresh=False)
-    limit = max((_TOLERANCE.get(t.dtype, 0) for t in _tensors(_run(model, args))), default=0)
+    outputs = _checked_outputs(args, _run(model, args))
+    _checked_names(names["input_names"], names["output_names"], args, outputs)
+    limit = max(_TOLERANCE.get(t.dtype, 0) for t in outputs)
     step("capture")
-    program = _capture(model, args, _no_names(dynamic_shapes), finite)
+    program = _capture_open(model, args, _no_names(names["dynamic_shapes"]), open_axes, finite)
     step("translate")
-    onnx_program = _translate(program, finite, opset, dynamic_shapes)
+    onnx_program = _translate(program, finite, opset, names)
     step("compare")
     with tempfile.TemporaryDirectory(prefix=".adapool-", dir=path.parent) as folder:
         weights = sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()])
         onnx_program.save(Path(folder) / path.name, external_data=weights > 1.5e9)
         session = onnxruntime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
         tried, refused, worst = [], [], 0.0
-        for given in [args, *_other_args(program, args)]:
+        for given in [args, *_other_args(program, args, open_axes)]:
             error = _compare(session, model, given)
             (refused if error is None else tried).append([tuple(t.shape) for t in _tensors(given)])
             if error is not None and not error <= limit: raise RuntimeError(
@@ -477,6 +552,8 @@ def to_onnx(
     path,                 # the file to write
     dynamic_shapes=None,  # which sizes stay open, as in torch.export and torch.onnx.export
     opset=18,             # 18 or newer
+    input_names=None,     # names for the file, as in torch.onnx.export
+    output_names=None,
     finite=True,          # inputs of the pools hold no inf and no NaN
     progress=True,        # a bar, if it takes longer than a second
 ):
@@ -488,16 +565,21 @@ def to_onnx(
     eager model itself refuses are left out. Only a file that passes takes the place of one that was there. Weights of more
     than 1.5 GB go into a second file beside it.
 
+    A name in `dynamic_shapes` stands for one size wherever it stands. `input_names` and `output_names` name what the file takes and
+    gives, one for each tensor.
+
     Returns a `Report`: path, opset, operators, sizes tried and refused, largest relative error.
 
-    Raises what `portable` raises; `ImportError` without the extra `onnx`; `ValueError` for an opset that is too old;
+    Raises what `portable` raises; `ValueError` or `TypeError` for shapes and names that do not fit; `ImportError` without the extra `onnx`; `ValueError` for an opset that is too old;
     `FileNotFoundError` and the like for a path that cannot be written; `RuntimeError` for a file that does not match.
     """
     path, args = _checked_path(path, opset), _checked_args(model, args)
+    open_axes = _open_axes(model, args, dynamic_shapes)
+    names = {"dynamic_shapes": dynamic_shapes, "input_names": input_names, "output_names": output_names}
     with _quiet(): from tqdm.auto import tqdm
     steps = 3 + (11 if dynamic_shapes else 1)
     with tqdm(total=steps, disable=not progress, delay=1, leave=False) as bar, _evaluating(model), _quiet():
-        return _write(model, args, path, dynamic_shapes, opset, finite, bar)
+        return _write(model, args, path, open_axes, opset, finite, names, bar)
 
 # %% ../nbs/06_export.ipynb #e060005b
 def _inlined(graph_module, finite):

@@ -3,6 +3,7 @@
 import io
 import math
 
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -94,6 +95,18 @@ def test_an_open_batch_may_be_one_in_the_example(tmp_path):
     same(layer(x), opened(tmp_path / "a.onnx")(x))
 
 
+def test_shapes_that_the_file_states_stay_open(tmp_path):
+    "A batch of one in the example is not written into what the file says of its outputs."
+    class Two(torch.nn.Module):
+        def forward(self, x, y): return T.adaptive_avg_pool2d(x, 5), y + 1
+
+    batch = torch.export.Dim("batch")
+    example = numbers((1, 1, 7, 7)), numbers((1, 1, 7, 9))
+    to_onnx(Two(), example, tmp_path / "a.onnx", dynamic_shapes=({0: batch}, {0: batch}), progress=False)
+    outputs = onnx.load(tmp_path / "a.onnx").graph.output
+    assert [y.type.tensor_type.shape.dim[0].dim_param for y in outputs] == ["batch", "batch"]
+
+
 def test_sizes_that_follow_from_another_shape(tmp_path):
     class Like(torch.nn.Module):
         def forward(self, x, y):
@@ -174,6 +187,7 @@ HEAD = torch.nn.AdaptiveAvgPool2d(3)
     (NoneOfData(), X, ValueError, ["numbers in", "output_size"]),
     (torch.jit.trace(HEAD, X), X, TypeError, ["scripted or traced"]),
     (torch.nn.AdaptiveAvgPool1d(None), X[0], TypeError, ["output_size"]),
+    (torch.nn.Conv2d(1, 1, 1, device="meta"), X.to("meta"), ValueError, ["model and args", "meta"]),
 ])
 def test_wrong_models_and_inputs(function, model, args, error, words, tmp_path):
     more = (tmp_path / "a.onnx",) if function is to_onnx else ()
@@ -188,11 +202,76 @@ def test_wrong_models_and_inputs(function, model, args, error, words, tmp_path):
     ("a.onnx", {"opset": 11}, ValueError, ["opset", "18", "11", "portable"]),
     ("a.onnx", {"opset": 99}, ValueError, ["opset", "99"]),
     ("a.onnx", {"opset": 18.0}, TypeError, ["opset", "18.0"]),
+    ("a.onnx", {"dynamic_shapes": {2: "h"}}, ValueError, ["dynamic_shapes", "an entry for each input", "[2]"]),
+    ("a.onnx", {"dynamic_shapes": ({2: "h"}, {3: "w"})}, ValueError, ["dynamic_shapes", "2 elements"]),
+    ("a.onnx", {"dynamic_shapes": True}, TypeError, ["dynamic_shapes", "tuple", "True"]),
+    ("a.onnx", {"dynamic_shapes": ({-1: "w"},)}, ValueError, ["dynamic_shapes", "[0, 4)", "-1"]),
+    ("a.onnx", {"dynamic_shapes": ({4: "w"},)}, ValueError, ["dynamic_shapes", "[0, 4)", "got 4"]),
+    ("a.onnx", {"dynamic_shapes": ({1: "n", 2: "n"},)}, ValueError, ["dynamic_shapes", "'n'", "1 and 4"]),
 ])
 def test_wrong_files(path, options, error, words, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_run", lambda *_: pytest.fail("the model ran before the call was checked"))
     with pytest.raises(error) as caught: to_onnx(HEAD, X, tmp_path / path, **options)
     for word in words: assert word in str(caught.value)
+
+
+class Function(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x): return self.function(x)
+
+
+@pytest.mark.parametrize("function, options, error, words", [
+    (HEAD, {"input_names": "picture"}, TypeError, ["input_names", "picture"]),
+    (HEAD, {"input_names": ["a", "b"]}, ValueError, ["input_names", "tensors, 1", "'b'"]),
+    (HEAD, {"output_names": []}, ValueError, ["output_names", "tensors, 1"]),
+    (HEAD, {"input_names": ["a"], "output_names": ["a"]}, ValueError, ["output_names", "differ"]),
+    (lambda x: None, {}, TypeError, ["must return tensors", "NoneType"]),
+    (lambda x: (x, 5), {}, TypeError, ["must return tensors", "int"]),
+    (lambda x: x.bfloat16(), {}, TypeError, ["bfloat16", "float()"]),
+    (lambda x: torch.linalg.eigvalsh(x), {}, RuntimeError, ["torch.onnx.export cannot translate", "eigh"]),
+])
+def test_names_and_outputs_that_no_file_holds(function, options, error, words, tmp_path):
+    with pytest.raises(error) as caught: to_onnx(Function(function), X, tmp_path / "a.onnx", progress=False, **options)
+    for word in words: assert word in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [None, 3, io.BytesIO()])
+def test_a_path_is_a_path(path):
+    with pytest.raises(TypeError, match="path must be a str or a Path"): to_onnx(HEAD, X, path)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_breaks_off_leaves_nothing(error, tmp_path, monkeypatch):
+    "A full disk, or Ctrl-C, when half of the file is written."
+    def save(program, path, **kwargs):
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch.onnx.ONNXProgram, "save", save)
+    with pytest.raises(type(error)): to_onnx(HEAD, X, tmp_path / "a.onnx", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_for_the_file(tmp_path):
+    options = dict(input_names=["picture"], output_names=["map"], dynamic_shapes=({0: "batch"},), progress=False)
+    to_onnx(HEAD, X, tmp_path / "a.onnx", **options)
+    graph = onnx.load(tmp_path / "a.onnx").graph
+    assert [value.name for value in [*graph.input, *graph.output]] == ["picture", "map"]
+
+
+def test_axes_of_one_name_have_one_size(tmp_path):
+    "Also where the model does not ask for it: two inputs of one batch are never tried with two batches."
+    class Two(torch.nn.Module):
+        def forward(self, x, y): return T.adaptive_max_pool2d(x, 3), y + 1
+
+    names = {0: "batch", 2: "height"}, {0: "batch"}
+    report = to_onnx(Two(), (X, X), tmp_path / "a.onnx", dynamic_shapes=names, progress=False)
+    batches = [(x[0], y[0]) for x, y in report.sizes]
+    assert len(set(batches)) > 2 and all(a == b for a, b in batches)
 
 
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
