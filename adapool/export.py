@@ -509,7 +509,8 @@ def _compare(session, model, args):
     except Exception: return None
     feed = {i.name: t.detach().cpu().numpy() for i, t in zip(session.get_inputs(), _tensors(args), strict=True)}
     try: return _distance(wanted, session.run(None, feed))
-    except Exception as error: raise RuntimeError(f"ONNX Runtime fails where the eager model does not: {error}") from error
+    except Exception as error: raise RuntimeError(f"ONNX Runtime fails at {[tuple(t.shape) for t in _tensors(args)]} where the "
+        f"eager model does not; where the model's own code branches on a size, leave that axis fixed: {error}") from error
 
 def _replace(folder, path):
     "Move what is in `folder` beside `path`, the model itself last."
