@@ -10,7 +10,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks bench bench-onnx site test-browser clean
+.PHONY: help lab test check coverage audit notebooks bench bench-onnx site test-browser clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,9 +30,20 @@ lab: $(INSTALLED) ## set up .venv and open JupyterLab on the notebooks, index fi
 test: $(INSTALLED) ## set up .venv, run every notebook from top to bottom and every test (PYTEST_ARGS="-k windows")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(INSTALLED) ## fail where notebooks are not clean, or the package or README is not what they say
+check: $(INSTALLED) ## fail where notebooks are not clean, the package or README is not what they say, or types do not fit
 	$(BIN)/python tools/check.py
 	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+coverage: $(INSTALLED) ## lines of the package that notebooks and tests run, kernels as plain Python (COVERAGE_ARGS="-k windows")
+	$(BIN)/python tools/covered.py $(COVERAGE_ARGS)
+
+.venv/.audit: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	@touch $@
+
+audit: .venv/.audit ## look the pinned versions up among known vulnerabilities, over the internet
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean them, export the package, write README.md
 	$(BIN)/python tools/notebooks.py run $(NB)

@@ -24,9 +24,10 @@ setup(
     license_files=["LICENSE"],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["adapool", "adapool.*"]),
+    package_data={"adapool": ["py.typed"]},
     install_requires=cfg["requirements"].split(),
     extras_require={extra: cfg[f"{extra}_requirements"].split()
-                    for extra in ("dev", "onnx", "bench", "site", "browser")},
+                    for extra in ("dev", "onnx", "bench", "site", "browser", "audit")},
     entry_points={"nbdev": ["adapool=adapool._modidx:d"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -7,12 +7,16 @@ __all__ = ['conv_output_size', 'conv_output_shape', 'same_padding', 'same_paddin
            'conv_transpose_output_size', 'ConvParams', 'find_conv']
 
 # %% ../nbs/00_arithmetic.ipynb #99b1ca92
+import math
 import operator
 import reprlib
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 # %% ../nbs/00_arithmetic.ipynb #960511a2
+_Ints = int | tuple[int, ...] | list[int]  # one for all axes, or one per axis
 _SMALLEST = dict(input_size=1, output_size=1, kernel_size=1, stride=1, padding=0, dilation=1, output_padding=0)
 
 def _integer(name, value, smallest=None, where=""):
@@ -30,7 +34,7 @@ def _each_axis(one_axis, shape=None, **params):
     Errors count the axes from 0, or where they stand in the (N, C, ...) of `shape`.
     """
     lengths = {name: len(v) for name, v in params.items() if isinstance(v, (tuple, list))}
-    first, axes = next(iter(lengths.items()), (None, 1))
+    first, axes = next(iter(lengths.items()), ("", 1))
     given = f"{first} is {params.get(first)}" if shape is None else f"input_shape is {shape}"
     for name, length in lengths.items():
         if length == 0: raise ValueError(f"{name} must have one value per axis, got none")
@@ -71,12 +75,12 @@ def _given(padding):
 
 # %% ../nbs/00_arithmetic.ipynb #33c390a2
 def conv_output_size(
-    input_size,   # n: int, or one per axis
-    kernel_size,  # K: int, or one per axis
-    stride=1,     # S: int, or one per axis
-    padding=0,    # P: int, or one per axis, or "same" (ceil(n/S) cells come out) or "valid" (no padding)
-    dilation=1,   # D: int, or one per axis
-):
+    input_size: _Ints,         # n: int, or one per axis
+    kernel_size: _Ints,        # K: int, or one per axis
+    stride: _Ints = 1,         # S: int, or one per axis
+    padding: _Ints | str = 0,  # P: int, or one per axis, or "same" (ceil(n/S) cells come out) or "valid" (no padding)
+    dilation: _Ints = 1,       # D: int, or one per axis
+) -> int | Any:
     """`floor((n + 2P - D(K-1) - 1) / S) + 1`: cells that a convolution gives along each axis.
 
     All sizes are counted in cells. Returns an int, or a tuple where any argument was a tuple or list.
@@ -96,13 +100,13 @@ def _conv_sizes(shape, input_size, kernel_size, stride, padding, dilation):
 
 # %% ../nbs/00_arithmetic.ipynb #d4db4de5
 def conv_output_shape(
-    input_shape,   # (N, C_in, n, ...): batch, channels, then one or more spatial axes
-    out_channels,  # C_out, the number of filters
-    kernel_size,   # K: int, or one per spatial axis
-    stride=1,      # S: int, or one per spatial axis
-    padding=0,     # P: int, or one per spatial axis, or "same" or "valid"
-    dilation=1,    # D: int, or one per spatial axis
-):
+    input_shape: Sequence[int],  # (N, C_in, n, ...): batch, channels, then one or more spatial axes
+    out_channels: int,           # C_out, the number of filters
+    kernel_size: _Ints,           # K: int, or one per spatial axis
+    stride: _Ints = 1,            # S: int, or one per spatial axis
+    padding: _Ints | str = 0,     # P: int, or one per spatial axis, or "same" or "valid"
+    dilation: _Ints = 1,          # D: int, or one per spatial axis
+) -> tuple[int, ...]:
     """`(N, C_out, n', ...)`: the output shape of a convolution, each `n'` by `conv_output_size`.
 
     Raises `TypeError` and `ValueError` as `conv_output_size` does, and `ValueError` for a shape with no spatial axis.
@@ -119,9 +123,9 @@ def conv_output_shape(
 
 # %% ../nbs/00_arithmetic.ipynb #929cea5f
 def same_padding(
-    kernel_size,  # K: int, or one per axis
-    dilation=1,   # D: int, or one per axis
-):
+    kernel_size: _Ints,   # K: int, or one per axis
+    dilation: _Ints = 1,  # D: int, or one per axis
+) -> int | Any:
     """`floor(D(K-1) / 2)`: padding on each side that keeps the size at stride 1, where any does.
 
     It keeps the size exactly when `D(K-1)` is even, so for every odd kernel; otherwise the output is one cell short,
@@ -139,11 +143,11 @@ def _same_pair(input_size, kernel_size, stride, dilation, where=""):
     return total // 2, total - total // 2
 
 def same_padding_pair(
-    input_size,   # n: int, or one per axis
-    kernel_size,  # K: int, or one per axis
-    stride=1,     # S: int, or one per axis
-    dilation=1,   # D: int, or one per axis
-):
+    input_size: _Ints,    # n: int, or one per axis
+    kernel_size: _Ints,   # K: int, or one per axis
+    stride: _Ints = 1,    # S: int, or one per axis
+    dilation: _Ints = 1,  # D: int, or one per axis
+) -> tuple[Any, ...]:
     """`(before, after)`: the fewest cells to pad so that `ceil(n/S)` come out, the odd one after the input.
 
     Returns a pair, or a tuple of pairs where any argument was a tuple or list.
@@ -155,6 +159,8 @@ def same_padding_pair(
     return _each_axis(_same_pair, input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation)
 
 # %% ../nbs/00_arithmetic.ipynb #eae82715
+_MANY = 10**6  # taps that are followed one by one, at most
+
 def _unused(input_size, kernel_size, stride, dilation, padding=None, where=""):
     "`unused_inputs` of one axis; SAME padding where none is given."
     if padding is None:
@@ -162,6 +168,7 @@ def _unused(input_size, kernel_size, stride, dilation, padding=None, where=""):
     else: out, before = _conv(input_size, kernel_size, stride, padding, dilation, where), padding
     last_read = -1
     for tap in reversed(range(kernel_size)):
+        if kernel_size - tap > _MANY: raise ValueError(f"kernel_size must leave fewer taps beyond the input{where}, got {kernel_size}")
         offset = tap * dilation - before  # with this tap, window j reads cell j * stride + offset
         last = min(out - 1, (input_size - 1 - offset) // stride)
         if last >= 0: last_read = max(last_read, last * stride + offset)
@@ -169,12 +176,12 @@ def _unused(input_size, kernel_size, stride, dilation, padding=None, where=""):
     return input_size - 1 - last_read
 
 def unused_inputs(
-    input_size,   # n: int, or one per axis
-    kernel_size,  # K: int, or one per axis
-    stride=1,     # S: int, or one per axis
-    padding=0,    # P: int, or one per axis, or "same" or "valid"
-    dilation=1,   # D: int, or one per axis
-):
+    input_size: _Ints,         # n: int, or one per axis
+    kernel_size: _Ints,        # K: int, or one per axis
+    stride: _Ints = 1,         # S: int, or one per axis
+    padding: _Ints | str = 0,  # P: int, or one per axis, or "same" or "valid"
+    dilation: _Ints = 1,       # D: int, or one per axis
+) -> int | Any:
     """Trailing input cells that no window reads: what the floor in `conv_output_size` costs along each axis.
 
     Without dilation and for P < K it is `max((n + 2P - K) mod S - P, 0)`. Cells between windows, which a stride larger
@@ -197,13 +204,13 @@ def _pool(input_size, kernel_size, stride, padding, dilation, ceil_mode=False, w
     return _at_least_one(out, input_size, kernel_size, padding, span, where)
 
 def pool_output_size(
-    input_size,       # n: int, or one per axis
-    kernel_size,      # K: int, or one per axis
-    stride=None,      # S: int, or one per axis; the kernel size when left out
-    padding=0,        # P: int, or one per axis; at most half the kernel
-    dilation=1,       # D: int, or one per axis
-    ceil_mode=False,  # round up: a last window may hang over the end
-):
+    input_size: _Ints,            # n: int, or one per axis
+    kernel_size: _Ints,           # K: int, or one per axis
+    stride: _Ints | None = None,  # S: int, or one per axis; the kernel size when left out
+    padding: _Ints = 0,           # P: int, or one per axis; at most half the kernel
+    dilation: _Ints = 1,          # D: int, or one per axis
+    ceil_mode: bool = False,     # round up: a last window may hang over the end
+) -> int | Any:
     """`floor((n + 2P - D(K-1) - 1) / S) + 1`, or with `ceil` for `floor`: cells that a pooling layer gives.
 
     With `ceil_mode` a last window that would start beyond the input and the padding before it is dropped. Sizes in
@@ -231,13 +238,13 @@ def _transpose(input_size, kernel_size, stride, padding, output_padding, dilatio
     return out
 
 def conv_transpose_output_size(
-    input_size,        # n: int, or one per axis
-    kernel_size,       # K: int, or one per axis
-    stride=1,          # S: int, or one per axis
-    padding=0,         # P: int, or one per axis; cells taken off both ends
-    output_padding=0,  # int, or one per axis; smaller than stride or dilation
-    dilation=1,        # D: int, or one per axis
-):
+    input_size: _Ints,          # n: int, or one per axis
+    kernel_size: _Ints,         # K: int, or one per axis
+    stride: _Ints = 1,          # S: int, or one per axis
+    padding: _Ints = 0,         # P: int, or one per axis; cells taken off both ends
+    output_padding: _Ints = 0,  # int, or one per axis; smaller than stride or dilation
+    dilation: _Ints = 1,        # D: int, or one per axis
+) -> int | Any:
     """`(n-1) S - 2P + D(K-1) + 1 + output_padding`: cells that a transposed convolution gives along each axis.
 
     Sizes in cells; returns an int, or a tuple where any argument was a tuple or list.
@@ -272,36 +279,44 @@ class ConvParams(NamedTuple):
 def _choices(name, given, otherwise):
     "The numbers to try for a parameter: `given`, one or several, or `otherwise` where it is None."
     if given is None: return otherwise
-    try: return [_integer(name, v, _SMALLEST[name]) for v in given]
-    except TypeError: return [_integer(name, given, _SMALLEST[name])]
+    try: choices = list(islice(given, _MANY + 1))
+    except TypeError: choices = [given]
+    if len(choices) > _MANY: raise ValueError(f"{name} must be at most {_MANY} choices, got more")
+    return [_integer(name, v, _SMALLEST[name]) for v in choices]
 
 # %% ../nbs/00_arithmetic.ipynb #81a7bb78
 def find_conv(
-    input_size,        # n, cells along one axis
-    output_size,       # n', the cells that are wanted
-    kernel_size=None,  # K: one number, several to try, or None: 1 to 11, as far as they fit
-    stride=None,       # S: one number, several to try, or None: all that serve (the smallest for one output cell)
-    padding=None,      # P: one number, several to try, or None: 0 to SAME padding
-    dilation=1,        # D: one number, or several to try
-):
+    input_size: int,                                 # n, cells along one axis
+    output_size: int,                                # n', the cells that are wanted
+    kernel_size: int | Iterable[int] | None = None,  # K: one number, several to try, or None: 1 to 11, as far as they fit
+    stride: int | Iterable[int] | None = None,       # S: one number, several to try, or None: all that serve (the smallest for one output cell)
+    padding: int | Iterable[int] | None = None,      # P: one number, several to try, or None: 0 to SAME padding
+    dilation: int | Iterable[int] = 1,               # D: one number, or several to try
+) -> list[ConvParams]:
     """`(K, S, P, D)` of the convolutions that make `output_size` cells of `input_size`, fewest unread cells first.
 
     A list of `ConvParams` for one axis, so `torch.nn.Conv1d(c_in, c_out, *found)`. Cells that no window reads count,
     at the end or between windows; then small dilations, kernels and paddings come first. It is empty where nothing
     serves: an output larger than the input needs a transposed convolution, or more padding than SAME.
 
-    Raises `TypeError` for what is not an integer and `ValueError` for numbers out of range.
+    Raises `TypeError` for what is not an integer and `ValueError` for numbers out of range, and where there is so much to
+    try that it would take more than some seconds.
 
     Source: `conv_output_size` solved for S: T / n' < S <= T / (n' - 1) with T = n + 2P - D(K-1) - 1.
     """
     n, out = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
-    strides, found = None if stride is None else set(_choices("stride", stride, None)), []
+    strides, taps = None if stride is None else sorted(set(_choices("stride", stride, None))), 0
+    found: list[ConvParams] = []
     for D in _choices("dilation", dilation, [1]):
         for K in _choices("kernel_size", kernel_size, range(1, 12)):
             for P in _choices("padding", padding, range(D * (K - 1) // 2 + 1)):
                 T = n + 2 * P - D * (K - 1) - 1
-                if T < 0: continue
-                if out > 1: serve = range(T // out + 1, T // (out - 1) + 1)
-                else: serve = [T + 1] if strides is None else sorted(S for S in strides if S > T)
-                found += [ConvParams(K, S, P, D) for S in serve if S >= 1 and (strides is None or S in strides)]
-    return sorted(found, key=lambda c: (_unread(n, *c, out), c.dilation, c.kernel_size, c.padding, c.stride))
+                low, high = T // out + 1, T // (out - 1) if out > 1 else math.inf
+                serve: Sequence[int] = []
+                if T < 0: pass
+                elif strides is not None: serve = [S for S in strides if low <= S <= high]
+                else: serve = range(low, min(high, low + _MANY) + 1) if out > 1 else [low]
+                taps += 1 + K * len(serve)
+                if taps > _MANY: raise ValueError("kernel_size, stride, padding and dilation must leave fewer choices, got over a million")
+                found += [ConvParams(K, S, P, D) for S in serve]
+    return sorted(found, key=lambda c: (_unread(n, c.kernel_size, c.stride, c.padding, c.dilation, out), c.dilation, c.kernel_size, c.padding, c.stride))

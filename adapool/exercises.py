@@ -11,6 +11,7 @@ import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 
 # %% ../nbs/08_exercises.ipynb #1e0d8aa9
 _BAR = {True: "#009E73", False: "#D55E00", None: "#888888"}
@@ -27,20 +28,23 @@ class Verdict:
         return f'<div style="border-left: 5px solid {_BAR[self.right]}; padding-left: 0.6em">{escape(self.text)}</div>'
 
 # %% ../nbs/08_exercises.ipynb #df61fdd7
+_MOST = 10**5  # values of an answer that are looked at
+
 def _plain(value):
     "`value` with arrays, tensors, tuples and all else that can be gone through as lists: only the numbers are compared."
     if hasattr(value, "tolist"): value = value.tolist()
-    return [_plain(v) for v in value] if isinstance(value, Iterable) and not isinstance(value, (str, set, dict)) else value
+    return [_plain(v) for v in islice(value, _MOST)] if isinstance(value, Iterable) and not isinstance(value, (str, set, dict)) else value
 
 def _is_number(value): return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 def _number(got, want):
     "What is wrong with the number `got`, or None."
     if not _is_number(got): return f"a number is asked for, got {got!r}"
-    if math.isnan(want): return None if math.isnan(got) else "that is not it"
+    if want != want: return None if got != got else "that is not it"
     if got == want or (isinstance(want, float) and math.isclose(got, want, rel_tol=1e-5, abs_tol=1e-9)): return None
     side = "large" if got > want else "small"
     if not isinstance(want, int): return f"{got} is too {side}"
+    if got != got or abs(got) == math.inf: return f"a whole number is asked for, got {got}"
     if got != int(got):
         left_out = {math.floor(got): ": the floor is missing", math.ceil(got): ": it has to be rounded up"}.get(want, "")
         return f"a whole number is asked for, got {got}{left_out}"
@@ -63,6 +67,10 @@ def _members(got, want):
 
 def _fault(got, want):
     "What is wrong with the answer `got`, in words, or None where it is right."
+    try: return _compared(got, want)
+    except Exception as error: return f"this answer cannot be compared ({type(error).__name__}: {error})"
+
+def _compared(got, want):
     if isinstance(want, (set, frozenset)): return _members(got, want)
     got, want = _plain(got), _plain(want)
     if isinstance(want, list): return _values(got, want)
@@ -74,7 +82,16 @@ def _fault(got, want):
 def _unanswered(answer):
     "Is there still a `...` in it?"
     if answer is ...: return True
-    return isinstance(answer, (list, tuple, set)) and any(_unanswered(v) for v in answer)
+    try: return isinstance(answer, (list, tuple, set)) and any(_unanswered(v) for v in answer)
+    except RecursionError: return False  # a list that holds itself
+
+def _tuples(name, values, length=None):
+    "What the author of an exercise gives as a list of tuples."
+    try: tuples = [tuple(v) for v in values]
+    except TypeError: tuples = None
+    if tuples is None or {len(t) for t in tuples} - {length or len(t) for t in tuples}: raise TypeError(
+        f"{name} must be a list of {'pairs' if length else 'tuples'}, got {values!r}")
+    return tuples
 
 def _wrong(fault, hint): return Verdict(False, f"Not yet: {fault}.{f' Hint: {hint}' if hint else ''}")
 
@@ -90,16 +107,22 @@ def _on_cases(answer, expected, cases, hint):
 
 # %% ../nbs/08_exercises.ipynb #c2882eb7
 def check(
-    answer,     # what the reader has written; `...`, or a function that returns it, as long as there is nothing
-    expected,   # a number, text, bool or None; a tuple, list, array or set of them; or a function
-    hint="",    # said with every wrong answer
-    slips=(),   # (wrong answer, what it tells) pairs
-    cases=(),   # where a function is asked for: tuples of arguments to try it on
-):
-    """A `Verdict` on `answer`: right, wrong and why, or not answered yet. It never raises, and never says the answer.
+    answer: object,                            # what the reader has written; `...`, or a function that returns it, as long as there is nothing
+    expected: object,                          # a number, text, bool or None; a tuple, list, array or set of them; or a function
+    hint: str = "",                            # said with every wrong answer
+    slips: Iterable[tuple[object, str]] = (),  # (wrong answer, what it tells) pairs
+    cases: Iterable[tuple] = (),               # where a function is asked for: tuples of arguments to try it on
+) -> Verdict:
+    """A `Verdict` on `answer`: right, wrong and why, or not answered yet. No answer makes it raise, and it never says the right one.
 
     Whole numbers are compared exactly, others to five digits, arrays, tensors, tuples and lists alike, value by value.
+
+    Raises `TypeError` for a hint, slips, cases or an expected value that are not what the author of an exercise can give.
     """
+    slips, cases = _tuples("slips", slips, 2), _tuples("cases", cases)
+    if not isinstance(hint, str): raise TypeError(f"hint must be a text, got {hint!r}")
+    try: _plain(expected)
+    except Exception as error: raise TypeError(f"expected must be numbers or text: {error}") from None
     if callable(expected): verdict = _on_cases(answer, expected, cases, hint) if answer is not ... else None
     elif _unanswered(answer): verdict = None
     elif not (fault := _fault(answer, expected)): verdict = Verdict(True, "Right.")

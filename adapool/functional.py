@@ -12,8 +12,11 @@ import math
 import operator
 import reprlib
 import threading
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,8 +85,9 @@ def _new(shape, strides, dtype):
     "An empty tensor without gaps. Large ones come from NumPy, which asks Linux for huge pages: the first touch is the dearest."
     size = math.prod(shape)
     if size * dtype.itemsize < 2**22: return torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
-    memory = torch.from_numpy(np.empty(size * dtype.itemsize, np.uint8)).view(dtype)
-    return memory.as_strided(shape, strides)
+    try: memory = torch.from_numpy(np.empty(size * dtype.itemsize, np.uint8))
+    except (MemoryError, ValueError): return torch.empty_strided(shape, strides, dtype=dtype)  # which says so in torch's words
+    return memory.view(dtype).as_strided(shape, strides)
 
 def _by_kernel(kind, x, plan):
     "The result of a kernel, in the memory format that torch would choose; None where there is none."
@@ -108,15 +112,20 @@ def _cut(x, dim, sizes):
     at = x.dim() + dim
     return x.reshape(*x.shape[:at], *sizes, *x.shape[at + 1:])
 
+def _windows(n, m):
+    "The windows of n → m, with the type of error that torch raises where memory runs out."
+    try: return (w := adaptive_windows(n, m)), w.starts, w.stops
+    except ValueError as error: raise RuntimeError(str(error)) from None
+
 def _sum_axis(x, n, m, dim):
     "The sum of each window of n → m along the axis `dim`, counted from the end."
     if n % m == 0: return _cut(x, dim, (m, n // m)).sum(dim)
     if m % n == 0: return x.repeat_interleave(m // n, dim)
-    w = adaptive_windows(n, m)
+    w, starts, stops = _windows(n, m)
     if m < n and m <= _FEW: return torch.stack([x.narrow(dim, a, b - a).sum(dim) for a, b in w], dim)
-    small, larger = int(w.sizes.min()), np.flatnonzero(w.sizes > w.sizes.min())
-    cells = (w.starts[:, None] + np.arange(small)).ravel()
-    cells, last, larger = (torch.tensor(a, device=x.device) for a in (cells, w.stops[larger] - 1, larger))
+    small, long = int(w.sizes.min()), np.flatnonzero(w.sizes > w.sizes.min())
+    read = (starts[:, None] + np.arange(small)).ravel()
+    cells, last, larger = (torch.tensor(a, device=x.device) for a in (read, stops[long] - 1, long))
     y = x.index_select(dim, cells)
     if small > 1: y = _cut(y, dim, (m, small)).sum(dim)
     if len(larger): y = y.index_copy(dim, larger, y.index_select(dim, larger) + x.index_select(dim, last))
@@ -144,8 +153,8 @@ def _wide(x):
 def _over_sizes(x, plan):
     "`x` divided by the number of cells in the window of each output."
     if all(n % m == 0 for _, n, m in plan): return x / math.prod(n // m for _, n, m in plan)
-    sizes = [torch.tensor(adaptive_windows(n, m).sizes, device=x.device).reshape(-1, *[1] * (-dim - 1)) for dim, n, m in plan]
-    return x / math.prod(sizes).to(x.dtype)
+    sizes = [torch.tensor(_windows(n, m)[0].sizes, device=x.device).reshape(-1, *[1] * (-dim - 1)) for dim, n, m in plan]
+    return x / math.prod(sizes[1:], start=sizes[0]).to(x.dtype)
 
 def _mean(x, plan):
     "The average of each window."
@@ -170,7 +179,7 @@ class _Function(torch.autograd.Function):
     def apply(cls, x, *args):
         if _no_gradient(x): return cls.forward(x, *args)
         if torch._C._are_functorch_transforms_active(): return super().apply(x, *args)
-        return super(torch.autograd.Function, cls).apply(x, *args)
+        return super(torch.autograd.Function, cls).apply(x, *args)  # type: ignore[misc]
 
 def _with_batch(apply, x, dim, plan):
     "The results of `apply` for a tensor with one axis more, `dim`: it goes into the batch axis where there is one, which keeps channels innermost."
@@ -213,13 +222,15 @@ _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def _output_sizes(input, output_size, d):
     "`output_size` as d ints, or torch's type of error for what is none."
+    if d > 1 and isinstance(output_size, (Sequence, np.ndarray, Tensor, deque)) and not isinstance(output_size, (str, bytes, bytearray)):
+        output_size = tuple(islice(output_size, 9)) if getattr(output_size, "ndim", 1) else output_size  # five axes are the most
     many = isinstance(output_size, (tuple, list))
     if many and d > 1 and input.dim() <= len(output_size): raise ValueError(
         f"input must have more axes than output_size {tuple(output_size)}, got shape {tuple(input.shape)}")
     sizes = list(output_size) if many else [output_size] * d
     keep = many and d > 1
     for size in sizes:
-        if not (size is None and keep) and _integer("output_size", size) >= 2**63:
+        if not (size is None and keep) and not -2**63 <= _integer("output_size", size) < 2**63:
             raise (TypeError if many else ValueError)(f"output_size must fit in 64 bits, got {size}")
     if len(sizes) != d: raise RuntimeError(
         f"output_size must be an int or have {d} size{'s' * (d > 1)}, one per axis, got {reprlib.repr(output_size)}")
@@ -256,6 +267,9 @@ def _checked_plan(name, input, output_size, d, no_empty_channels):
         f"{name}: input must have non-zero size for non-batch dimensions, got shape {shape}")
     if input.dtype not in _FLOATS or input.layout != torch.strided: raise NotImplementedError(
         f"{name}: input must be a dense tensor of a float type, got {input.dtype}, {input.layout}")
+    cells = [n or 1 for n in (*shape[:-d], *sizes)]
+    if all(type(n) is int for n in cells) and math.prod(cells) >= 2**60: raise RuntimeError(
+        f"{name}: output_size must give fewer than 2**60 numbers, got {output_size} for input shape {shape}")
     return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
 
 # %% ../nbs/03_functional.ipynb #b6dfd2c9
@@ -328,7 +342,7 @@ def _for_torch(x):
     if is_compiling() or torch.jit.is_tracing(): return True
     return isinstance(x, torch.Tensor) and (x.is_quantized or x.is_mkldnn)
 
-_PLAIN_CLASSES = torch._C._disabled_torch_function_impl, torch.Tensor.__torch_function__.__func__
+_PLAIN_CLASSES = torch._C._disabled_torch_function_impl, torch.Tensor.__torch_function__.__func__  # type: ignore[attr-defined]
 
 def _overrides(x):
     "Does the class of `x` itself say what torch's functions do to it? Those of `torch.fx` record them, for one."
@@ -354,9 +368,9 @@ def _avg_pool(d, input, output_size):
 
 # %% ../nbs/03_functional.ipynb #02de3f42
 def adaptive_avg_pool1d(
-    input,        # (N, C, L) or (C, L)
-    output_size,  # int, or a tuple of one
-):
+    input: Tensor,                     # (N, C, L) or (C, L)
+    output_size: int | Sequence[int],  # int, or a tuple of one
+) -> Tensor:
     """The mean of each adaptive window along the last axis: `torch.nn.functional.adaptive_avg_pool1d`.
 
     Shape: (N, C, L) or (C, L) to (N, C, m) or (C, m), m = `output_size`. float16 and bfloat16 are summed in float32.
@@ -369,9 +383,9 @@ def adaptive_avg_pool1d(
     return _avg_pool(1, input, output_size) if y is None else y
 
 def adaptive_avg_pool2d(
-    input,        # (N, C, H, W) or (C, H, W)
-    output_size,  # int, or a tuple of two; None keeps an axis
-):
+    input: Tensor,                            # (N, C, H, W) or (C, H, W)
+    output_size: int | Sequence[int | None],  # int, or a tuple of two; None keeps an axis
+) -> Tensor:
     """The mean of each adaptive window over the last two axes: `torch.nn.functional.adaptive_avg_pool2d`.
 
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
@@ -381,9 +395,9 @@ def adaptive_avg_pool2d(
     return _avg_pool(2, input, output_size) if y is None else y
 
 def adaptive_avg_pool3d(
-    input,        # (N, C, D, H, W) or (C, D, H, W)
-    output_size,  # int, or a tuple of three; None keeps an axis
-):
+    input: Tensor,                            # (N, C, D, H, W) or (C, D, H, W)
+    output_size: int | Sequence[int | None],  # int, or a tuple of three; None keeps an axis
+) -> Tensor:
     """The mean of each adaptive window over the last three axes: `torch.nn.functional.adaptive_avg_pool3d`.
 
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
@@ -398,9 +412,9 @@ def _max_axis(x, index, n, m, dim):
     if n == m: return x, index
     if n % m == 0: seen, places = _cut(x, dim, (m, n // m)), _cut(index, dim, (m, n // m))
     else:
-        w = adaptive_windows(n, m)
+        w, starts, stops = _windows(n, m)
         size = int(w.sizes.max())
-        cells = np.minimum(w.starts[:, None] + np.arange(size), w.stops[:, None] - 1)
+        cells = np.minimum(starts[:, None] + np.arange(size), stops[:, None] - 1)
         cells = torch.tensor(cells.ravel(), device=x.device)
         seen, places = (_cut(a.index_select(dim, cells), dim, (m, size)) for a in (x, index))
     best, place = seen.max(dim)
@@ -506,10 +520,10 @@ def _max_pool(d, input, output_size, return_indices):
 
 # %% ../nbs/03_functional.ipynb #4fb31e41
 def adaptive_max_pool1d(
-    input,                 # (N, C, L) or (C, L)
-    output_size,           # int, or a tuple of one
-    return_indices=False,  # also return where each maximum was
-):
+    input: Tensor,                     # (N, C, L) or (C, L)
+    output_size: int | Sequence[int],  # int, or a tuple of one
+    return_indices: bool = False,      # also return where each maximum was
+) -> Tensor | Any:
     """The maximum of each adaptive window along the last axis: `torch.nn.functional.adaptive_max_pool1d`.
 
     Shape: (N, C, L) or (C, L) to (N, C, m) or (C, m), m = `output_size`. With `return_indices`, a pair: the maxima,
@@ -522,10 +536,10 @@ def adaptive_max_pool1d(
     return y if return_indices or type(y) is torch.Tensor else y[0]
 
 def adaptive_max_pool2d(
-    input,                 # (N, C, H, W) or (C, H, W)
-    output_size,           # int, or a tuple of two; None keeps an axis
-    return_indices=False,  # also return where each maximum was
-):
+    input: Tensor,                            # (N, C, H, W) or (C, H, W)
+    output_size: int | Sequence[int | None],  # int, or a tuple of two; None keeps an axis
+    return_indices: bool = False,             # also return where each maximum was
+) -> Tensor | Any:
     """The maximum of each adaptive window over the last two axes: `torch.nn.functional.adaptive_max_pool2d`.
 
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
@@ -536,10 +550,10 @@ def adaptive_max_pool2d(
     return y if return_indices or type(y) is torch.Tensor else y[0]
 
 def adaptive_max_pool3d(
-    input,                 # (N, C, D, H, W) or (C, D, H, W)
-    output_size,           # int, or a tuple of three; None keeps an axis
-    return_indices=False,  # also return where each maximum was
-):
+    input: Tensor,                            # (N, C, D, H, W) or (C, D, H, W)
+    output_size: int | Sequence[int | None],  # int, or a tuple of three; None keeps an axis
+    return_indices: bool = False,             # also return where each maximum was
+) -> Tensor | Any:
     """The maximum of each adaptive window over the last three axes: `torch.nn.functional.adaptive_max_pool3d`.
 
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
@@ -550,15 +564,15 @@ def adaptive_max_pool3d(
     return y if return_indices or type(y) is torch.Tensor else y[0]
 
 # %% ../nbs/03_functional.ipynb #8af15066
-def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:
     "`adaptive_max_pool1d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool1d(input, output_size, True)
 
-def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+def adaptive_max_pool2d_with_indices(input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
     "`adaptive_max_pool2d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool2d(input, output_size, True)
 
-def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+def adaptive_max_pool3d_with_indices(input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
     "`adaptive_max_pool3d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool3d(input, output_size, True)
 
@@ -648,17 +662,17 @@ class enable:
     are at work have ended. Layers of `torch.nn`, and whoever looks the functions up in `torch.nn.functional` when
     calling them, get ours; a name that was imported before (`from torch.nn.functional import ...`) stays torch's.
     """
-    def __init__(self): self.__enter__()
+    def __init__(self) -> None: self.__enter__()
 
-    def __enter__(self):
+    def __enter__(self) -> "enable":
         with _enabling:
             _enabled.add(self)
             for name in _THEIRS: setattr(torch.nn.functional, name, globals()[name])
         return self
 
-    def __exit__(self, *_): self.disable()
+    def __exit__(self, *_: object) -> None: self.disable()
 
-    def disable(self):
+    def disable(self) -> None:
         "End this one; a second call does nothing."
         with _enabling:
             _enabled.discard(self)

@@ -258,7 +258,8 @@ class _Watch(TorchFunctionMode):
         outs = [t for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, torch.Tensor)]
         if not sources or not outs: return out
         if found := _of_function(name, args, kwargs, tuple(outs[0].shape[-int(name[-2]):]) if name[-1] == "d" and name[-2:-1].isdigit() else ()):
-            self.layer(self.path[-1] if self.path else "", name, *found, sources[0], shape, outs)
+            d, layer = found
+            self.layer(self.path[-1] if self.path else "", name, d, layer, sources[0], shape, outs)
             return out
         known = all(f is not None for _, f in sources)
         for y in outs:
@@ -289,15 +290,15 @@ def _hook(watch, model):
     def leave(module, args, kwargs, out, path):
         watch.path.pop()
         if watch.inside not in (None, module): return
-        x = next((t for t in (*args, *kwargs.values()) if isinstance(t, torch.Tensor)), None)
+        tensors = [t for t in (*args, *kwargs.values()) if isinstance(t, torch.Tensor)]
         outs = [t for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, torch.Tensor)]
         if watch.inside is module:
-            watch.inside, d = None, int(next(c.__name__[-2] for c in type(module).__mro__ if c.__name__[:-2] in _MODULES))
+            watch.inside, x, d = None, tensors[0], int(next(c.__name__[-2] for c in type(module).__mro__ if c.__name__[:-2] in _MODULES))
             d, layer = _of_module(module, tuple(x.shape[-d:]), tuple(outs[0].shape[-d:]))
             watch.layer(path, type(module).__name__, d, layer, (x, watch.fields.get(x)), tuple(x.shape), outs)
         elif isinstance(module, torch.nn.Linear):
             fields = watch.fields.get(outs[0])
-            watch.rows.append(Row(path, "Linear", tuple(x.shape), tuple(outs[0].shape), fields=fields and tuple(map(_seen, fields))))
+            watch.rows.append(Row(path, "Linear", tuple(tensors[0].shape), tuple(outs[0].shape), fields=fields and tuple(map(_seen, fields))))
 
     handles = []
     for path, module in model.named_modules():
@@ -319,9 +320,9 @@ def _watched(model, x):
 
 # %% ../nbs/07_networks.ipynb #6e2ff13b
 def trace_shapes(
-    model,       # a torch.nn.Module
-    input_size,  # (N, C, n, ...): the shape of its input, batch and channels first
-):
+    model: torch.nn.Module,     # a torch.nn.Module
+    input_size: Sequence[int],  # (N, C, n, ...): the shape of its input, batch and channels first
+) -> Trace:
     """Run `model` once on zeros and say of each layer what it computes, in a table.
 
     Returns a `Trace`: a list of `Row` with the layer's path and kind, the formula of its output size with the numbers put

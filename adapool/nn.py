@@ -7,6 +7,8 @@ __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'Adapt
            'AdaptiveMaxPool3d', 'convert']
 
 # %% ../nbs/04_nn.ipynb #a4a71d3e
+from typing import TypeVar
+
 import torch
 
 from . import functional as F
@@ -14,42 +16,44 @@ from . import functional as F
 # %% ../nbs/04_nn.ipynb #cce002d8
 class AdaptiveAvgPool1d(torch.nn.AdaptiveAvgPool1d):
     "`torch.nn.AdaptiveAvgPool1d(output_size)` by `functional.adaptive_avg_pool1d`: (N, C, L) or (C, L) to m cells."
-    def forward(self, input):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 class AdaptiveAvgPool2d(torch.nn.AdaptiveAvgPool2d):
     "`torch.nn.AdaptiveAvgPool2d(output_size)` by `functional.adaptive_avg_pool2d`: (N, C, H, W) or (C, H, W)."
-    def forward(self, input):
-        return F.adaptive_avg_pool2d(input, self.output_size)
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)  # type: ignore[arg-type]
 
 class AdaptiveAvgPool3d(torch.nn.AdaptiveAvgPool3d):
     "`torch.nn.AdaptiveAvgPool3d(output_size)` by `functional.adaptive_avg_pool3d`: (N, C, D, H, W) or (C, D, H, W)."
-    def forward(self, input):
-        return F.adaptive_avg_pool3d(input, self.output_size)
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_avg_pool3d(input, self.output_size)  # type: ignore[arg-type]
 
 class AdaptiveMaxPool1d(torch.nn.AdaptiveMaxPool1d):
     "`torch.nn.AdaptiveMaxPool1d(output_size, return_indices=False)` by `functional.adaptive_max_pool1d`: (N, C, L) or (C, L)."
-    def forward(self, input):
+    def forward(self, input: torch.Tensor):
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 class AdaptiveMaxPool2d(torch.nn.AdaptiveMaxPool2d):
     "`torch.nn.AdaptiveMaxPool2d(output_size, return_indices=False)` by `functional.adaptive_max_pool2d`: (N, C, H, W) too."
-    def forward(self, input):
-        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+    def forward(self, input: torch.Tensor):
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)  # type: ignore[arg-type]
 
 class AdaptiveMaxPool3d(torch.nn.AdaptiveMaxPool3d):
     "`torch.nn.AdaptiveMaxPool3d(output_size, return_indices=False)` by `functional.adaptive_max_pool3d`."
-    def forward(self, input):
-        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
+    def forward(self, input: torch.Tensor):
+        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)  # type: ignore[arg-type]
 
 # %% ../nbs/04_nn.ipynb #a27cad41
 _OURS = {getattr(torch.nn, cls.__name__): cls for cls in (
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d)}
 
+_Model = TypeVar("_Model", bound=torch.nn.Module)
+
 def convert(
-    model,         # a torch.nn.Module; changed in place
-    verbose=True,  # print how many layers were swapped
-):
+    model: _Model,              # a torch.nn.Module; changed in place
+    verbose: bool = True,  # print how many layers were swapped
+) -> _Model:
     """Swap every adaptive pooling layer of `model` for the one of this package, in place, and return the model.
 
     Says how many it swapped. Weights, hooks, training mode and the identity of every module stay as they are; a second

@@ -12,18 +12,24 @@ import base64
 import html
 import io
 import itertools
+import math
 import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from numpy.typing import ArrayLike
 
-from .arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
+from .arithmetic import _integer, conv_output_size, conv_transpose_output_size, pool_output_size
 from .pooling import adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent, fixed_rule
 
@@ -35,6 +41,7 @@ _GREEN, _GREY = "#00694D", "#555555"  # for text on white
 # %% ../nbs/10_plot.ipynb #0cefb2b5
 def _axes(ax, width, height):
     "`ax`, or the axes of a new figure of `width` × `height` inches."
+    if not isinstance(ax, Axes | None): raise TypeError(f"ax must be axes of matplotlib, got {type(ax).__name__}")
     return plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
 
 def _cell(ax, x, y, colour, text=None, height=0.8, **kwargs):
@@ -57,10 +64,31 @@ def _bare(ax, title):
     if title: ax.set_title(title, fontsize=10, loc="left")
     return ax
 
+# %% ../nbs/10_plot.ipynb #a65a8c38
+_MOST = 1000  # cells along an axis; 40 times as many in a picture
+
+def _cells(least=1, **sizes):
+    "The `sizes` as ints from `least` on that can be drawn, or an error that names the first that cannot."
+    sizes = {name: _integer(name, n, least) for name, n in sizes.items()}
+    for name, n in sizes.items():
+        if n > _MOST: raise ValueError(f"{name} must be at most {_MOST} to be drawn, got {n}")
+    return tuple(sizes.values())
+
+def _few(cells, name):
+    "An error where a picture would have too many `cells`, which come from the parameter `name`."
+    if cells > 40 * _MOST: raise ValueError(f"{name} must leave at most {40 * _MOST} cells to be drawn, got {cells}")
+
+def _list(name, values, what, most=_MOST):
+    "`values` as a list that is not too long, or an error that names it."
+    try: values = list(itertools.islice(values, most + 1))
+    except TypeError: raise TypeError(f"{name} must be a list of {what}, got {values!r}") from None
+    if len(values) > most: raise ValueError(f"{name} must be at most {most} {what} to be drawn, got more")
+    return values
+
 # %% ../nbs/10_plot.ipynb #c5ed7540
 def palette(
-    ax=None,  # axes to draw on; a new figure when left out
-):
+    ax: Axes | None = None,  # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw the colours of these pictures with their meanings; returns the axes."
     ax = _axes(ax, 8.6, 0.5)
     colours = {"input": INPUT, "window": WINDOW, "output": OUTPUT, "shared": SHARED, "unread": UNREAD}
@@ -71,51 +99,60 @@ def palette(
     return _bare(ax, None)
 
 # %% ../nbs/10_plot.ipynb #350b8522
+def _pairs(windows):
+    "`windows` as a list of pairs."
+    windows = [tuple(_list("windows", w, "numbers", 2)) for w in _list("windows", windows, "(start, stop) pairs")]
+    for w in windows:
+        if len(w) != 2 or not all(isinstance(cell, Real) and math.isfinite(cell) for cell in w): raise TypeError(
+            f"windows must be (start, stop) pairs of numbers, got {w}")
+    return windows
+
 def spans(
-    input_size,  # number of input cells n
-    windows,     # half-open (start, stop) pairs, one per output cell
-    title=None,  # text above the picture
-    ax=None,     # axes to draw on; a new figure when left out
-    label="output",  # what a window belongs to
-):
+    input_size: int,           # number of input cells n
+    windows: Iterable[tuple],  # half-open (start, stop) pairs, one per output cell
+    title: str | None = None,  # text above the picture
+    ax: Axes | None = None,    # axes to draw on; a new figure when left out
+    label: str = "output",     # what a window belongs to
+) -> Axes:
     "Draw half-open `windows` as bars under `input_size` cells, shared cells marked; returns the axes."
-    windows = list(windows)
-    ax = _axes(ax, 0.42 * input_size + 1.2, 0.3 * len(windows) + 0.9)
-    for i in range(input_size):
-        readers = sum(start <= i < stop for start, stop in windows)
+    (n,), pairs = _cells(input_size=input_size), _pairs(windows)
+    ax = _axes(ax, 0.42 * n + 1.2, 0.3 * len(pairs) + 0.9)
+    for i in range(n):
+        readers = sum(start <= i < stop for start, stop in pairs)
         _cell(ax, i, 0, SHARED if readers > 1 else INPUT if readers else UNREAD, i)
-    for j, (start, stop) in enumerate(windows):
+    for j, (start, stop) in enumerate(pairs):
         y = -(j + 1) * 0.75
         ax.add_patch(Rectangle((start + 0.06, y), stop - start - 0.12, 0.5, facecolor=WINDOW))
-        _green(ax, input_size + 0.25, y + 0.25, j)
-    _green(ax, input_size + 0.25, 0.4, label, bold=False)
-    ax.set(xlim=(-0.1, input_size + 1.8), ylim=(-0.75 * len(windows) - 0.15, 0.9))
+        _green(ax, n + 0.25, y + 0.25, j)
+    _green(ax, n + 0.25, 0.4, label, bold=False)
+    ax.set(xlim=(-0.1, n + 1.8), ylim=(-0.75 * len(pairs) - 0.15, 0.9))
     return _bare(ax, title)
 
 def windows(
-    input_size,   # number of input cells n
-    output_size,  # number of output cells m
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    input_size: int,         # number of input cells n
+    output_size: int,        # number of output cells m
+    ax: Axes | None = None,  # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw the windows of an adaptive pool as bars under the input cells, shared cells marked; returns the axes."
-    return spans(input_size, adaptive_windows(input_size, output_size), f"{input_size} → {output_size}", ax)
+    n, m = _cells(input_size=input_size, output_size=output_size)
+    return spans(n, adaptive_windows(n, m), f"{n} → {m}", ax)
 
 # %% ../nbs/10_plot.ipynb #ae661844
 def rulers(
-    input_size,   # number of input cells n
-    output_size,  # number of output cells m
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    input_size: int,         # number of input cells n
+    output_size: int,        # number of output cells m
+    ax: Axes | None = None,  # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw n input cells over m output cells of the same total length, and the borders of those; returns the axes."
-    n, m = input_size, output_size
+    n, m = _cells(input_size=input_size, output_size=output_size)
     ax = _axes(ax, 0.55 * max(n, m) + 0.6, 1.7)
     for i in range(n): _cell(ax, i, 1.3, INPUT)
     for j in range(m):
         ax.add_patch(Rectangle((j * n / m, 0), n / m, 0.8, facecolor=OUTPUT, edgecolor="white", linewidth=1.5))
-        ax.text((j + 0.5) * n / m, 0.4, j, ha="center", va="center", fontsize=9)
+        ax.text((j + 0.5) * n / m, 0.4, str(j), ha="center", va="center", fontsize=9)
     for j in range(m + 1): ax.plot([j * n / m] * 2, [0.8, 2.1], color="black", linewidth=1, linestyle=":")
     above = dict(facecolor=INPUT, edgecolor="none", pad=1.5)
-    for i in range(n): ax.text(i + 0.5, 1.7, i, ha="center", va="center", fontsize=9, bbox=above)
+    for i in range(n): ax.text(i + 0.5, 1.7, str(i), ha="center", va="center", fontsize=9, bbox=above)
     ax.set(xlim=(-0.1, n + 0.1), ylim=(-0.05, 2.2))
     return _bare(ax, f"{n} input cells above, {m} output cells below")
 
@@ -140,12 +177,12 @@ def _mean(start, stop):
 
 # %% ../nbs/10_plot.ipynb #ba9ca500
 def conventions(
-    input_size,   # number of input cells n
-    output_size,  # number of output cells m
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    input_size: int,         # number of input cells n
+    output_size: int,        # number of output cells m
+    ax: Axes | None = None,  # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw what six rules make of n cells into m, and the means of the cells' numbers that they give; returns the axes."
-    n, m = input_size, output_size
+    n, m = _cells(input_size=input_size, output_size=output_size)
     rules = {words: [(a, b) for a, b in rule(n, m) if b > a] for words, rule in _RULES.items()}
     ax = _axes(ax, 0.42 * n + 3.2, 0.74 * len(rules) + 0.8)
     for i in range(n): _cell(ax, i, 0, INPUT, i)
@@ -157,18 +194,20 @@ def conventions(
         for j, (start, stop) in enumerate(found):
             low = y + 0.5 * (1 - j % 2)
             ax.add_patch(Rectangle((float(start) + 0.05, low + 0.03), float(stop - start) - 0.1, 0.44, facecolor=WINDOW))
-            ax.text(float(start + stop) / 2, low + 0.24, j, ha="center", va="center", fontsize=7.5)
+            ax.text(float(start + stop) / 2, low + 0.24, str(j), ha="center", va="center", fontsize=7.5)
         _green(ax, n + 0.4, y + 0.5, "  ".join(f"{_mean(a, b):.4g}" for a, b in found))
     ax.set(xlim=(-0.1, n + 7), ylim=(-1.75 * len(rules) - 0.1, 0.9))
     return _bare(ax, f"{n} → {m} by six rules")
 
 # %% ../nbs/10_plot.ipynb #2a2b0723
 def matrix(
-    input_size,   # number of input cells n: columns
-    output_size,  # number of output cells m: rows
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    input_size: int,         # number of input cells n: columns
+    output_size: int,        # number of output cells m: rows
+    ax: Axes | None = None,  # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw the averaging matrix of n → m with its weights as fractions; returns the axes."
+    input_size, output_size = _cells(input_size=input_size, output_size=output_size)
+    _few(input_size * output_size, "output_size")
     w = adaptive_windows(input_size, output_size)
     ax = _axes(ax, 0.42 * input_size + 0.6, 0.42 * output_size + 0.6)
     for j, ((start, stop), size) in enumerate(zip(w, w.sizes, strict=True)):
@@ -189,10 +228,14 @@ class _Steps(NamedTuple):
 
 def _steps(input_size, kernel_size, stride=1, padding=0, dilation=1, ceil_mode=False):
     "The windows of a convolution or pool along one axis; `padding` is one number or a (before, after) pair."
-    before, after = (padding, padding) if isinstance(padding, int) else padding
+    (n,), pads = _cells(input_size=input_size), padding if isinstance(padding, (tuple, list)) else (padding, padding)
+    if len(pads) != 2: raise ValueError(f"padding must be a number or a (before, after) pair, got {padding!r}")
+    input_size, (before, after) = n, (_cells(0, padding=p)[0] for p in pads)
+    K, S, D = _integer("kernel_size", kernel_size, 1), _integer("stride", stride, 1), _integer("dilation", dilation, 1)
     if ceil_mode: out = pool_output_size(input_size, kernel_size, stride, padding, dilation, ceil_mode=True)
     else: out = conv_output_size(input_size + before + after, kernel_size, stride, 0, dilation)
-    taps = [[j * stride - before + t * dilation for t in range(kernel_size)] for j in range(out)]
+    _few(out * K, "kernel_size")
+    taps = [[j * S - before + t * D for t in range(K)] for j in range(out)]
     return _Steps(input_size, before, max(after, taps[-1][-1] + 1 - input_size), after, taps)
 
 def _letters(n, K, S, P, D, ceil_mode=False, out_padding=0):
@@ -203,14 +246,14 @@ def _letters(n, K, S, P, D, ceil_mode=False, out_padding=0):
 
 # %% ../nbs/10_plot.ipynb #c1634060
 def sliding(
-    input_size,       # number of input cells n
-    kernel_size,      # K
-    stride=1,         # S
-    padding=0,        # P cells on both sides, or a (before, after) pair
-    dilation=1,       # D
-    ceil_mode=False,  # round up, as pooling layers can
-    ax=None,          # axes to draw on; a new figure when left out
-):
+    input_size: int,                     # number of input cells n
+    kernel_size: int,                    # K
+    stride: int = 1,                     # S
+    padding: int | tuple[int, int] = 0,  # P cells on both sides, or a (before, after) pair
+    dilation: int = 1,                   # D
+    ceil_mode: bool = False,             # round up, as pooling layers can
+    ax: Axes | None = None,              # axes to draw on; a new figure when left out
+) -> Axes:
     """Draw every position of a sliding window along one axis; returns the axes.
 
     Padding is hatched, unread cells are grey, and dots mark what a last window of `ceil_mode` reads beyond the end.
@@ -233,48 +276,56 @@ def sliding(
 
 # %% ../nbs/10_plot.ipynb #84529e3f
 def spreading(
-    input_size,        # number of input cells n
-    kernel_size,       # K
-    stride=1,          # S
-    padding=0,         # P cells taken off both ends
-    output_padding=0,  # cells added after the output
-    dilation=1,        # D
-    ax=None,           # axes to draw on; a new figure when left out
-):
+    input_size: int,          # number of input cells n
+    kernel_size: int,         # K
+    stride: int = 1,          # S
+    padding: int = 0,         # P cells taken off both ends
+    output_padding: int = 0,  # cells added after the output
+    dilation: int = 1,        # D
+    ax: Axes | None = None,   # axes to draw on; a new figure when left out
+) -> Axes:
     """Draw what each input cell of a transposed convolution writes to; returns the axes.
 
     Output cells that several input cells write to are marked, those that none writes to are grey, and those that the
     padding takes away hatched. Raises what `conv_transpose_output_size` raises.
     """
-    n, P = input_size, padding
+    n, K, S, D = _cells(input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    P, _ = _cells(0, padding=padding, output_padding=output_padding)
+    _few(n * K, "kernel_size")
     out = conv_transpose_output_size(n, kernel_size, stride, P, output_padding, dilation)
-    taps = [[i * stride - P + t * dilation for t in range(kernel_size)] for i in range(n)]
-    written = [i for row in taps for i in row]
-    stop = max(out, written[-1] + 1)
+    taps = [[i * S - P + t * D for t in range(K)] for i in range(n)]
+    written = Counter(i for row in taps for i in row)
+    stop = max(out, taps[-1][-1] + 1)
+    _few(stop + P, "stride")
     ax = _axes(ax, 0.42 * (stop + P) + 1.4, 0.36 * n + 1)
     for o in range(-P, stop):
         if not 0 <= o < out: _padding(ax, o, 0)
-        else: _cell(ax, o, 0, (UNREAD, OUTPUT, SHARED)[min(written.count(o), 2)], o)
+        else: _cell(ax, o, 0, (UNREAD, OUTPUT, SHARED)[min(written[o], 2)], o)
     for i, row in enumerate(taps):
         y = -(i + 1) * 0.9
         ax.plot([row[0] + 0.5, row[-1] + 0.5], [y + 0.3] * 2, color=WINDOW, linewidth=1.5, zorder=0)
         for o in row: _cell(ax, o, y, WINDOW, height=0.6)
-        ax.text(stop + 0.3, y + 0.3, i, va="center", fontsize=9, fontweight="bold")
+        ax.text(stop + 0.3, y + 0.3, str(i), va="center", fontsize=9, fontweight="bold")
     ax.text(stop + 0.3, 0.4, "written by", va="center", fontsize=9)
     ax.set(xlim=(-P - 0.1, stop + 2.6), ylim=(-0.9 * n - 0.1, 0.9))
     return _bare(ax, f"{_letters(n, kernel_size, stride, P, dilation, out_padding=output_padding)}, transposed → {out}")
 
 # %% ../nbs/10_plot.ipynb #94db575a
-def _two(value): return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+def _two(name, value):
+    "`value` for rows and for columns."
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2: raise ValueError(f"{name} must be one value or a (rows, columns) pair, got {value!r}")
+    return pair
 
 def _pair(rows, columns, title, at, ax):
     "Draw the board that `rows` and `columns` (`_Steps`) read, beside the board that they write, with output `at` lit."
-    out, (i, j) = (len(rows.taps), len(columns.taps)), at
+    out, (i, j) = (len(rows.taps), len(columns.taps)), (_integer("at", o) for o in _two("at", at))
     if not (0 <= i < out[0] and 0 <= j < out[1]): raise ValueError(f"at must be an output cell of {out[0]} × {out[1]}, got {at}")
     read = [{t for tap in axis.taps for t in tap} for axis in (rows, columns)]
     lit = set(itertools.product(rows.taps[i], columns.taps[j]))
     right = columns.size + columns.right
     height, width = rows.before + rows.size + rows.right, columns.before + right + 1.5 + out[1]
+    _few(height * (columns.before + right) + out[0] * out[1], "input_size")
     ax = _axes(ax, 0.36 * width + 0.2, 0.36 * max(height, out[0]) + 0.5)
     for r, c in itertools.product(range(-rows.before, rows.size + rows.right), range(-columns.before, right)):
         if 0 <= r < rows.size and 0 <= c < columns.size:
@@ -290,13 +341,16 @@ def _pair(rows, columns, title, at, ax):
 # %% ../nbs/10_plot.ipynb #1728d709
 def _sliding_boards(input_size, kernel_size, stride=1, padding=0, dilation=1, ceil_mode=False):
     "The two axes of a sliding window, and what stands above output cell `at`."
-    params = [_two(v) for v in (input_size, kernel_size, stride, padding, dilation)]
-    rows, columns = (_steps(*axis, ceil_mode) for axis in zip(*params))
-    words = _letters(*(a if a == b else f"{a} × {b}" for a, b in params), ceil_mode)
+    given = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+    params = [_two(name, v) for name, v in given.items()]
+    rows, columns = (_steps(n, K, S, P, D, ceil_mode) for n, K, S, P, D in zip(*params))
+    n, K, S, P, D = (a if a == b else f"{a} × {b}" for a, b in params)
+    words = _letters(n, K, S, P, D, ceil_mode)
     return rows, columns, lambda at: f"{words} → {len(rows.taps)} × {len(columns.taps)}"
 
 def _adaptive_boards(input_size, output_size):
-    spans = [adaptive_windows(n, m) for n, m in zip(_two(input_size), _two(output_size))]
+    pairs = zip(_two("input_size", input_size), _two("output_size", output_size))
+    spans = [adaptive_windows(*_cells(input_size=n, output_size=m)) for n, m in pairs]
     rows, columns = (_Steps(w.input_size, 0, 0, 0, [list(range(*span)) for span in w]) for w in spans)
     def title(at):
         window = f"{len(rows.taps[at[0]])} × {len(columns.taps[at[1]])}"
@@ -305,32 +359,34 @@ def _adaptive_boards(input_size, output_size):
 
 # %% ../nbs/10_plot.ipynb #11059b72
 def sliding_2d(
-    input_size,       # (rows, columns) of the input, or one number for both; so with all that follow
-    kernel_size,      # K
-    stride=1,         # S
-    padding=0,        # P cells on all sides
-    dilation=1,       # D
-    ceil_mode=False,  # round up, as pooling layers can
-    at=(0, 0),        # the output cell whose window is lit
-    ax=None,          # axes to draw on; a new figure when left out
-):
+    input_size: int | tuple[int, int],    # (rows, columns) of the input, or one number for both; so with all that follow
+    kernel_size: int | tuple[int, int],   # K
+    stride: int | tuple[int, int] = 1,    # S
+    padding: int | tuple[int, int] = 0,   # P cells on all sides
+    dilation: int | tuple[int, int] = 1,  # D
+    ceil_mode: bool = False,              # round up, as pooling layers can
+    at: tuple[int, int] = (0, 0),         # the output cell whose window is lit
+    ax: Axes | None = None,               # axes to draw on; a new figure when left out
+) -> Axes:
     """Draw one position of a sliding window over a board of cells, and the output as far as it is written; returns the axes.
 
     Raises what `conv_output_size` and `pool_output_size` raise, and `ValueError` for an `at` outside the output.
     """
-    return _pair(*_sliding_boards(input_size, kernel_size, stride, padding, dilation, ceil_mode), at, ax)
+    rows, columns, title = _sliding_boards(input_size, kernel_size, stride, padding, dilation, ceil_mode)
+    return _pair(rows, columns, title, at, ax)
 
 def adaptive_2d(
-    input_size,   # (rows, columns) of the input, or one number for both
-    output_size,  # (rows, columns) of the output, or one number for both
-    at=(0, 0),    # the output cell whose window is lit
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    input_size: int | tuple[int, int],   # (rows, columns) of the input, or one number for both
+    output_size: int | tuple[int, int],  # (rows, columns) of the output, or one number for both
+    at: tuple[int, int] = (0, 0),        # the output cell whose window is lit
+    ax: Axes | None = None,              # axes to draw on; a new figure when left out
+) -> Axes:
     """Draw one window of a 2-D adaptive pool over a board of cells, and the output as far as it is written; returns the axes.
 
     Raises what `adaptive_windows` raises, and `ValueError` for an `at` outside the output.
     """
-    return _pair(*_adaptive_boards(input_size, output_size), at, ax)
+    rows, columns, title = _adaptive_boards(input_size, output_size)
+    return _pair(rows, columns, title, at, ax)
 
 _BOARDS = {sliding_2d: _sliding_boards, adaptive_2d: _adaptive_boards}
 
@@ -390,12 +446,12 @@ class Film:
 
 # %% ../nbs/10_plot.ipynb #0a7101e9
 def animate(
-    draw,         # `sliding_2d` or `adaptive_2d`
-    *args,        # what it takes
-    alt=None,     # what there is to see, for those who cannot see it; the title of the picture when left out
-    seconds=0.7,  # time for each output cell
-    **kwargs,     # more of what it takes
-):
+    draw: Callable[..., Axes],  # `sliding_2d` or `adaptive_2d`
+    *args: Any,                 # what it takes
+    alt: str | None = None,     # what there is to see, for those who cannot see it; the title of the picture when left out
+    seconds: float = 0.7,       # time for each output cell
+    **kwargs: Any,              # more of what it takes
+) -> Film:
     """A `Film` of `draw(*args, at=..., **kwargs)` over all output cells, row by row.
 
     Raises what `draw` raises, and `ValueError` for another function.
@@ -405,21 +461,31 @@ def animate(
         ax = _pair(rows, columns, title, at, fig.add_subplot())
         fig.set_size_inches(0.36 * np.ptp(ax.get_xlim()) + 0.2, 0.36 * np.ptp(ax.get_ylim()) + 0.5)
         return _png(fig)
-    if draw not in _BOARDS: raise ValueError(f"draw must be {' or '.join(f.__name__ for f in _BOARDS)}, got {draw!r}")
+    if not any(draw is f for f in _BOARDS): raise ValueError(f"draw must be {' or '.join(f.__name__ for f in _BOARDS)}, got {draw!r}")
     rows, columns, title = _BOARDS[draw](*args, **kwargs)
     outputs = itertools.product(range(len(rows.taps)), range(len(columns.taps)))
     return Film([frame(at) for at in outputs], alt or f"Animation: {title((0, 0))}", seconds)
 
 # %% ../nbs/10_plot.ipynb #f3b35cb8
+def _picture(image):
+    "`image` as an array that can be shown."
+    try: image = np.asarray(image)
+    except (ValueError, RuntimeError, MemoryError) as error: raise TypeError(f"image must be an array: {error}") from None
+    if image.dtype.kind not in "biuf" or image.ndim not in (2, 3) or 0 in image.shape or image.shape[2:] not in ((), (3,), (4,)): raise TypeError(
+        f"image must be an array (H, W) or (H, W, 3) of numbers, got shape {image.shape} of {image.dtype}")
+    return image
+
 def windows_2d(
-    image,        # (H, W) or (H, W, 3) array
-    output_size,  # (rows, columns), or one number for both; None keeps an axis
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    image: ArrayLike,                                         # (H, W) or (H, W, 3) array
+    output_size: int | tuple[int | None, int | None] | None,  # (rows, columns), or one number for both; None keeps an axis
+    ax: Axes | None = None,                                   # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw the windows of a 2-D adaptive pool over an image; returns the axes."
-    rows, columns = (adaptive_windows(n, n if m is None else m) for n, m in zip(np.shape(image), _two(output_size)))
-    ax = _axes(ax, 4, 4 * len(image) / np.shape(image)[1])
-    ax.imshow(image, cmap="gray")
+    picture = _picture(image)
+    rows, columns = (adaptive_windows(n, n if m is None else m) for n, m in zip(picture.shape, _two("output_size", output_size)))
+    _few(len(rows) * len(columns), "output_size")
+    ax = _axes(ax, 4, 4 * picture.shape[0] / picture.shape[1])
+    ax.imshow(picture, cmap="gray")
     for top, bottom in rows:
         for left, right in columns:
             corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
@@ -428,29 +494,40 @@ def windows_2d(
 
 # %% ../nbs/10_plot.ipynb #58663aed
 def pooled(
-    image,             # (H, W) or (H, W, 3) array; bytes, or floats between 0 and 1
-    output_size,       # (rows, columns), or one number for both; None keeps an axis
-    reduction="mean",  # "mean", "max" or "min"
-    ax=None,           # axes to draw on; a new figure when left out
-):
+    image: ArrayLike,                                         # (H, W) or (H, W, 3) array; bytes, or floats between 0 and 1
+    output_size: int | tuple[int | None, int | None] | None,  # (rows, columns), or one number for both; None keeps an axis
+    reduction: str = "mean",                                  # "mean", "max" or "min"
+    ax: Axes | None = None,                                   # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw an image after adaptive pooling, stretched to the place that it had before; returns the axes."
-    height, width = np.shape(image)[:2]
-    small = adaptive_pool(image, _two(output_size), reduction, axes=(0, 1))
-    if np.asarray(image).dtype == np.uint8: small = small.round().astype(np.uint8)
+    picture = _picture(image)
+    height, width = picture.shape[:2]
+    small = adaptive_pool(picture, _two("output_size", output_size), reduction, axes=(0, 1))
+    if picture.dtype == np.uint8: small = small.round().astype(np.uint8)
     ax = _axes(ax, 4, 4 * height / width)
     ax.imshow(small, cmap="gray", interpolation="nearest", extent=(0, width, height, 0))
     return _bare(ax, f"{reduction}, {small.shape[0]} × {small.shape[1]}")
 
 # %% ../nbs/10_plot.ipynb #f6e54483
+def _per_layer(name, values, layers):
+    "`values` as a list of one number for each of `layers`, or None."
+    if values is None: return None
+    values = [_integer(name, v, 0) for v in _list(name, values, "numbers")]
+    if len(values) != layers: raise ValueError(f"{name} must have one number for each of {layers} layers, got {len(values)}")
+    return values
+
 def chain(
-    sizes,        # cells of the input, then of the output of each layer
-    names=None,   # what made them: one word per size, the first for the input
-    unread=None,  # input cells that each layer does not read; one number per layer
-    fields=None,  # receptive field of each layer's output in cells of the input; one number per layer
-    ax=None,      # axes to draw on; a new figure when left out
-):
+    sizes: Sequence[int],                 # cells of the input, then of the output of each layer
+    names: Sequence[str] | None = None,   # what made them: one word per size, the first for the input
+    unread: Sequence[int] | None = None,  # input cells that each layer does not read; one number per layer
+    fields: Sequence[int] | None = None,  # receptive field of each layer's output in cells of the input; one number per layer
+    ax: Axes | None = None,               # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw the sizes through a chain of layers as bars, with unread cells and receptive fields where given; returns the axes."
-    names = names or ["input", *(f"layer {i}" for i in range(1, len(sizes)))]
+    sizes = [_integer("sizes", n, 1) for n in _list("sizes", sizes, "numbers")]
+    names = ["input", *(f"layer {i}" for i in range(1, len(sizes)))] if names is None else _list("names", names, "words")
+    if len(names) != len(sizes): raise ValueError(f"names must be as many as sizes, {len(sizes)}, got {len(names)}")
+    unread, fields = (_per_layer(name, given, len(sizes) - 1) for name, given in (("unread", unread), ("fields", fields)))
     ax, most = _axes(ax, 7.5, 0.34 * len(sizes) + 0.4), max(*sizes, *(fields or [0]))
     for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
         ax.add_patch(Rectangle((0, -i), size, 0.62, facecolor=OUTPUT if i else INPUT))
@@ -475,10 +552,11 @@ def _kind(n, m):
     return 2 if fixed.padding else int(n % m != 0)
 
 def exactness_map(
-    up_to=32,  # largest n and m
-    ax=None,   # axes to draw on; a new figure when left out
-):
+    up_to: int = 32,         # largest n and m
+    ax: Axes | None = None,  # axes to draw on; a new figure when left out
+) -> Axes:
     "Draw for every n and m up to `up_to` which ordinary pool has the adaptive windows; returns the axes."
+    up_to, = _cells(up_to=up_to)
     kinds = np.array([[_kind(n, m) for n in range(1, up_to + 1)] for m in range(1, up_to + 1)])
     colours = [OUTPUT, INPUT, WINDOW, _BLOCKED, _BLANK]
     ax = _axes(ax, 8.5, 6)

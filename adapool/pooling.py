@@ -8,8 +8,13 @@ __all__ = ['pool_loops', 'max_pool_loops', 'adaptive_pool', 'adaptive_max_pool']
 # %% ../nbs/02_pooling.ipynb #54a55445
 import math
 import reprlib
+from collections.abc import Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import kernels
 from .arithmetic import _integer
@@ -34,11 +39,11 @@ def _window_cells(shape, output_size, axes):
 
 # %% ../nbs/02_pooling.ipynb #66b32e51
 def pool_loops(
-    x,            # array; booleans, integers or floats
-    output_size,  # one size or None per axis in `axes`
-    reduction,    # "mean", "max", "min" or "sum"
-    axes,         # the axes to pool, counted from 0
-):
+    x: np.ndarray,                      # array; booleans, integers or floats
+    output_size: Sequence[int | None],  # one size or None per axis in `axes`
+    reduction: str,                     # "mean", "max", "min" or "sum"
+    axes: Sequence[int],                # the axes to pool, counted from 0
+) -> np.ndarray:
     "`adapool.adaptive_pool` in nested loops and Python's own numbers, one cell at a time: the specification; float64."
     out_shape, cells = _window_cells(x.shape, output_size, axes)
     y = np.zeros(out_shape)
@@ -46,14 +51,14 @@ def pool_loops(
         values = [x[cell].item() for cell in inside]
         if any(v != v for v in values): y[out] = math.nan
         elif reduction == "mean": y[out] = sum(values) / len(values)
-        else: y[out] = {"max": max, "min": min, "sum": sum}[reduction](values)
+        else: y[out] = {"max": max, "min": min, "sum": sum}[reduction](values)  # type: ignore[operator]
     return y
 
 def max_pool_loops(
-    x,            # array; booleans, integers or floats
-    output_size,  # one size or None per axis in `axes`
-    axes,         # the axes to pool, counted from 0; the flat index counts in this order
-):
+    x: np.ndarray,                      # array; booleans, integers or floats
+    output_size: Sequence[int | None],  # one size or None per axis in `axes`
+    axes: Sequence[int],                # the axes to pool, counted from 0; the flat index counts in this order
+) -> tuple[np.ndarray, np.ndarray]:
     "`adapool.adaptive_max_pool` with indices in nested loops, one cell at a time: the specification."
     out_shape, cells = _window_cells(x.shape, output_size, axes)
     y, index = np.zeros(out_shape, x.dtype), np.zeros(out_shape, np.int64)
@@ -95,7 +100,8 @@ def _pooled_axes(shape, output_size, axes):
         if count > ndim: raise ValueError(
             f"x must have at least {count} ax{'i' if count == 1 else 'e'}s for output_size {output_size}, got input shape {shape}")
         return list(range(ndim - count, ndim))
-    axes = [_integer("axes", a) for a in (axes if isinstance(axes, (tuple, list, range)) else (axes,))]
+    axes = axes if isinstance(axes, (tuple, list, range)) else (axes,)
+    axes = [_integer("axes", a) for a in islice(axes, ndim + 1)]  # with one more than there are, two are the same
     if not axes: raise ValueError("axes must name at least one axis, got none")
     for a in axes:
         if not -ndim <= a < ndim: raise ValueError(
@@ -105,14 +111,21 @@ def _pooled_axes(shape, output_size, axes):
     return [a % ndim for a in axes]
 
 # %% ../nbs/02_pooling.ipynb #e9a7a096
+@contextmanager
+def _room(output_size, shape):
+    "Say which size is too large where memory runs out."
+    try: yield
+    except MemoryError as error: raise ValueError(
+        f"output_size must be one whose result fits in memory, got {output_size} for input shape {shape}: {error}") from None
+
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
     output_size, axes = (v.tolist() if isinstance(v, np.ndarray) else v for v in (output_size, axes))
     if isinstance(x, np.ma.MaskedArray): raise TypeError(
         "x must be a plain array: a mask would be lost (use x.filled(...) first)")
     try: x = np.asarray(x)
-    except ValueError as error: raise ValueError(f"x must be an array of numbers: {error}") from None
-    except RuntimeError as error: raise TypeError(f"x must be an array: {error} (for tensors: adapool.functional)") from None
+    except (ValueError, MemoryError) as error: raise ValueError(f"x must be an array of numbers: {error}") from None
+    except (RuntimeError, TypeError) as error: raise TypeError(f"x must be an array: {error} (for tensors: adapool.functional)") from None
     if x.dtype.kind not in "biuf": raise TypeError(f"x must hold booleans, integers or floats, got dtype {x.dtype}")
     many = isinstance(output_size, (tuple, list))
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
@@ -126,6 +139,9 @@ def _plan(x, output_size, axes):
         size = n if size is None else _integer("output_size", size, 1, where)
         if n == 0: raise ValueError(f"x must not be empty along a pooled axis, got 0 cells{where}")
         windows.append(adaptive_windows(n, size))
+    out = [len(windows[axes.index(a)]) if a in axes else n for a, n in enumerate(x.shape)]
+    if math.prod(out) >= 2**58: raise ValueError(
+        f"output_size must be one whose result fits in memory, got {output_size} for input shape {x.shape}")
     return x, axes, windows
 
 # %% ../nbs/02_pooling.ipynb #5756958c
@@ -188,11 +204,11 @@ def _by_kernel(kind, x, axes, windows):
 
 # %% ../nbs/02_pooling.ipynb #090a2579
 def adaptive_pool(
-    x,                 # array of booleans, integers or floats, any rank and memory layout
-    output_size,       # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
-    reduction="mean",  # "mean", "max", "min" or "sum" of each window
-    axes=None,         # int or tuple: the axes to pool; the last ones when left out
-):
+    x: ArrayLike,                                    # array of booleans, integers or floats, any rank and memory layout
+    output_size: int | Sequence[int | None] | None,  # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
+    reduction: str = "mean",                         # "mean", "max", "min" or "sum" of each window
+    axes: int | Sequence[int] | None = None,         # int or tuple: the axes to pool; the last ones when left out
+) -> np.ndarray:
     """The mean, max, min or sum over the windows `[floor(i n / m), ceil((i+1) n / m))` of each pooled axis.
 
     Shape: as `x`, with n cells replaced by m = `output_size` along each pooled axis; m may be larger than n. Without
@@ -205,13 +221,17 @@ def adaptive_pool(
 
     Raises `TypeError` for arrays of other types (complex, object, text, masked) and for sizes or axes that are not
     integers; `ValueError` for sizes below 1, a wrong number of sizes, too few axes, axes out of range or named twice,
-    a pooled axis with no cells, and an unknown reduction.
+    a pooled axis with no cells, a result that does not fit in memory, and an unknown reduction.
 
     Source: PyTorch, `torch.nn.AdaptiveAvgPool2d` and `AdaptiveMaxPool2d`, whose results these are.
     """
     if not isinstance(reduction, str) or reduction not in _UFUNCS: raise ValueError(
         f"reduction must be one of {', '.join(map(repr, _UFUNCS))}, got {reprlib.repr(reduction)}")
-    x, axes, windows = _plan(x, output_size, axes)
+    array, pooled, windows = _plan(x, output_size, axes)
+    with _room(output_size, array.shape): return _reduced(array, pooled, windows, reduction)
+
+def _reduced(x, axes, windows, reduction):
+    "`adaptive_pool` when all is checked."
     y = _by_kernel(reduction, x, axes, windows)
     if y is not None: return y
     compute, result = _dtypes(x.dtype, reduction)
@@ -236,11 +256,11 @@ def _winners(x, windows, axis):
     return np.minimum(_along(windows.starts, axis, x.ndim) + place, _along(last, axis, x.ndim))
 
 def adaptive_max_pool(
-    x,                     # array of booleans, integers or floats, any rank and memory layout
-    output_size,           # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
-    return_indices=False,  # also return where each maximum was
-    axes=None,             # int or tuple: the axes to pool; the last ones when left out
-):
+    x: ArrayLike,                                    # array of booleans, integers or floats, any rank and memory layout
+    output_size: int | Sequence[int | None] | None,  # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
+    return_indices: bool = False,                    # also return where each maximum was
+    axes: int | Sequence[int] | None = None,         # int or tuple: the axes to pool; the last ones when left out
+) -> np.ndarray | Any:
     """The maximum of each adaptive window and, with `return_indices`, the cell that it came from.
 
     Shape and type as `adaptive_pool(x, output_size, "max", axes)`. The indices are int64, of the same shape: flat, in
@@ -254,7 +274,11 @@ def adaptive_max_pool(
     if not isinstance(return_indices, bool): raise TypeError(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
-    x, axes, windows = _plan(x, output_size, axes)
+    array, pooled, windows = _plan(x, output_size, axes)
+    with _room(output_size, array.shape): return _places(array, pooled, windows)
+
+def _places(x, axes, windows):
+    "`adaptive_max_pool` with indices when all is checked."
     found = _by_kernel("places", x, axes, windows)
     if found: return tuple(found)
     y, index, stride = x, None, 1

@@ -8,9 +8,10 @@ __all__ = ['Windows', 'adaptive_windows', 'FixedPool', 'fixed_rule', 'fixed_equi
 
 # %% ../nbs/01_windows.ipynb #40194003
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,10 @@ def _size(name, value):
     if size >= 2**63: raise ValueError(f"{name} must be below 2**63, got {size}")
     return size
 
-def _scaled(i, n, m, roundup):
-    "`i * n / m` for an array `i`, rounded down or up, as read-only int64."
+def _scaled(first, n, m, roundup):
+    "`i * n / m` for m numbers i from `first` on, rounded down or up, as read-only int64."
+    try: i = np.arange(first, first + m)
+    except (MemoryError, ValueError): raise ValueError(f"output_size must be one whose windows fit in memory, got {m}") from None
     q, r = divmod(n, m)
     cells = i * q + (-(-i * r // m) if roundup else i * r // m)
     cells.flags.writeable = False
@@ -41,50 +44,54 @@ class Windows:
     input_size: int   # n
     output_size: int  # m
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("input_size", "output_size"): object.__setattr__(self, name, _size(name, getattr(self, name)))
 
     @cached_property
-    def starts(self):
+    def starts(self) -> np.ndarray:
         "`floor(i n / m)`: the first cell of each window, shape (m,)."
-        return _scaled(np.arange(self.output_size), self.input_size, self.output_size, roundup=False)
+        return _scaled(0, self.input_size, self.output_size, roundup=False)
 
     @cached_property
-    def stops(self):
+    def stops(self) -> np.ndarray:
         "`ceil((i+1) n / m)`: the cell after the last of each window, shape (m,)."
-        return _scaled(np.arange(1, self.output_size + 1), self.input_size, self.output_size, roundup=True)
+        return _scaled(1, self.input_size, self.output_size, roundup=True)
 
     @property
-    def sizes(self):
+    def sizes(self) -> np.ndarray:
         "Cells in each window, shape (m,)."
         return self.stops - self.starts
 
     @property
-    def overlaps(self):
+    def overlaps(self) -> np.ndarray:
         "Cells that each window shares with the next, 0 or 1, shape (m - 1,)."
         return self.stops[:-1] - self.starts[1:]
 
-    def matrix(self):
+    def matrix(self) -> np.ndarray:
         "The averaging matrix: float64, shape (m, n); row i is 1/size inside window i and 0 outside."
         cell = np.arange(self.input_size)
         inside = (self.starts[:, None] <= cell) & (cell < self.stops[:, None])
         return inside / self.sizes[:, None]
 
-    def __len__(self): return self.output_size
-    def __iter__(self): return zip(self.starts.tolist(), self.stops.tolist())
-    def __getitem__(self, i): return list(self)[i]
+    def __len__(self) -> int: return self.output_size
+    def __iter__(self) -> Iterator[tuple[int, int]]: return zip(self.starts.tolist(), self.stops.tolist())
+
+    def __getitem__(self, i: int | slice) -> Any:
+        n, m = self.input_size, self.output_size
+        if isinstance(i, slice): return [self[j] for j in range(m)[i]]
+        at = range(m)[i]
+        return at * n // m, -(-(at + 1) * n // m)
 
     def __repr__(self):
-        ends = [*zip(self.starts[:3], self.stops), *zip(self.starts[-2:], self.stops[-2:])]
-        shown = [f"[{start}, {stop})" for start, stop in (self if len(self) <= 12 else ends)]
+        shown = [f"[{start}, {stop})" for start, stop in (self if len(self) <= 12 else self[:3] + self[-2:])]
         if len(self) > 12: shown.insert(3, "...")
         return f"Windows({self.input_size} -> {self.output_size}: {' '.join(shown)})"
 
 # %% ../nbs/01_windows.ipynb #7d346a81
 def adaptive_windows(
-    input_size,   # n, number of input cells
-    output_size,  # m, number of output cells; may be larger than n
-):
+    input_size: int,   # n, number of input cells
+    output_size: int,  # m, number of output cells; may be larger than n
+) -> Windows:
     """`[floor(i n / m), ceil((i+1) n / m))` for i in 0 ... m-1: the windows of an adaptive pool along one axis.
 
     Returns `Windows`, with `.starts`, `.stops`, `.sizes`, `.overlaps`, `.matrix()`.
@@ -103,9 +110,9 @@ class FixedPool(NamedTuple):
     padding: int = 0
 
 def fixed_rule(
-    input_size,   # n, number of input cells
-    output_size,  # m, number of output cells
-):
+    input_size: int,   # n, number of input cells
+    output_size: int,  # m, number of output cells
+) -> FixedPool:
     """`S = n // m`, `K = n - (m-1) S`, `P = 0`: the common rule for imitating an adaptive pool, always computed.
 
     It has m outputs whenever n >= m, but the adaptive *windows* only where `n mod m` is 0 or 1, or m is 1; ask
@@ -118,9 +125,9 @@ def fixed_rule(
 
 # %% ../nbs/01_windows.ipynb #dd59c590
 def fixed_equivalent(
-    input_size,   # n, number of input cells
-    output_size,  # m, number of output cells
-):
+    input_size: int,   # n, number of input cells
+    output_size: int,  # m, number of output cells
+) -> FixedPool | None:
     """The ordinary pool whose windows are exactly those of the adaptive pool n → m, or None where there is none.
 
     There is one if and only if m is 1, or n >= m and `n mod m` is 0, 1 or m - 1, or n = m - 1. Returns `FixedPool`;
@@ -139,18 +146,20 @@ def fixed_equivalent(
 
 # %% ../nbs/01_windows.ipynb #0436b776
 def exact_sizes(
-    output_size,  # m, number of output cells
-    up_to,        # largest input size that is of interest
-):
+    output_size: int,  # m, number of output cells
+    up_to: int,        # largest input size that is of interest
+) -> list[int]:
     """The input sizes n <= `up_to` for which the adaptive pool n → m is an ordinary pool, as `fixed_equivalent` gives it.
 
     A list of ints in rising order: m - 1, and the n >= m with `n mod m` in {0, 1, m - 1}; every n for m = 1.
 
-    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
+    Raises `TypeError` for what is not an integer, `ValueError` for sizes below 1 and for an `up_to` that lies more than
+    10**7 above m.
 
     Source: the claims of notebook 01_windows.
     """
     m, up_to = _integer("output_size", output_size, 1), _integer("up_to", up_to, 1)
+    if up_to - m > 10**7: raise ValueError(f"up_to must be at most 10**7 above output_size {m}, got {up_to}")
     return [n for n in range(max(m - 1, 1), up_to + 1) if n % m in (0, 1, m - 1) or m == 1]
 
 # %% ../nbs/01_windows.ipynb #9e30a9e9
@@ -162,9 +171,9 @@ class BlockedPool(NamedTuple):
     padding: int = 0
 
 def blocked_equivalent(
-    input_size,   # n, number of input cells
-    output_size,  # m, number of output cells
-):
+    input_size: int,   # n, number of input cells
+    output_size: int,  # m, number of output cells
+) -> BlockedPool | None:
     """The ordinary pool that has the windows of n → m after the axis is cut into equal blocks, or None.
 
     One block where `fixed_equivalent` has an answer, else gcd(n, m) blocks. Never None for n >= m where m is 1, 2, 3,

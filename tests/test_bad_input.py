@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections import deque
 
 import numpy as np
 import pytest
@@ -170,6 +171,13 @@ WRONG_ARRAYS = [
 
 WRONG_TENSORS = [
     case(RuntimeError, ["output_size must be >= 0", "-1", "axis 3"], F.adaptive_avg_pool2d, T4, (2, -1)),
+    case(RuntimeError, ["output_size", "2**60"], F.adaptive_avg_pool2d, T4, 2**40),
+    case(RuntimeError, ["output_size", "2**60"], F.adaptive_max_pool2d, T4[:0], 2**40),
+    case(RuntimeError, ["allocate"], F.adaptive_avg_pool1d, T4[0], 10**13),
+    case(RuntimeError, ["output_size", "memory"], F._windows, 10, 10**13),
+    case(ValueError, ["output_size", "64 bits"], F.adaptive_avg_pool2d, T4, -2**64),
+    case(TypeError, ["output_size", "{2: 3}"], F.adaptive_avg_pool2d, T4, {2: 3}),
+    case(TypeError, ["output_size", "b'23'"], F.adaptive_avg_pool2d, T4, b"23"),
     case(TypeError, ["output_size", "True"], F.adaptive_avg_pool2d, T4, True),
     case(TypeError, ["output_size", "2.5"], F.adaptive_max_pool2d, T4, 2.5),
     case(TypeError, ["output_size", "nan"], F.adaptive_avg_pool3d, T4, NAN),
@@ -222,6 +230,15 @@ def test_a_wrong_size_is_not_taken_for_the_right_one_before_it():
             getattr(F, name)(x, (2, 1))
             for wrong in ((2.0, 1.0), (2, True), (2.0, 1), 2.0):
                 with pytest.raises(TypeError, match="must be an integer"): getattr(F, name)(x, wrong)
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_sizes_come_in_whatever_torch_goes_through(kind):
+    ours, theirs = (getattr(lib, f"adaptive_{kind}_pool2d") for lib in (F, torch.nn.functional))
+    x = torch.randn(2, 3, 7, 8, generator=torch.Generator().manual_seed(0))
+    for size in (np.array([3, 5]), torch.tensor([3, 5]), deque([3, 5]), range(3, 5), [np.int64(3), 5]):
+        layer = getattr(nn, f"Adaptive{kind.title()}Pool2d")(size)
+        for y in (ours(x, size), layer(x)): torch.testing.assert_close(y, theirs(x, size))
 
 
 def test_unknown_attribute():

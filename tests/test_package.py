@@ -1,6 +1,7 @@
 "What is promised of the package as a whole: what it imports, and what it offers."
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,20 @@ def test_imports_point_downwards(module):
 
 def test_every_module_is_known():
     assert {p.stem for p in PACKAGE.glob("*.py")} == {*ORDER, "__init__", "_modidx"}
+
+
+def test_public_functions_say_their_types():
+    unsaid = []
+    for module in ORDER:
+        if module in ("export", "kernels", "vectors"): continue  # models and addresses
+        part = getattr(adapool, module, None) or __import__(f"adapool.{module}", fromlist=["x"])
+        for name in part.__all__:
+            if not inspect.isfunction(f := getattr(part, name)): continue
+            given = inspect.signature(f)
+            kinds = [*(p.annotation for p in given.parameters.values()), given.return_annotation]
+            if inspect.Signature.empty in kinds: unsaid.append(f"{module}.{name}")
+    assert unsaid == []
+    assert (PACKAGE / "py.typed").exists()
 
 
 def test_public_names_have_docstrings():
