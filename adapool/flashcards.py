@@ -152,7 +152,7 @@ def _floors():
     return [
         card("unused-10", "Ten cells, $K = 3$, $S = 3$, no padding. How many cells at the end does no window read?",
              f"{unused_inputs(10, 3, 3)}: $(n - K) \\bmod S$.", picture=unread),
-        card("unused-padded", "12 cells, $K = 3$, $S = 4$, $P = 1$. How many cells at the end of the *input* does no window read?".replace("*", ""),
+        card("unused-padded", "12 cells, $K = 3$, $S = 4$, $P = 1$. How many cells at the end, padding not counted, does no window read?",
              f"{unused_inputs(12, 3, 4, 1)}: $(n + 2P - K) \\bmod S = {(12 + 2 - 3) % 4}$, and the padding absorbs the first of them."),
         card("ceil-mode", "A max pool of $K = 3$, $S = 2$, $P = 1$ on 112 cells: how many come out, and how many with `ceil_mode`?",
              f"{over()}, and {over(ceil_mode=True)}: one more window, which hangs over the end."),
@@ -246,7 +246,7 @@ def _beliefs():
     card = partial(Card, page="01_windows")
     w = adaptive_windows(10, 7)
     return [
-        card("not-channels", "Must the input *channels* be a multiple of the output channels?".replace("*", ""),
+        card("not-channels", "Must the input channels be a multiple of the output channels?",
              f"Channels are not pooled: (1, 3, 10, 14) to `(5, 7)` is {tuple(F.adaptive_avg_pool2d(torch.zeros(1, 3, 10, 14), (5, 7)).shape)}."),
         card("not-only-divisible", "Is an adaptive pool an ordinary one only where $m$ divides $n$?",
              f"No. 7 → 2 leaves {7 % 2} and is the pool {_pool(fixed_equivalent(7, 2))}."),
