@@ -10,7 +10,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check coverage audit notebooks bench bench-onnx site test-browser clean
+.PHONY: help lab test check coverage audit notebooks bench bench-onnx site test-browser flashcards clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -77,6 +77,10 @@ site: .venv/.site ## build the static site from the notebooks, in _build/site
 
 test-browser: .venv/.browser site ## the site, JupyterLab and its controls in headless Chromium
 	$(BIN)/python -m pytest -n 1 tests/browser $(PYTEST_ARGS)
+
+flashcards: $(INSTALLED) ## write the questions and answers of the notebooks as an Anki deck, _build/adapool.apkg
+	@mkdir -p _build
+	@$(BIN)/python -c "from adapool.flashcards import write_deck; print(write_deck('_build/adapool.apkg'))"
 
 clean: ## remove .venv and what builds and tests leave behind
 	rm -rf .venv build _build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -26,8 +26,8 @@ setup(
     packages=find_packages(include=["adapool", "adapool.*"]),
     package_data={"adapool": ["py.typed"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[f"{extra}_requirements"].split()
-                    for extra in ("dev", "onnx", "bench", "site", "browser", "audit")},
+    extras_require={key.removesuffix("_requirements"): cfg[key].split()
+                    for key in cfg if key.endswith("_requirements")},
     entry_points={"nbdev": ["adapool=adapool._modidx:d"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -35,6 +35,7 @@ def _spans(seen):
     starts, stops = ([*first, _NEVER] for first, _ in seen), ([*last, -_NEVER] for _, last in seen)
     return np.array([min(s) for s in starts], int), np.array([max(s) for s in stops], int)
 
+# %% ../nbs/07_networks.ipynb #f1a5e002
 def _through(field, first, last, step=1):
     "The field of a layer whose output j reads every `step`-th cell from first[j] to last[j] of `field`."
     if field.jump is None:  # nothing is known of cells beyond the ends: leave them out
@@ -71,6 +72,7 @@ def _axes(value, d):
     if isinstance(value, (tuple, list)) and len(value) == 1: value = value[0]
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * d
 
+# %% ../nbs/07_networks.ipynb #f1a5e006
 def _written(n, out, K, S, P, D):
     "For a transposed convolution the first and the last input cell that writes to each output cell, and how many cells write nowhere."
     first, last, idle = np.full(out, n), np.full(out, -1), 0
@@ -81,6 +83,7 @@ def _written(n, out, K, S, P, D):
         idle += not len(o)
     return first, last, idle
 
+# %% ../nbs/07_networks.ipynb #f1a5e00a
 def _follow(layer, a, n, field):
     "The unread input cells of `layer` along axis `a`, and the field of its output."
     out = layer.output_size[a]
@@ -122,6 +125,7 @@ _CELL_BY_CELL = set("""relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu cel
 _RESHAPES = set("flatten reshape view view_as reshape_as squeeze unsqueeze unflatten".split())
 _REDUCTIONS = set("mean sum amax amin".split())
 
+# %% ../nbs/07_networks.ipynb #f1a5e00c
 def _join(fields):
     "What a cell sees that depends on one cell of each of `fields`; a single cell meets all."
     n = max(len(f.starts) for f in fields)
@@ -131,6 +135,7 @@ def _join(fields):
     even = len(set((stops - starts).tolist())) == 1 and len(jumps) == 1 and len({len(f.starts) for f in fields}) == 1
     return _Field(starts, stops, jumps.pop() if even else None)
 
+# %% ../nbs/07_networks.ipynb #f1a5e00f
 def _pass_on(name, args, kwargs, out, sources):
     "The fields of `out`, one per spatial axis, for a call that is no spatial layer; None where they are not known."
     d = len(sources[0][1])
@@ -173,6 +178,7 @@ def _of_module(module, n, out):
     P, after = _pads(params["padding"], n, K, S, D)
     return d, _Layer(kind, out, K, S, P, D, getattr(module, "ceil_mode", False), _axes(params["output_padding"], d), after)
 
+# %% ../nbs/07_networks.ipynb #f1a5e011
 _NAMES = {"conv": "input weight bias stride padding dilation groups",
           "conv_transpose": "input weight bias stride padding output_padding groups dilation",
           "max_pool": "input kernel_size stride padding dilation ceil_mode return_indices",
@@ -206,6 +212,7 @@ class Row(NamedTuple):
     windows: tuple = ()     # of an adaptive layer: its `Windows`
     equivalents: tuple = () # of an adaptive layer: the `FixedPool` with the same windows, or None
 
+# %% ../nbs/07_networks.ipynb #f1a5e014
 def _once(values, join=" × "):
     "The values of all axes, or one of them where they are all the same."
     words = [str(v) for v in values]
@@ -306,6 +313,7 @@ def _hook(watch, model):
         handles.append(module.register_forward_hook(lambda m, a, k, y, path=path: leave(m, a, k, y, path), with_kwargs=True))
     return lambda: [handle.remove() for handle in handles]
 
+# %% ../nbs/07_networks.ipynb #f1a5e018
 def _watched(model, x):
     "The output of `model` on `x`, and the `_Watch` that saw it run."
     watch = _Watch()

@@ -538,7 +538,7 @@ def chain(
             words += f"   field {fields[i - 1]}"
         ax.text(-0.015 * most, 0.31 - i, name, ha="right", va="center", fontsize=9)
         ax.text(max(size, fields[i - 1] if i and fields else 0) + 0.015 * most, 0.31 - i, words, va="center", fontsize=9)
-    ax.set(xlim=(-0.32 * most, 1.3 * most), ylim=(0.9 - len(sizes), 0.75))
+    ax.set(xlim=(-0.32 * most, 1.3 * most), ylim=((0.8 if fields else 0.9) - len(sizes), 0.75))
     return _bare(ax, None)
 
 # %% ../nbs/10_plot.ipynb #b319f4cf

@@ -13,7 +13,7 @@ import adapool
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 from notebooks import notebooks
 
-TEACHING = [path for path in notebooks() if re.match(r"0[0-5]_", path.name)]
+TEACHING = [path for path in notebooks() if re.match(r"0[0-7]_", path.name)]
 
 
 def section(path):

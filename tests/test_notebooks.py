@@ -2,6 +2,7 @@
 
 import io
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -51,3 +52,12 @@ def test_stored_outputs_hold_no_warnings_and_no_paths(path):
         assert output.output_type != "error" and output.get("name") != "stderr", output
     for text in (text for texts in text_outputs(nb) for text in texts):
         assert "/tmp/" not in text and "/home/" not in text
+
+
+PAGES = [path for path in notebooks() if path.stem != "index"]
+
+
+@pytest.mark.parametrize("path, following", list(pairwise(PAGES)), ids=lambda p: p.stem)
+def test_every_page_ends_with_a_link_to_the_next(path, following):
+    last = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"][-1]
+    assert f"]({following.name})" in last
