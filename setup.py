@@ -26,7 +26,7 @@ setup(
     packages=find_packages(include=["adapool", "adapool.*"]),
     install_requires=cfg["requirements"].split(),
     extras_require={extra: cfg[f"{extra}_requirements"].split()
-                    for extra in ("dev", "onnx", "bench", "site", "browser")},
+                    for extra in ("dev", "onnx", "explore", "bench", "site", "browser")},
     entry_points={"nbdev": ["adapool=adapool._modidx:d"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
