@@ -138,9 +138,14 @@ def test_a_transposed_convolution_is_described_as_torch_does_it(no_pictures):
 
 
 @pytest.mark.parametrize("make, name, moved", [
-    (explore.layer_panel, "stride", 2), (explore.layer_panel, "ceil_mode", True),
-    (explore.layer_panel, "transposed", True), (explore.adaptive_panel, "input_size", 12),
-    (explore.adaptive_panel, "output_size", 3), (explore.photograph_panel, "rows", 9), (explore.photograph_panel, "reduction", "min")])
+    (explore.layer_panel, "stride", 2),
+    (explore.layer_panel, "ceil_mode", True),
+    (explore.layer_panel, "transposed", True),
+    (explore.adaptive_panel, "input_size", 12),
+    (explore.adaptive_panel, "output_size", 3),
+    (explore.photograph_panel, "rows", 9),
+    (explore.photograph_panel, "reduction", "min"),
+])
 def test_a_panel_follows_its_controls(make, name, moved):
     panel = make()
     before = {kind: box.value for kind, box in panel.shown.items()}
