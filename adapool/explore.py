@@ -148,14 +148,14 @@ class Panel(ipywidgets.VBox):
         alt = f"A panel: {self.answer.formula} {self.answer.message} {self.answer.alt}".replace("\n", " ")
         return data, {"image/png": {"width": width, "alt": alt}}
 
-# %% ../nbs/11_explore.ipynb #9c5de7f9
+# %% ../nbs/11_explore.ipynb #4e27f5f5
 _LETTERS = {"input_size": "n", "output_size": "m", "kernel_size": "K", "stride": "S", "padding": "P", "dilation": "D"}
 
 def _slider(name, value, most, least=1):
     "A slider for the parameter `name` that begins at `value`; one that is a whole number and not below `least`, or an error."
     value = _integer(name, value, least)
     label = f"{_LETTERS[name]}  {name}" if name in _LETTERS else name
-    return ipywidgets.IntSlider(value, least, max(most, value), description=label, style={"description_width": "7em"}, layout={"width": "23em"})
+    return ipywidgets.IntSlider(value, least, max(most, value), description=label, style={"description_width": "8.5em"}, layout={"width": "25em"})
 
 # %% ../nbs/11_explore.ipynb #7725a819
 _FLOOR, _CEIL = "⌊(n + 2·P − D·(K − 1) − 1)/S⌋ + 1", "⌈(n + 2·P − D·(K − 1) − 1)/S⌉ + 1"
@@ -361,7 +361,7 @@ def _pooled(rows, columns, reduction):
     alt = f"A portrait under a grid of {rows} rows and {columns} columns of windows, and beside it the {rows} × {columns} coloured blocks that their {reduction} gives."
     return Answer(_png(fig), formula, f"{words}\n{why}", alt)
 
-# %% ../nbs/11_explore.ipynb #0eed3386
+# %% ../nbs/11_explore.ipynb #0a5c599b
 def explain_photograph(
     rows,              # output cells along the rows, 1 to 16
     columns,           # output cells along the columns, 1 to 16
@@ -383,5 +383,5 @@ def photograph_panel(
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
     """
     if reduction not in ("mean", "max", "min"): raise ValueError(f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")
-    kinds = ipywidgets.ToggleButtons(options=["mean", "max", "min"], value=reduction, description="reduction", style={"button_width": "4em"})
+    kinds = ipywidgets.ToggleButtons(options=["mean", "max", "min"], value=reduction, description="reduction", style={"button_width": "5.5em"})
     return Panel(explain_photograph, rows=_slider("rows", rows, _GRID), columns=_slider("columns", columns, _GRID), reduction=kinds)

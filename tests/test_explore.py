@@ -63,7 +63,8 @@ def test_every_slider_by_itself_gives_a_picture_or_words():
     start = dict(input_size=9, kernel_size=3, stride=2, padding=1, dilation=1)
     for name, values in SLIDERS.items():
         for v, flags in itertools.product(values, FLAGS):
-            picture, _, message, *_ = explore.explain_layer(**start | {name: v}, ceil_mode=flags[0], transposed=flags[1])
+            params = start | {name: v} | dict(zip(("ceil_mode", "transposed"), flags))
+            picture, _, message, *_ = explore.explain_layer(**params)
             words = "There is no such layer" in message or ("Too large to draw" in message and flags[1])
             assert words if picture is None else picture.startswith(b"\x89PNG") and not words
     assert plt.get_fignums() == []
