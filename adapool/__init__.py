@@ -1,7 +1,7 @@
 """Adaptive pooling and the arithmetic of convolution and pooling sizes.
 
 What is here needs NumPy alone; `adapool.functional`, `adapool.nn`, `adapool.export` and `adapool.networks` import torch,
-`adapool.plot` matplotlib, `adapool.flashcards` both, each at first use.
+`adapool.plot` matplotlib, `adapool.flashcards` both, `adapool.explore` all of them and ipywidgets, each at first use.
 """
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ from adapool.windows import (
     fixed_rule,
 )
 
-_AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "plot", "flashcards")
+_AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "plot", "explore", "flashcards")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",

@@ -114,7 +114,9 @@ def _formula(layer, a, n):
     pads = f"2·{P}" if not layer.after or layer.after[a] == P else f"{P} + {layer.after[a]}"
     steps = f"{n} + {pads} − {K}" if D == 1 else f"{n} + {pads} − {D}·({K} − 1) − 1"
     if S == 1: return f"{steps} + 1 = {out}"
-    return f"⌈({steps})/{S}⌉ + 1 = {out}" if layer.ceil_mode else f"⌊({steps})/{S}⌋ + 1 = {out}"
+    if not layer.ceil_mode: return f"⌊({steps})/{S}⌋ + 1 = {out}"
+    dropped = " − 1" if (out - 1) * S < n + 2 * P - D * (K - 1) - 1 else ""  # by rounding up, out - 1 steps reach the end
+    return f"⌈({steps})/{S}⌉ + 1{dropped} = {out}"
 
 # %% ../nbs/07_networks.ipynb #9e5cef55
 _CELL_BY_CELL = set("""relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu celu gelu silu mish sigmoid sigmoid_ tanh tanh_ hardtanh hardswish

@@ -47,7 +47,7 @@ def _axes(ax, width, height):
 def _cell(ax, x, y, colour, text=None, height=0.8, **kwargs):
     "A unit cell at column `x` of row `y`, with `text` inside."
     style = {"facecolor": colour, "edgecolor": "white", "linewidth": 1.5, **kwargs}
-    ax.add_patch(Rectangle((x, y), 1, height, **style))
+    ax.add_artist(Rectangle((x, y), 1, height, **style))
     if text is not None: ax.text(x + 0.5, y + height / 2, text, ha="center", va="center", fontsize=9)
 
 def _padding(ax, x, y, hatch="////", **kwargs):
@@ -122,7 +122,7 @@ def spans(
         _cell(ax, i, 0, SHARED if readers > 1 else INPUT if readers else UNREAD, i)
     for j, (start, stop) in enumerate(pairs):
         y = -(j + 1) * 0.75
-        ax.add_patch(Rectangle((start + 0.06, y), stop - start - 0.12, 0.5, facecolor=WINDOW))
+        ax.add_artist(Rectangle((start + 0.06, y), stop - start - 0.12, 0.5, facecolor=WINDOW))
         _green(ax, n + 0.25, y + 0.25, j)
     _green(ax, n + 0.25, 0.4, label, bold=False)
     ax.set(xlim=(-0.1, n + 1.8), ylim=(-0.75 * len(pairs) - 0.15, 0.9))
@@ -148,7 +148,7 @@ def rulers(
     ax = _axes(ax, 0.55 * max(n, m) + 0.6, 1.7)
     for i in range(n): _cell(ax, i, 1.3, INPUT)
     for j in range(m):
-        ax.add_patch(Rectangle((j * n / m, 0), n / m, 0.8, facecolor=OUTPUT, edgecolor="white", linewidth=1.5))
+        ax.add_artist(Rectangle((j * n / m, 0), n / m, 0.8, facecolor=OUTPUT, edgecolor="white", linewidth=1.5))
         ax.text((j + 0.5) * n / m, 0.4, str(j), ha="center", va="center", fontsize=9)
     for j in range(m + 1): ax.plot([j * n / m] * 2, [0.8, 2.1], color="black", linewidth=1, linestyle=":")
     above = dict(facecolor=INPUT, edgecolor="none", pad=1.5)
@@ -189,11 +189,11 @@ def conventions(
     _green(ax, n + 0.4, 0.4, "means", bold=False)
     for lane, (words, found) in enumerate(rules.items()):
         y = -1.75 * (lane + 1)
-        ax.add_patch(Rectangle((0, y), n, 1, facecolor=_BLANK))
+        ax.add_artist(Rectangle((0, y), n, 1, facecolor=_BLANK))
         ax.text(0, y + 1.28, words, fontsize=8.5, va="center")
         for j, (start, stop) in enumerate(found):
             low = y + 0.5 * (1 - j % 2)
-            ax.add_patch(Rectangle((float(start) + 0.05, low + 0.03), float(stop - start) - 0.1, 0.44, facecolor=WINDOW))
+            ax.add_artist(Rectangle((float(start) + 0.05, low + 0.03), float(stop - start) - 0.1, 0.44, facecolor=WINDOW))
             ax.text(float(start + stop) / 2, low + 0.24, str(j), ha="center", va="center", fontsize=7.5)
         _green(ax, n + 0.4, y + 0.5, "  ".join(f"{_mean(a, b):.4g}" for a, b in found))
     ax.set(xlim=(-0.1, n + 7), ylim=(-1.75 * len(rules) - 0.1, 0.9))
@@ -489,7 +489,7 @@ def windows_2d(
     for top, bottom in rows:
         for left, right in columns:
             corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
-            ax.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=WINDOW, linewidth=1))
+            ax.add_artist(Rectangle(corner, width, height, fill=False, edgecolor=WINDOW, linewidth=1))
     return _bare(ax, f"{rows.input_size} × {columns.input_size} → {rows.output_size} × {columns.output_size}")
 
 # %% ../nbs/10_plot.ipynb #58663aed
@@ -530,11 +530,11 @@ def chain(
     unread, fields = (_per_layer(name, given, len(sizes) - 1) for name, given in (("unread", unread), ("fields", fields)))
     ax, most = _axes(ax, 7.5, 0.34 * len(sizes) + 0.4), max(*sizes, *(fields or [0]))
     for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
-        ax.add_patch(Rectangle((0, -i), size, 0.62, facecolor=OUTPUT if i else INPUT))
+        ax.add_artist(Rectangle((0, -i), size, 0.62, facecolor=OUTPUT if i else INPUT))
         words = str(size)
         if i and unread and unread[i - 1]: words += f"   ({unread[i - 1]} unread)"
         if i and fields:
-            ax.add_patch(Rectangle((0, -i - 0.14), fields[i - 1], 0.12, facecolor=WINDOW))
+            ax.add_artist(Rectangle((0, -i - 0.14), fields[i - 1], 0.12, facecolor=WINDOW))
             words += f"   field {fields[i - 1]}"
         ax.text(-0.015 * most, 0.31 - i, name, ha="right", va="center", fontsize=9)
         ax.text(max(size, fields[i - 1] if i and fields else 0) + 0.015 * most, 0.31 - i, words, va="center", fontsize=9)

@@ -12,7 +12,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-from notebooks import code_cells, execute, figures, notebooks, text_outputs
+from notebooks import WIDGET, code_cells, execute, figures, notebooks, text_outputs
 
 
 def look_alike(a, b):
@@ -46,10 +46,11 @@ def test_every_figure_is_described(path):
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
-def test_stored_outputs_hold_no_warnings_and_no_paths(path):
+def test_stored_outputs_hold_no_warnings_no_paths_and_no_widgets(path):
     nb = nbformat.read(path, as_version=4)
     for output in (o for cell in code_cells(nb) for o in cell.outputs):
         assert output.output_type != "error" and output.get("name") != "stderr", output
+        assert WIDGET not in output.get("data", {}), "a widget shows nothing without its kernel (`make notebooks`)"
     for text in (text for texts in text_outputs(nb) for text in texts):
         assert "/tmp/" not in text and "/home/" not in text
 

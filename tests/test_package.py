@@ -12,7 +12,7 @@ import adapool
 
 PACKAGE = Path(adapool.__file__).parent
 ORDER = ["exercises", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
-         "networks", "plot", "flashcards"]
+         "networks", "plot", "explore", "flashcards"]
 
 
 def python(code):
@@ -36,7 +36,7 @@ def test_import_brings_neither_torch_nor_matplotlib():
     assert python(code) == "[]"
 
 
-@pytest.mark.parametrize("name", ["exercises", "functional", "nn", "export", "networks", "plot", "flashcards"])
+@pytest.mark.parametrize("name", ["exercises", "functional", "nn", "export", "networks", "plot", "explore", "flashcards"])
 def test_parts_come_at_first_use(name):
     assert python(f"import adapool; print(adapool.{name}.__name__)") == f"adapool.{name}"
 

@@ -18,6 +18,7 @@ from nbdev.clean import clean_nb
 from nbdev.config import get_config
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_SECONDS = 300  # some of it for kernels that are compiled for the first time
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
@@ -38,12 +39,17 @@ class _Client(NotebookClient):
 
 
 def execute(path, cell_seconds=CELL_SECONDS):
-    "The notebook at `path` as a fresh kernel leaves it; an error or a cell over the limit raises."
+    """The notebook at `path` as a fresh kernel leaves it; an error or a cell over the limit raises.
+
+    Widgets are left out, which show nothing without that kernel; the stills that come with them stay.
+    """
     nb = deepcopy(nbformat.read(path, as_version=4))
     for cell in code_cells(nb): cell.outputs, cell.execution_count = [], None
     quiet = ["--IPKernelApp.log_level=ERROR"]  # else every kernel warns that its local connection is not encrypted
     place = {"metadata": {"path": str(NBS)}}
-    _Client(nb, timeout=cell_seconds, kernel_name="python3", resources=place, extra_arguments=quiet).execute()
+    options = dict(timeout=cell_seconds, kernel_name="python3", extra_arguments=quiet, store_widget_state=False)
+    _Client(nb, resources=place, **options).execute()
+    for output in (o for cell in code_cells(nb) for o in cell.outputs if "data" in o): output.data.pop(WIDGET, None)
     return nb
 
 

@@ -1,0 +1,190 @@
+"The explorer: no position of its sliders ends in an error, its numbers are torch's, its panels follow their controls."
+
+import itertools
+import re
+import subprocess
+import sys
+from functools import partial
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from torch.nn import functional
+
+from adapool import explore, plot
+from adapool.arithmetic import conv_output_size
+
+SLIDERS = {name: range(c.min, c.max + 1) for name, c in explore.layer_panel().controls.items() if hasattr(c, "max")}
+FLAGS = list(itertools.product((False, True), repeat=2))
+NONSENSE = [0, -1, -10**30, 10**30, 2.5, "3", None, True, [3], float("nan")]
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    "Words only: pictures are drawn for a sample."
+    monkeypatch.setattr(explore, "_picture", lambda *draws, **kwargs: b"a picture")
+    monkeypatch.setattr(explore, "_png", lambda *args: b"a picture")
+
+
+def torch_size(n, K, S, P, D, ceil_mode, transposed):
+    "The output size of torch's own layer, or None where it refuses it."
+    x = torch.zeros(1, 1, n)
+    try:
+        if ceil_mode: return functional.max_pool1d(x, K, S, P, D, True).shape[-1]
+        if transposed: return functional.conv_transpose1d(x, torch.ones(1, 1, K), None, S, P, 0, 1, D).shape[-1] or None
+        return functional.conv1d(x, torch.ones(1, 1, K), None, S, P, D).shape[-1]
+    except (RuntimeError, ValueError): return None
+
+
+def value(formula):
+    "What the formula with the numbers comes to, and what it says that it does."
+    left, right = formula.splitlines()[1].removeprefix("= ").replace("−", "-").replace("·", "*").rsplit(" = ", 1)
+    left = re.sub(r"⌊\((.*)\)/(\d+)⌋", r"((\1) // \2)", left)
+    return eval(re.sub(r"⌈\((.*)\)/(\d+)⌉", r"(-(-(\1) // \2))", left)), int(right)
+
+
+@pytest.mark.parametrize("dilation", SLIDERS["dilation"])
+def test_every_layer_gives_words_and_the_size_that_torch_gives(no_pictures, dilation):
+    sizes = (1, 2, 3, 5, 10, 17, 24), (1, 2, 3, 4, 11), (1, 2, 3, 8), (0, 1, 2, 6)
+    assert all(set(s) <= set(SLIDERS[name]) for s, name in zip(sizes, SLIDERS))
+    for n, K, S, P in itertools.product(*sizes):
+        for ceil_mode, transposed in FLAGS:
+            at = n, K, S, P, dilation, ceil_mode, transposed
+            answer, size = explore.explain_layer(*at), None if ceil_mode and transposed else torch_size(*at)
+            assert len(answer.message) > 20, at
+            if size is None:
+                assert answer[:2] == (None, "") and answer.message.startswith("There is no such layer: "), at
+                continue
+            assert answer.formula and value(answer.formula) == (size, size), at
+            assert answer.picture or ("Too large to draw" in answer.message and transposed), at
+
+
+def test_every_slider_by_itself_gives_a_picture_or_words():
+    start = dict(input_size=9, kernel_size=3, stride=2, padding=1, dilation=1)
+    for name, values in SLIDERS.items():
+        for v, flags in itertools.product(values, FLAGS):
+            params = start | {name: v} | dict(zip(("ceil_mode", "transposed"), flags))
+            picture, _, message, *_ = explore.explain_layer(**params)
+            words = "There is no such layer" in message or ("Too large to draw" in message and flags[1])
+            assert words if picture is None else picture.startswith(b"\x89PNG") and not words
+    assert plt.get_fignums() == []
+
+
+def test_every_adaptive_pool_gives_words(no_pictures):
+    for n, m in itertools.product(range(1, 41), repeat=2):
+        answer = explore.explain_adaptive(n, m)
+        windows = [f"[{i * n // m}, {-(-(i + 1) * n // m)})" for i in range(m)]
+        assert answer.picture and answer.table[1] == ("cells", *windows)
+        assert answer.message.startswith(("Exact", "No ordinary pool"))
+
+
+def test_an_exact_adaptive_pool_is_the_pool_that_the_formula_names(no_pictures):
+    pattern = r"exactly a pool K = (\d+), S = (\d+)(?:, P = (\d+))?(?: in (\d+) blocks)?"
+    for n, m in itertools.product(range(1, 25), repeat=2):
+        answer = explore.explain_adaptive(n, m)
+        found = re.search(pattern, answer.formula)
+        assert bool(found) == answer.message.startswith("Exact")
+        if not found: continue
+        K, S, P, blocks = (int(v or d) for v, d in zip(found.groups(), (0, 0, 0, 1)))
+        x = torch.arange(n, dtype=torch.float64).reshape(blocks, 1, -1) ** 2
+        ordinary = torch.nn.AvgPool1d(K, S, P, count_include_pad=False)(x).reshape(-1)
+        torch.testing.assert_close(ordinary, torch.nn.AdaptiveAvgPool1d(m)(x.reshape(1, 1, -1)).reshape(-1))
+
+
+@pytest.mark.parametrize("explain, sane", [(explore.explain_layer, (9, 3, 2, 1, 1)), (explore.explain_adaptive, (9, 4)),
+                                           (explore.explain_photograph, (3, 4))])
+def test_nonsense_is_answered_in_words(explain, sane):
+    for place, wrong in itertools.product(range(len(sane)), NONSENSE):
+        answer = explain(*sane[:place], wrong, *sane[place + 1:])
+        names = explain.__code__.co_varnames[place], "got"
+        if names[0] == "padding" and wrong == 0: assert answer.picture
+        else: assert answer[:2] == (None, "") and all(name in answer.message for name in names), (place, wrong)
+
+
+def test_unread_cells_are_those_without_a_gradient(no_pictures):
+    for n, K, S, P, D in itertools.product(range(1, 13), (1, 2, 3), (1, 2, 4), (0, 1, 2), (1, 2)):
+        if D * (K - 1) + 1 > n + 2 * P: continue
+        x = torch.zeros(1, 1, n, requires_grad=True)
+        functional.conv1d(x, torch.ones(1, 1, K), None, S, P, D).sum().backward()
+        unread = (x.grad.reshape(-1) == 0).nonzero().reshape(-1).tolist()
+        words = explore.explain_layer(n, K, S, P, D).message.splitlines()[0]
+        if not unread: assert words == "Every input cell is read."
+        else: assert words.startswith(f"{len(unread)} input cell") and f": {', '.join(map(str, unread))}." in words
+
+
+def test_same_padding_is_what_the_message_says(no_pictures):
+    for n, K, S, D in itertools.product(range(1, 13), (1, 2, 3, 4), (1, 2, 3), (1, 2)):
+        lines = explore.explain_layer(n, K, S, K * D, D).message.splitlines()
+        words = next(line for line in lines if line.startswith("SAME"))
+        even, uneven = re.search(r"needs P = (\d+)", words), re.search(r"pad\(x, \((\d+), (\d+)\)\)", words)
+        before, after = map(int, uneven.groups()) if uneven else (int(even[1]),) * 2
+        padded = functional.pad(torch.zeros(1, 1, n), (before, after))
+        assert functional.conv1d(padded, torch.ones(1, 1, K), None, S, 0, D).shape[-1] == -(-n // S)
+
+
+def test_a_transposed_convolution_is_described_as_torch_does_it(no_pictures):
+    pattern = r"cells (\d+|none) gets? more .* and (\d+|none) (?:is|are) left without"
+    for n, K, S, P, D in itertools.product(range(1, 8), (1, 2, 3, 4), (1, 2, 3), (0, 1), (1, 2)):
+        answer = explore.explain_layer(n, K, S, P, D, transposed=True)
+        if not answer.formula: continue
+        write = partial(functional.conv_transpose1d, torch.ones(1, 1, n), torch.ones(1, 1, K), None, S, dilation=D)
+        written = write(P).reshape(-1)
+        counts = re.search(pattern, answer.message.replace("cell ", "cells ")).groups()
+        assert [0 if v == "none" else int(v) for v in counts] == [int((written > 1).sum()), int((written == 0).sum())]
+        same = re.search(r"need P = (\d+)(?: and output_padding = (\d+))?", answer.message)
+        if same: assert write(int(same[1]), int(same[2] or 0)).shape[-1] == n * S
+        else:
+            assert "come with no P" in answer.message
+            assert n * S not in [write(p).shape[-1] for p in range((K + 1) // 2)]
+
+
+@pytest.mark.parametrize("make, name, moved", [
+    (explore.layer_panel, "stride", 2),
+    (explore.layer_panel, "ceil_mode", True),
+    (explore.layer_panel, "transposed", True),
+    (explore.adaptive_panel, "input_size", 12),
+    (explore.adaptive_panel, "output_size", 3),
+    (explore.photograph_panel, "rows", 9),
+    (explore.photograph_panel, "reduction", "min"),
+])
+def test_a_panel_follows_its_controls(make, name, moved):
+    panel = make()
+    before = {kind: box.value for kind, box in panel.shown.items()}
+    panel.controls[name].value = moved
+    after = {kind: box.value for kind, box in panel.shown.items()}
+    assert before["picture"] != after["picture"] and after["picture"].count("<img alt=") == 1
+    assert name == "reduction" or before["formula"] != after["formula"]
+    assert panel.answer == panel.explain(**panel.values())
+    classes = [c for box in panel.children for c in box._dom_classes]
+    assert classes == [f"adapool-{kind}" for kind in ("controls", "formula", "message", "table", "picture")]
+
+
+def test_text_is_escaped():
+    panel = explore.Panel(lambda: explore.Answer(None, "a < b", "x & <y>"))
+    assert "a &lt; b" in panel.shown["formula"].value and "x &amp; &lt;y&gt;" in panel.shown["message"].value
+
+
+def test_pictures_leave_pyplot_alone():
+    code = """import matplotlib
+matplotlib.use("svg")
+matplotlib.rcParams["font.size"] = 7.5
+before = dict(matplotlib.rcParams)
+from adapool import explore
+for panel in (explore.layer_panel(), explore.adaptive_panel(), explore.photograph_panel()): panel._repr_mimebundle_()
+import matplotlib.pyplot as plt
+print(before == dict(matplotlib.rcParams), plt.get_backend(), plt.get_fignums())"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "True svg []"
+
+
+def test_the_picture_shows_what_the_figure_function_draws(monkeypatch):
+    seen = []
+    monkeypatch.setattr(plot, "sliding", lambda *args, ax: seen.append(args) or ax.set(xlim=(0, 9), ylim=(0, 3)))
+    explore.explain_layer(10, 3, 3, 1, 2, True)
+    assert seen == [(10, 3, 3, 1, 2, True)]
+
+
+def test_a_larger_number_lengthens_its_slider_and_is_not_drawn():
+    panel = explore.layer_panel(224, 7, 2, 3)
+    assert panel.controls["input_size"].max == 224 and panel.answer.picture is None
+    assert value(panel.answer.formula)[1] == conv_output_size(224, 7, 2, 3) == 112
