@@ -354,8 +354,8 @@ def _open_axes(model, args, dynamic_shapes):
                 f"dynamic_shapes must give one name to one size, and {name!r} is {sizes[name]} and {tensor.shape[axis]} in args")
         found.append(names)
     given = export_shapes._combine_args(model, args, None)
-    if not isinstance(dynamic_shapes, dict): given = type(dynamic_shapes)(given.values())
-    try: export_shapes._tree_map_with_path(visit, given, dynamic_shapes, tree_name="args")
+    entries = given if isinstance(dynamic_shapes, dict) else type(dynamic_shapes)(given.values())
+    try: export_shapes._tree_map_with_path(visit, entries, dynamic_shapes, tree_name="args")
     except torch._dynamo.exc.UserError as error: raise ValueError(f"dynamic_shapes must have an entry for each input, such as {example}: "
         f"{str(error).strip().splitlines()[0]}") from error
     return found

@@ -236,7 +236,7 @@ def _exact():
         card("exact-10-7", "Which ordinary pool is 10 → 7?", _pool(fixed_equivalent(10, 7)).capitalize() + ": the remainder is 3. The rule gives "
              + _pool(fixed_rule(10, 7)) + ", seven outputs with other windows."),
         card("blocks", "10 → 4 is no ordinary pool. How can a reshape help?",
-             f"Into {blocked_equivalent(10, 4).blocks} blocks of 5 → 2, each a pool of {_pool(blocked_equivalent(10, 4))}."),
+             f"Into {10 // 5} blocks of 5 → 2, each a pool of {_pool(blocked_equivalent(10, 4))}."),
         card("always", r"For which $m$ is the pool one reshape and one ordinary pool, whatever $n \ge m$?",
              _list(always) + ": PSPNet's 1, 2, 3, 6 among them."),
     ]

@@ -36,7 +36,7 @@ def test_import_brings_neither_torch_nor_matplotlib():
     assert python(code) == "[]"
 
 
-@pytest.mark.parametrize("name", ["exercises", "functional", "nn", "export", "networks", "plot", "explore", "flashcards"])
+@pytest.mark.parametrize("name", adapool._AT_FIRST_USE)
 def test_parts_come_at_first_use(name):
     assert python(f"import adapool; print(adapool.{name}.__name__)") == f"adapool.{name}"
 
