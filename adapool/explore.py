@@ -246,14 +246,14 @@ def _layer(n, K, S, P, D, ceil_mode, transposed):
 
 # %% ../nbs/11_explore.ipynb #ef99a615
 def explain_layer(
-    input_size,        # number of input cells n
-    kernel_size,       # K
-    stride=1,          # S
-    padding=0,         # P cells on both sides
-    dilation=1,        # D
-    ceil_mode=False,   # round up, as pooling layers can
-    transposed=False,  # a transposed convolution
-):
+    input_size: int,           # number of input cells n
+    kernel_size: int,          # K
+    stride: int = 1,           # S
+    padding: int = 0,          # P cells on both sides
+    dilation: int = 1,         # D
+    ceil_mode: bool = False,   # round up, as pooling layers can
+    transposed: bool = False,  # a transposed convolution
+) -> Answer:
     """An `Answer` on a convolution or pool along one axis, or a transposed convolution: picture, formula with its numbers, unread cells, SAME.
 
     It never raises for a number: one that makes no sense, or is above 1024, is answered in words.
@@ -262,14 +262,14 @@ def explain_layer(
 
 # %% ../nbs/11_explore.ipynb #5a559602
 def layer_panel(
-    input_size=10,     # n, where its slider begins; so with all that follow
-    kernel_size=3,     # K
-    stride=3,          # S
-    padding=0,         # P
-    dilation=1,        # D
-    ceil_mode=False,   # round up, as pooling layers can
-    transposed=False,  # a transposed convolution
-):
+    input_size: int = 10,      # n, where its slider begins; so with all that follow
+    kernel_size: int = 3,      # K
+    stride: int = 3,           # S
+    padding: int = 0,          # P
+    dilation: int = 1,         # D
+    ceil_mode: bool = False,   # round up, as pooling layers can
+    transposed: bool = False,  # a transposed convolution
+) -> Panel:
     """A `Panel` on a convolution, a pool or a transposed convolution along one axis, with the answers of `explain_layer`.
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
@@ -319,9 +319,9 @@ def _adaptive(n, m):
     return Answer(picture, formula, message, alt, rows if picture else ())
 
 def explain_adaptive(
-    input_size,   # number of input cells n
-    output_size,  # number of output cells m
-):
+    input_size: int,   # number of input cells n
+    output_size: int,  # number of output cells m
+) -> Answer:
     """An `Answer` on an adaptive pool along one axis: its windows, whether an ordinary pool has them and why, and the nearest sizes for which one has.
 
     It never raises for a number: one that makes no sense, or is above 1024, is answered in words.
@@ -330,9 +330,9 @@ def explain_adaptive(
 
 # %% ../nbs/11_explore.ipynb #d4a2d9d4
 def adaptive_panel(
-    input_size=10,  # n, where its slider begins
-    output_size=7,  # m, where its slider begins
-):
+    input_size: int = 10,  # n, where its slider begins
+    output_size: int = 7,  # m, where its slider begins
+) -> Panel:
     """A `Panel` on an adaptive pool along one axis, with the answers of `explain_adaptive`.
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
@@ -363,10 +363,10 @@ def _pooled(rows, columns, reduction):
 
 # %% ../nbs/11_explore.ipynb #0a5c599b
 def explain_photograph(
-    rows,              # output cells along the rows, 1 to 16
-    columns,           # output cells along the columns, 1 to 16
-    reduction="mean",  # "mean", "max" or "min"
-):
+    rows: int,                # output cells along the rows, 1 to 16
+    columns: int,             # output cells along the columns, 1 to 16
+    reduction: str = "mean",  # "mean", "max" or "min"
+) -> Answer:
     """An `Answer` on matplotlib's sample photograph under a 2-D adaptive pool: its windows, and what is left of it.
 
     It never raises for numbers or names: what makes no sense is answered in words.
@@ -374,10 +374,10 @@ def explain_photograph(
     return _or_words(_pooled, rows, columns, reduction)
 
 def photograph_panel(
-    rows=5,            # where its slider begins
-    columns=7,         # where its slider begins
-    reduction="mean",  # "mean", "max" or "min"
-):
+    rows: int = 5,            # where its slider begins
+    columns: int = 7,         # where its slider begins
+    reduction: str = "mean",  # "mean", "max" or "min"
+) -> Panel:
     """A `Panel` on a photograph under a 2-D adaptive pool, with the answers of `explain_photograph`.
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.

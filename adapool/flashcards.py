@@ -373,8 +373,8 @@ def _beyond():
 
 # %% ../nbs/13_flashcards.ipynb #f1a50043
 def cards(
-    page=None,  # the name of a notebook, `01_windows`; None: all of them
-):
+    page: str | None = None,  # the name of a notebook, `01_windows`; None: all of them
+) -> Cards:
     """The cards on `page`, or all cards, in reading order: `Cards`, a list that is shown as a table.
 
     Raises `ValueError` for a page that has none.
@@ -409,8 +409,8 @@ def _checked_path(path):
 
 # %% ../nbs/13_flashcards.ipynb #f1a50049
 def write_deck(
-    path,  # where to write it: a file name that ends in .apkg
-):
+    path: str | os.PathLike,  # where to write it: a file name that ends in .apkg
+) -> Path:
     """Write all cards as an Anki deck to `path`, pictures included, and return the path.
 
     Guids, deck and note type are the same on every call, so that a new import updates the cards and keeps what was learned.
@@ -420,15 +420,15 @@ def write_deck(
 
     Source: genanki; https://docs.ankiweb.net/importing/packaged-decks.html.
     """
-    path = _checked_path(path)
+    target = _checked_path(path)
     import genanki
     deck, kind, found = genanki.Deck(_DECK, "adapool"), _note_type(genanki), cards()
     for place, card in enumerate(found):
         fields = [_html(card.question), card.answer_html(lambda picture: picture.name), _html(card.page)]
         deck.add_note(genanki.Note(kind, fields, guid=genanki.guid_for("adapool", card.key), tags=[f"adapool::{card.page}"], due=place))
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         files = [Path(folder) / card.picture.name for card in found if card.picture]
         for file, card in zip(files, (card for card in found if card.picture)): file.write_bytes(card.picture.png())
-        genanki.Package(deck, media_files=files).write_to_file(Path(folder) / path.name, timestamp=time.time())
-        os.replace(Path(folder) / path.name, path)
-    return path
+        genanki.Package(deck, media_files=files).write_to_file(Path(folder) / target.name, timestamp=time.time())
+        os.replace(Path(folder) / target.name, target)
+    return target

@@ -45,7 +45,8 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
     "vectors": "makes machine code for `kernels`",
 }
 RECORDS = {  # they hold what they are given, and what makes them checks
-    "ConvParams", "FixedPool", "BlockedPool", "Row", "Trace", "Report", "Verdict", "Film"}
+    "ConvParams", "FixedPool", "BlockedPool", "Row", "Trace", "Report", "Verdict", "Film", "Answer", "Panel",
+    "Picture", "Card", "Cards"}
 LOOPS = {"pool_loops", "max_pool_loops"}  # the specification: what is right is compared with them
 
 
@@ -222,12 +223,13 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     label=of("a"), at=of((0, 0), (1, 1)), seconds=of(0.1), alt=of("a"), windows=of([(0, 2), (1, 3)]),
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), finite=FLAG, path=of("model.onnx"),
-    input_names=of(None, ["x"]), output_names=of(None, ["y"]))
+    input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES, columns=SIZES,
+    page=of(None, "01_windows"))
 
 
 # -- Which calls are made. --
 
-WEIGHTS = {"plot": 0.02, "networks": 0.15, "export": 0.05, "functional": 3, "pooling": 3}  # by module; others 1
+WEIGHTS = {"plot": 0.02, "explore": 0.02, "flashcards": 0.02, "networks": 0.15, "export": 0.05, "functional": 3, "pooling": 3}  # by module; others 1
 
 
 @functools.lru_cache(maxsize=1)
