@@ -10,6 +10,7 @@ __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 
 # %% ../nbs/03_functional.ipynb #ed426e24
 import math
 import operator
+import os
 import reprlib
 import threading
 from collections import deque
@@ -101,7 +102,7 @@ def _by_kernel(kind, x, plan):
         if job is None: return None
     y = _new(shape, strides, x.dtype)
     index = _new(shape, strides, torch.int64) if kind == "places" else None
-    if job: job(x.data_ptr(), y.data_ptr(), 0 if index is None else index.data_ptr(), torch.get_num_threads())
+    if job: job(x.data_ptr(), y.data_ptr(), 0 if index is None else index.data_ptr(), torch.get_num_threads(), x, y, index)
     return y if index is None else (y, index)
 
 # %% ../nbs/03_functional.ipynb #16a774fd
@@ -284,10 +285,11 @@ def _small(kind, d, x, sizes, recorded):
     "Is torch's own operator done with such a call before a kernel of ours has begun?"
     if x.dtype not in _PLAIN: return False
     planes, cells, read = math.prod(x.shape[:-d]), math.prod(sizes), math.prod(n + m for n, m in zip(x.shape[-d:], sizes))
+    if kind == "avg" and cells == planes == 1 and x.numel() >= 2**15: return False  # torch's threads would share one sum
     if kind == "avg" and cells == 1: time = planes * read / 5  # to torch it is an ordinary mean
     elif x.is_contiguous(): time = planes * (10*cells + read/2 + sum(x.shape[-d:]))
     else: time = planes * (read + 2*cells) / min(16 if kind == "avg" else 5, x.shape[-d - 1])  # kernels for channels_last
-    return time / max(1, min(torch.get_num_threads(), planes)) < _SMALL[kind][recorded]
+    return time / max(1, min(2, planes)) < _SMALL[kind][recorded]  # as on two threads, however many there are
 
 _TINY = 4_000  # the same, reckoned in haste: for calls in which even to look up what has been prepared would be felt
 
@@ -300,7 +302,7 @@ def _by_job(job, shape, strides, threads):
         if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or torch._C._is_tracing(): return None
         if forward_ad._current_level >= 0 or x.is_neg(): return None
         y = x.new_empty_strided(shape, strides)
-        job(x.data_ptr(), y.data_ptr(), 0, threads)
+        job(x.data_ptr(), y.data_ptr(), 0, threads, x, y)
         return y
     return pool
 
@@ -468,7 +470,7 @@ def _put_back_in_order(g, index, plan):
         job = kernels.scatter_job(_CODES[g.dtype], math.prod(shape[:start]), n, m, math.prod(shape[end:]))
         if job:
             y, g, index = _new(shape, _dense(shape, range(len(shape))), g.dtype), g.contiguous(), index.contiguous()
-            job(g.data_ptr(), y.data_ptr(), index.data_ptr(), torch.get_num_threads())
+            job(g.data_ptr(), y.data_ptr(), index.data_ptr(), torch.get_num_threads(), g, y, index)
             return y
     cells, axis = _flat(g.new_zeros(shape), plan)
     return cells.scatter_add(axis, _flat(index, plan)[0], _flat(g, plan)[0]).reshape(shape)
@@ -654,6 +656,8 @@ def _max_in_graph(name, x, output_size, d, return_indices):
 _THEIRS = {name: getattr(torch.nn.functional, name) for kind_d in _NAMES.values()
            for name in (kind_d, f"{kind_d}_with_indices") if hasattr(torch.nn.functional, name)}
 _enabled, _enabling = set(), threading.RLock()
+if hasattr(os, "register_at_fork"): os.register_at_fork(  # a child is not to inherit names half put in place, nor a lock
+    before=_enabling.acquire, after_in_parent=_enabling.release, after_in_child=_enabling.release)
 
 class enable:
     """Put the functions of this module in the place of `torch.nn.functional`'s, for the whole process, from now on.

@@ -894,9 +894,11 @@ _HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, settle, add_c
 _CONSTANTS = ("LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "STEP", "LINES", "FEW", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
 
 def cache_folder():
-    "Where compiled kernels are kept."
-    home = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("ADAPOOL_CACHE_DIR") or Path(home) / "adapool")
+    "Where compiled kernels are kept; None for a user without a home."
+    given = os.environ.get("ADAPOOL_CACHE_DIR")
+    if given: return Path(given)
+    try: return Path(os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adapool"
+    except RuntimeError: return None
 
 @lru_cache(maxsize=1)
 def _made_for():
@@ -909,19 +911,27 @@ def _made_for():
     return repr(parts).encode() + b"".join((here / f"{name}.py").read_bytes() for name in ("kernels", "vectors"))
 
 def _read(path):
-    "The name and the object code in a file, or None."
+    "The name and the object code in a file, or None. The digest covers the file's own name: another kernel's file is as good as none."
     try: data = path.read_bytes()
     except OSError: return None
-    digest, name, code = data[:32], data[33:33 + data[32]] if len(data) > 32 else b"", data[33 + data[32]:] if len(data) > 32 else b""
-    return (name.decode(), code) if digest == hashlib.sha256(data[32:]).digest() else None
+    digest, data = data[:32], data[32:]
+    if not data or digest != _digest(path, data): return None
+    return data[1:1 + data[0]].decode(), data[1 + data[0]:]
+
+def _digest(path, data): return hashlib.sha256(path.name.encode() + data).digest()
 
 def _write(path, name, code):
     "Keep an object file, in one move; where that cannot be, do not."
     data = bytes([len(name.encode())]) + name.encode() + code
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as f: f.write(hashlib.sha256(data).digest() + data)
-        os.replace(f.name, path)
+        f = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)
+        try:
+            with f: f.write(_digest(path, data) + data)
+            os.replace(f.name, path)
+        except BaseException:
+            os.unlink(f.name)
+            raise
 
 # %% ../nbs/05_kernels.ipynb #ffa81350
 _TEAM = """
@@ -970,15 +980,16 @@ _loading = threading.RLock()
 def _object(kernel, *types):
     "The name and object code of a kernel: from the folder, or compiled and put there."
     label = "-".join((kernel, *types))
-    path = cache_folder() / f"{label}-{hashlib.sha256(_made_for() + label.encode()).hexdigest()[:32]}.o"
-    found = _read(path)
+    folder = cache_folder()
+    path = folder and folder / f"{label}-{hashlib.sha256(_made_for() + label.encode()).hexdigest()[:32]}.o"
+    found = path and _read(path)
     if found: return found
     from .vectors import compile_kernel
     functions = {f.__name__: f for f in (*KERNELS, *_HELPERS) if f in _HELPERS or f.__name__ == kernel}
     x, y, compute, reduction, place = types
     constants = {k: globals()[k] for k in _CONSTANTS} | meaning(reduction, BYTES[x])
     code, name = compile_kernel(functions, constants, kernel, x, y, compute, constants.pop("REDUCTION"), place)
-    _write(path, name, code)
+    if path: _write(path, name, code)
     return name, code
 
 def _link(name, code):
@@ -1028,25 +1039,25 @@ _forked = False
 _scratch = threading.local()
 
 def _forget():
-    "In a forked child there are no helpers, nobody holds a lock, and OpenMP waits for threads that are gone."
-    global _helpers, _loading, _teams, _forked
-    _helpers, _loading, _teams, _forked = None, threading.RLock(), _Teams(), True
+    "In a forked child there are no helpers, nobody is in a team, and OpenMP waits for threads that are gone."
+    global _helpers, _teams, _forked
+    _helpers, _teams, _forked = None, _Teams(), True
+    _loading.release()
 
 class _Teams:
-    "How many threads are at work in teams: the machine is not given more than it has."
-    def __init__(self): self.lock, self.busy, self.most = threading.Lock(), 0, os.cpu_count() or 1
+    "How many threads are at work in teams, by call: the machine is not given more than it has."
+    def __init__(self): self.lock, self.calls, self.most = threading.Lock(), {}, os.cpu_count() or 1
 
-    def enter(self, threads):
+    def enter(self, call, threads):
         with self.lock:
-            if self.busy and self.busy + threads > self.most: return False
-            self.busy += threads
+            busy = sum(tuple(self.calls.values()))
+            if busy and busy + threads > self.most: return False
+            self.calls[call] = threads
         return True
 
-    def leave(self, threads):
-        with self.lock: self.busy -= threads
-
 _teams = _Teams()
-if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"): os.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_forget)
 
 @lru_cache(maxsize=1)
 def _openmp():
@@ -1064,16 +1075,18 @@ def _crew(size):
 # %% ../nbs/05_kernels.ipynb #1b921d1f
 def share(work, total, step, threads):
     "Call work(first, last) for ranges that make up range(total), cut at multiples of `step`, on `threads` threads."
-    todo = itertools.count(0, step)
+    todo, broken, helpers = itertools.count(0, step), [], []
     def some():
         for first in todo:
-            if first >= total: return
+            if first >= total or broken: return
             work(first, min(total, first + step))
-    helpers = []
     try:
         with contextlib.suppress(RuntimeError):
             for _ in range(min(threads, -(-total // step)) - 1): helpers.append(_crew(threads - 1).submit(some))
         some()
+    except BaseException:
+        broken.append(True)
+        raise
     finally:
         for h in helpers:
             if not h.cancel(): h.result()
@@ -1112,17 +1125,19 @@ class Job:
         self.table = self.places + (room * place + 63 & -64)
         self.bytes = self.table + 8 * table + 63 & -64
 
-    def __call__(self, x, y, index, threads):
-        "Run on the data at the addresses `x`, `y` and `index`, which must stay alive."
+    def __call__(self, x, y, index, threads, *alive):
+        "Run on the data at the addresses `x`, `y` and `index`, which `alive` own: helpers hold it until they are done."
         if threads == 1 or self.work < 2*_EACH: return self.run(x, y, index, 0, self.total)
         team = "torch" in sys.modules and not _forked and _openmp()
         threads = min(threads, self.work // (_EACH if team else _EACH_ASLEEP))
         step = -(-self.total // (4 * max(1, threads) * self.unit)) * self.unit
-        if threads < 2 or (team and not _teams.enter(threads)): self.run(x, y, index, 0, self.total)
-        elif not team: share(lambda a, b: self.run(x, y, index, a, b), self.total, step, threads)
-        else:
-            try: self.by_team(x, y, index, step, threads)
-            finally: _teams.leave(threads)
+        if threads < 2: return self.run(x, y, index, 0, self.total)
+        if not team: return share(lambda a, b, _=alive: self.run(x, y, index, a, b), self.total, step, threads)
+        call = object()
+        try:
+            if _teams.enter(call, threads): self.by_team(x, y, index, step, threads)
+            else: self.run(x, y, index, 0, self.total)
+        finally: _teams.calls.pop(call, None)  # at once: in a method, an interrupt could come first
 
     def by_team(self, x, y, index, step, threads):
         memory, _, _memory = _space(self.bytes * threads)

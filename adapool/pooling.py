@@ -198,7 +198,7 @@ def _by_kernel(kind, x, axes, windows):
     out = bool if x.dtype.kind == "b" and kind not in ("mean", "sum") else types[1]
     results = [np.empty(shape, out), *([np.empty(shape, np.int64)] if kind == "places" else [])]
     at = [a.__array_interface__["data"][0] for a in (v, *results)]
-    job(at[0], at[1], at[2] if len(at) > 2 else 0, kernels.threads_to_use())
+    job(at[0], at[1], at[2] if len(at) > 2 else 0, kernels.threads_to_use(), v, *results)
     results = [np.ascontiguousarray(y.transpose(np.argsort(order))) for y in results]
     return results if kind == "places" else results[0]
 
