@@ -229,7 +229,8 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
 
 # -- Which calls are made. --
 
-WEIGHTS = {"plot": 0.02, "explore": 0.02, "flashcards": 0.02, "networks": 0.15, "export": 0.05, "functional": 3, "pooling": 3}  # by module; others 1
+WEIGHTS = {"plot": 0.02, "explore": 0.02, "flashcards": 0.02, "networks": 0.15, "export": 0.05,  # by module; others 1
+           "functional": 3, "pooling": 3}
 
 
 @functools.lru_cache(maxsize=1)
