@@ -110,7 +110,10 @@ def _as_pool(axis):
     if axis.form == "whole" and _whole(axis.n): return BlockedPool(1, axis.n, axis.n)
     return blocked_equivalent(axis.n, axis.m) if axis.form in ("pool", "blocks") else _ONE
 
-def _shrink(axis): return axis.m / axis.n if _whole(axis.n, axis.m) else 0.5
+def _turn(axis):
+    "Which axis comes first: the one that shrinks most; of those that grow the last, whose cells are copied one by one and are fewer so."
+    grown = axis.m / axis.n if _whole(axis.n, axis.m) else 0.5
+    return (grown, axis.dim) if grown <= 1 else (1, -axis.dim)
 
 # %% ../nbs/06_export.ipynb #e0600018
 def _ordinary(kind, x, pools):
@@ -195,7 +198,7 @@ def _avg(x, sizes, finite):
     whole = [axis.dim for axis, pool in zip(axes, pools) if axis.form == "whole" and not (one_pool and pool != _ONE)]
     if whole: y = y.mean(whole, keepdim=True)
     if one_pool: y = _ordinary("avg", y, [_ONE if axis.dim in whole else pool for axis, pool in zip(axes, pools)])
-    for axis in sorted(axes, key=_shrink):
+    for axis in sorted(axes, key=_turn):
         if axis.form in ("cut", "gather", "matrix", "cells", "run time"): y = _avg_axis(y, axis, finite)
     return y.to(x.dtype)
 
@@ -219,7 +222,7 @@ def _max(x, sizes, finite):
     axes = [_Axis(i - len(sizes), n, m, _form("max", n, m, x.dtype, finite)) for i, (n, m) in enumerate(zip(x.shape[2:], sizes))]
     pools = [_as_pool(axis) if finite else _ONE for axis in axes]
     y = x if set(pools) == {_ONE} else _ordinary("max", x, pools)
-    for axis, pool in sorted(zip(axes, pools), key=lambda pair: _shrink(pair[0])):
+    for axis, pool in sorted(zip(axes, pools), key=lambda pair: _turn(pair[0])):
         if pool == _ONE and axis.form != "keep": y = _max_axis(y, axis, finite)
     if finite: return y
     return torch.where(_max(x.isnan().to(x.dtype), sizes, True) > 0, torch.nan, y)
