@@ -31,6 +31,7 @@ from .windows import adaptive_windows
 
 # %% ../nbs/03_functional.ipynb #66641ea4
 _CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bfloat16: "bf"}
+_TYPES = {dtype: (code, code, kernels.COMPUTE[code]) for dtype, code in _CODES.items()}
 
 def _in_memory(x):
     "Are these plain numbers in the memory of the CPU, and nobody watching?"
@@ -60,27 +61,21 @@ def _dense(shape, axes):
 
 def _result(shape, plan, last):
     "Shape and strides of the result, whose channels are innermost or not."
-    start, stop = len(shape) + plan[0][0], len(shape) + plan[-1][0] + 1
-    out = *shape[:start], *(m for *_, m in plan), *shape[stop:]
+    out = *shape[:-len(plan)], *[m for *_, m in plan]
     axes = range(len(shape))
-    return out, _dense(out, [a for a in axes if a != 1] + [1] if last else axes)
+    return out, _dense(out, [0, *axes[2:], 1] if last else axes)
 
-@lru_cache(maxsize=1024)
-def _job(kind, dtype, shape, strides, plan):
+def _new_job(kind, dtype, shape, strides, plan):
     "The kernel's job, None where there is no kernel or nothing to do, and shape and strides of the result."
-    axes = list(range(len(shape)))
-    start, stop = len(shape) + plan[0][0], len(shape) + plan[-1][0] + 1
     last = _channels_last(shape, strides, plan)
-    result = out, _ = _result(shape, plan, last)
-    if 0 in out: return None, *result
-    rest = [1] if last else axes[stop:]
-    if [strides[a] for a in rest if shape[a] > 1] != [_dense(shape, rest)[a] for a in rest if shape[a] > 1]: return None, *result
-    batch = [(shape[a], strides[a]) for a in axes[:start] if a not in rest]
-    while len(batch) > 2 and batch[0][1] == batch[1][0] * batch[1][1]: batch[:2] = [(batch[0][0] * batch[1][0], batch[1][1])]
-    if len(batch) > 2: return None, *result
-    types = _CODES[dtype], _CODES[dtype], kernels.COMPUTE[_CODES[dtype]]
-    pooled = tuple((n, m, strides[dim]) for dim, n, m in plan)
-    return kernels.job(kind, types, (((1, 0),) * 2 + tuple(batch))[-2:], pooled, math.prod(shape[a] for a in rest)), *result
+    out, steps = _result(shape, plan, last)
+    inner = shape[1] if last else 1
+    if 0 in out or (inner > 1 and strides[1] != 1): return None, out, steps
+    batch = ((1, 0), (1, 0), *zip(shape[:1 if last else -len(plan)], strides))[-2:]
+    pooled = tuple([(n, m, strides[dim]) for dim, n, m in plan])
+    return kernels.new_job(kind, _TYPES[dtype], batch, pooled, inner), out, steps
+
+_job = lru_cache(maxsize=1024)(_new_job)
 
 def _new(shape, strides, dtype):
     "An empty tensor without gaps. Large ones come from NumPy, which asks Linux for huge pages: the first touch is the dearest."
@@ -279,15 +274,17 @@ _SMALL = {"avg": (5_000, 30_000), "max": (5_000, 60_000)}  # so many nanoseconds
 _NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
 _OF_TORCH = {(kind, d): getattr(torch if d == 1 else torch._C._nn, name) for (kind, d), name in _NAMES.items()}
 
+_KINDS = {"avg": "mean", "max": "max"}
 _PLAIN, _WHOLE = (torch.float32, torch.float64), frozenset((int, type(None)))
 
 def _small(kind, d, x, sizes, recorded):
     "Is torch's own operator done with such a call before a kernel of ours has begun?"
     if x.dtype not in _PLAIN: return False
-    planes, cells, read = math.prod(x.shape[:-d]), math.prod(sizes), math.prod(n + m for n, m in zip(x.shape[-d:], sizes))
+    planes, cells, read, sides = math.prod(x.shape[:-d]), 1, 1, 0
+    for n, m in zip(x.shape[-d:], sizes): cells, read, sides = cells*m, read*(n + m), sides + n
     if kind == "avg" and cells == planes == 1 and x.numel() >= 2**15: return False  # torch's threads would share one sum
     if kind == "avg" and cells == 1: time = planes * read / 5  # to torch it is an ordinary mean
-    elif x.is_contiguous(): time = planes * (10*cells + read/2 + sum(x.shape[-d:]))
+    elif x.is_contiguous(): time = planes * (10*cells + read/2 + sides)
     else: time = planes * (read + 2*cells) / min(16 if kind == "avg" else 5, x.shape[-d - 1])  # kernels for channels_last
     return time / max(1, min(2, planes)) < _SMALL[kind][recorded]  # as on two threads, however many there are
 
@@ -308,15 +305,19 @@ def _by_job(job, shape, strides, threads):
 
 def _prepare(kind, d, x, output_size, recorded):
     "A function of a tensor like `x`: torch's operator for small ones, a kernel for others; None where neither may be used so."
-    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
+    shape, sizes = x.shape, output_size if isinstance(output_size, tuple) else (output_size,) * d
+    pooled = shape[-d:]
+    if not d < len(shape) < d + 3 or len(sizes) != d or 0 in shape or not _in_memory(x): return None
     if d == 3 and x.dtype not in _PLAIN: return None  # under autocast these are cast
-    if not x.is_cpu or 0 in sizes or 0 in x.shape or (None in sizes and (d == 1 or output_size is None)) or not _in_memory(x): return None
-    plan = _checked_plan(_NAMES[kind, d], x, output_size, d, True)
-    sizes = tuple(m for *_, m in plan)
+    if None in sizes:
+        if d == 1 or output_size is None: return None
+        sizes = tuple([n if m is None else m for n, m in zip(pooled, sizes)])
+    if min(sizes) < 1 or math.prod((*shape[:-d], *sizes)) >= 2**60: return None
     if _small(kind, d, x, sizes, recorded): return _by_torch(_OF_TORCH[kind, d], sizes)
-    job, shape, strides = _job({"avg": "mean"}.get(kind, kind), x.dtype, x.shape, x.stride(), plan)
-    if recorded or not job or shape == x.shape or math.prod(shape) * x.dtype.itemsize >= 2**22: return None
-    return _by_job(job, shape, strides, torch.get_num_threads())
+    if recorded: return None
+    job, out, steps = _new_job(_KINDS[kind], x.dtype, shape, x.stride(), tuple(zip(range(-d, 0), pooled, sizes)))
+    if not job or out == shape or math.prod(out) * x.dtype.itemsize >= 2**22: return None
+    return _by_job(job, out, steps, torch.get_num_threads())
 
 _prepared = {}
 
