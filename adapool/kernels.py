@@ -568,7 +568,6 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
 # %% ../nbs/05_kernels.ipynb #c9c2cc75
 def settle(buf, at, many, level, chunk, end):
     "Join the result of one chunk into that of 32 of them, and this, when they are complete, into that of all."
-    if chunk == 0 and end: return
     for q in range(at, at + many, 8):
         s = vload(buf, q)
         if chunk % 32: s = vjoin(vload(buf, q + level), s)
@@ -665,13 +664,12 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
                     h = h0 + r % kh
                 n = span(d, mD, nD) * span(h, mH, nH) if SPREAD else 1
                 o = base + d*sD + h*sH
-                chunk = r // per if pieces == 1 else r*pieces
                 fresh = pieces > 1 or r % per == 0
                 end = pieces > 1 or r % per == per - 1
                 for j in range(outs):
                     w = tab[WW+2*(j0+j)]
                     stop = tab[WW+2*(j0+j)+1]
-                    i = chunk
+                    i = r // per if pieces == 1 else (stop - w + 63) // 64 * r
                     while w < stop:
                         many = min(64, stop - w)
                         if SPREAD: add_divided(x, o + w*sW, sW, many, C, buf, j*each, fresh, tab, SW + w, n)
