@@ -186,7 +186,8 @@ def test_every_width_of_a_window_and_room_full_of_nan(channels):
                 np.testing.assert_array_equal(by_job("sum", x, (h, w))[0], sums)
                 cells = np.outer(rows.sizes, columns.sizes)[..., None]
                 np.testing.assert_allclose(by_job("mean", x, (h, w))[0], sums / cells, rtol=1e-6)
-                best = np.stack([x[:, a:b, c:d].max((1, 2)) for a, b in rows for c, d in columns], 1).reshape(sums.shape)
+                best = np.stack([x[:, a:b, c:d].max((1, 2)) for a, b in rows for c, d in columns], 1)
+                best = best.reshape(sums.shape)
                 np.testing.assert_array_equal(by_job("max", x, (h, w))[0], best)
                 y, index = by_job("places", x, (h, w))
                 np.testing.assert_array_equal(y, best)
