@@ -12,6 +12,7 @@ import adapool
 import adapool.functional as F
 import adapool.networks as networks
 import adapool.nn as nn
+import adapool.plot as plot
 from adapool import (
     Windows,
     adaptive_max_pool,
@@ -203,8 +204,14 @@ WRONG_MODELS = [
     case(RuntimeError, ["Output size is too small"], networks.trace_shapes, torch.nn.MaxPool2d(9), (1, 3, 8, 8)),
 ]
 
+WRONG_PICTURES = [
+    case(TypeError, ["sizes", "list of numbers", "9"], plot.chain, 9),
+    case(TypeError, ["names", "list of words", "3"], plot.chain, (9, 4), 3),
+    case(TypeError, ["unread", "list of numbers", "1"], plot.chain, (9, 4), None, 1),
+]
+
 TABLE = [*SIZES_BELOW_ONE, *NOT_INTEGERS, *WRONG_LENGTHS, *WHAT_CANNOT_FIT, *WRONG_ARRAYS, *WRONG_TENSORS,
-         *WRONG_MODELS]
+         *WRONG_MODELS, *WRONG_PICTURES]
 
 
 @pytest.mark.parametrize("error, words, function, args, kwargs", TABLE)

@@ -299,6 +299,60 @@ def test_a_model_that_is_wrong_at_other_sizes_only_is_not_written(tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+class ThroughNumPy(torch.nn.Module):
+    def forward(self, x): return HEAD(torch.from_numpy(x.numpy()))
+
+
+@pytest.mark.parametrize("function", [portable, why_not, to_onnx])
+def test_what_torch_cannot_capture(function, tmp_path):
+    more = (tmp_path / "a.onnx",) if function is to_onnx else ()
+    with pytest.raises(RuntimeError, match=r"torch.export cannot capture the model: .*numpy"):
+        function(ThroughNumPy(), X, *more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_whole_numbers_as_input(tmp_path):
+    "The other inputs that are tried hold numbers of the same range: others are no rows of the table."
+    table = torch.nn.Embedding(5, 8)
+    model = torch.nn.Sequential(table, torch.nn.AdaptiveMaxPool2d((3, 5)))
+    x = torch.tensor([[[0, 4, 2, 1, 3, 0, 2]]])
+    model = torch.nn.Sequential(torch.nn.Flatten(1), model)
+    report = to_onnx(model, x, tmp_path / "a.onnx", ({2: "n"},), progress=False)
+    assert len(report.sizes) == 11 and not report.refused
+    same(model(x), opened(tmp_path / "a.onnx")(x))
+
+
+class OneRow(torch.nn.Module):
+    def forward(self, x): return x.expand(4, -1) + 1
+
+
+class OddOnly(torch.nn.Module):
+    def forward(self, x):
+        if not torch.compiler.is_exporting() and x.shape[-1] % 2 == 0: raise ValueError("odd sizes only")
+        return T.adaptive_avg_pool1d(x, 3)
+
+
+@pytest.mark.parametrize("model, x, open_axes, taken", [
+    (OneRow(), numbers((1, 3)), {0: "rows", 1: "n"}, lambda shape: shape[0] == 1),  # not even as two rows
+    (OddOnly(), numbers((1, 2, 9)), {2: "n"}, lambda shape: shape[2] % 2 == 1)])
+def test_sizes_that_the_model_refuses_are_told_apart(model, x, open_axes, taken, tmp_path):
+    report = to_onnx(model, x, tmp_path / "a.onnx", (open_axes,), progress=False)
+    assert len(report.sizes) + len(report.refused) == 11 and report.refused
+    assert all(taken(shape) for (shape,) in report.sizes) and not any(taken(shape) for (shape,) in report.refused)
+    assert f"; {len(report.refused)} that the model refuses" in repr(report)
+
+
+def test_a_file_that_fails_where_the_model_does_not_is_not_written(tmp_path):
+    class SixthCell(torch.nn.Module):
+        def forward(self, x):
+            if not torch.compiler.is_exporting() and x.shape[-1] < 6: return x[..., :1]
+            return x.index_select(-1, torch.tensor([5]))
+
+    with pytest.raises(RuntimeError, match=r"ONNX Runtime fails at .* leave that axis fixed"):
+        to_onnx(SixthCell(), numbers((1, 2, 9)), tmp_path / "a.onnx", ({2: "n"},), progress=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_modes_come_back(tmp_path):
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2), torch.nn.Dropout(), HEAD)
     model[1].eval()

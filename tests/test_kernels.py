@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,13 +127,20 @@ def in_python(kind, x, axes, batch=None, inner=1):
 SEEN = set()
 
 
-@pytest.mark.parametrize("shape, size", [
+SHAPES = [
     ((2, 9, 6, 7), (4, 3)), ((1, 3, 5, 4), (7, 9)), ((1, 9, 2, 70), (1, 2)), ((1, 2, 70, 9), (2, 4)),
     ((1, 2, 1, 700), (1, 2)), ((1, 1, 20, 30), (1, 1)), ((1, 9, 3, 40), (2, 36)), ((1, 8, 9, 9), (3, 3)),
     ((1, 2, 5, 34), (2, 17)), ((2, 1, 2, 256), (2, 16)),
-    ((2, 3, 4, 300), (3, 2)), ((1, 9, 17, 200), (1, 2)), ((1, 3, 7, 11), (2, 3))])
-@pytest.mark.parametrize("inner", [1, 3, 11])
-def test_uncompiled_with_every_access_checked(shape, size, inner):
+    ((2, 3, 4, 300), (3, 2)), ((1, 9, 17, 200), (1, 2)), ((1, 3, 7, 11), (2, 3))]
+LARGER = [  # sums of sums, four wide rows at once, pairs of many rows, up to 64 channels in registers and more
+    (((1, 2, 1, 1200), (1, 1)), 1), (((1, 2, 1, 1200), (1, 1)), 3), (((1, 1, 6, 2100), (1, 40)), 1),
+    (((1, 1, 70, 32), (1, 16)), 1), (((1, 1, 12, 13), (1, 2)), 40), (((1, 1, 12, 13), (1, 2)), 72),
+    (((1, 2, 4, 5), (2, 3)), 72)]
+
+
+@pytest.mark.parametrize("layer, inner", [*itertools.product(SHAPES, [1, 3, 11]), *LARGER])
+def test_uncompiled_with_every_access_checked(layer, inner):
+    shape, size = layer
     rng = np.random.default_rng(0)
     x = rng.integers(-3, 4, (*shape, inner)).astype(np.float64)
     axes = tuple((n, m, k * inner) for n, m, k in zip(shape[2:], size, (shape[3], 1)))
@@ -200,6 +208,17 @@ def test_every_width_of_a_window_and_room_full_of_nan(channels):
                 np.testing.assert_allclose(by_job("spread", x, (h, w))[0], back, rtol=1e-5, atol=1e-4)
 
 
+def test_uncompiled_in_three_dimensions():
+    x = np.random.default_rng(0).integers(-3, 4, (1, 2, 6, 5, 7, 9)).astype(np.float64)
+    axes = tuple((n, m, k) for n, m, k in zip((6, 5, 7), (2, 2, 2), (5 * 7 * 9, 7 * 9, 9)))
+    planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
+    for kind, pool in (("mean", T.adaptive_avg_pool3d), ("max", T.adaptive_max_pool3d)):
+        name, y, _ = in_python(kind, x, axes, inner=9)
+        want = pool(planes, 2).unflatten(1, (2, 9)).movedim(2, -1).numpy()
+        np.testing.assert_allclose(y, want, rtol=1e-12, atol=1e-12, strict=True)
+        assert name == "cells"
+
+
 def test_all_kernels_were_seen():
     assert {"planes", "pairs", "lines", "cells", "cells_places", "lines_places"} <= SEEN
 
@@ -254,6 +273,16 @@ def test_no_more_threads_in_teams_than_processors():
     assert teams.enter("d", 2) and not teams.enter("e", 1)
     teams.calls.clear()
     assert teams.enter("f", 64)  # alone, as many as the caller asked for
+
+
+def test_without_the_threads_of_torch(monkeypatch, tmp_path):
+    "A torch that links no OpenMP, or another one, or lies in no library at all."
+    library = tmp_path / "library"
+    library.write_bytes(b"text")
+    for torch_like in (SimpleNamespace(), SimpleNamespace(_C=SimpleNamespace(__file__=str(library)))):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "torch", torch_like)
+            assert kernels._openmp.__wrapped__() is None
 
 
 def test_with_and_without_a_gradient_in_turns():
