@@ -15,13 +15,14 @@ a picture is, and numbers that only weigh time against memory.
 
 import argparse
 import ast
+import importlib
+import multiprocessing
 import os
 import random
 import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,27 +31,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+import pytest
 from check import ROOT, git
 
 ENOUGH = 95
 MEMORY = 12 * 2**30  # bytes that a process may have: some changes ask for more than there is
 
-# The tests that concern a module, quick ones first; its notebook comes after them.
+# The tests that concern a module, and where its notebook comes among them: quick ones first.
 TESTS = {
-    "arithmetic": "properties bad_input exercises explore",
-    "windows": "properties bad_input exercises",
-    "pooling": "properties bad_input kernels memory exact exercises",
-    "functional": "torch_samples bad_input enable compile properties conformance kernels exact bits stress",
-    "nn": "torch_samples bad_input enable bits",
-    "kernels": "kernels cache memory bits conformance properties exact stress",
-    "export": "export export_models export_grid bad_input",
-    "networks": "bad_input exercises explore",
-    "exercises": "exercises bad_input",
-    "vectors": "kernels cache conformance properties exact",
-    "plot": "explore bad_input flashcards",
-    "explore": "explore bad_input",
-    "flashcards": "flashcards bad_input",
+    "arithmetic": "properties bad_input exercises notebook explore",
+    "windows": "properties bad_input exercises notebook",
+    "pooling": "properties bad_input exercises notebook memory exact kernels",
+    "functional": "bad_input torch_samples enable properties notebook compile conformance exact kernels bits stress",
+    "nn": "bad_input notebook",
+    "kernels": "kernels cache notebook properties bits conformance exact memory stress",
+    "export": "export notebook export_models export_grid",
+    "networks": "bad_input exercises notebook explore",
+    "exercises": "exercises notebook",
+    "vectors": "kernels cache notebook properties conformance exact",
+    "plot": "explore notebook flashcards",
+    "explore": "explore notebook",
+    "flashcards": "flashcards notebook",
 }
+SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"
 
 # Names of numbers that weigh time against memory, and of what says how large or how fine a picture is.
 WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "prefetch", "maxsize"}
@@ -71,9 +74,11 @@ def changed(node, **parts):
 
 
 def inverted(test):
-    "`not test`, without a second `not`."
+    "`not test`, in its shortest form."
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand): return operand
+        case ast.Compare(ops=[ast.Eq() | ast.NotEq() | ast.In() | ast.NotIn() | ast.Is() | ast.IsNot() as op]):
+            return changed(test, ops=[SHIFTED[type(op)]()])
     return ast.UnaryOp(ast.Not(), test)
 
 
@@ -206,27 +211,38 @@ def put(copy, mutant, wrong):
 
 def tests(module):
     "What pytest is asked for a module."
-    files = [f"tests/test_{name}.py" for name in TESTS[module].split()]
-    return [*files, f"tests/test_notebooks.py::test_notebook[{notebook(module).stem}]"]
+    page = f"tests/test_notebooks.py::test_notebook[{notebook(module).stem}]"
+    return [page if name == "notebook" else f"tests/test_{name}.py" for name in TESTS[module].split()]
+
+
+def ask(copy, module, said):
+    "Run the tests of a module in a copy, in a process that has loaded what is slow to load; never returns."
+    os.setsid()
+    for stream in (1, 2): os.dup2(said.fileno(), stream)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    os.chdir(copy)
+    # What is compiled is told from what is changed by its second and its size: keep none.
+    os.environ |= dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+    if module in ("kernels", "vectors"): os.environ["ADAPOOL_CACHE_DIR"] = str(copy / "compiled")
+    sys.dont_write_bytecode, sys.path[:0] = True, [str(copy)]
+    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=no", *tests(module)]))
 
 
 def seen(copy, module, limit):
     "What saw a change, in a few words; None where the tests passed."
-    env = {**os.environ, "PYTHONPATH": str(copy), "ADAPOOL_CACHE_DIR": str(copy / "kernels")}
-    env["PYTHONDONTWRITEBYTECODE"] = "1"  # what is compiled is told from what is changed by the second and the size
-    options = "-x -q -p no:cacheprovider -n 0 --hypothesis-seed=0 --tb=no".split()
-    def bounded(): resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    run = subprocess.Popen([sys.executable, "-m", "pytest", *options, *tests(module)], cwd=copy, env=env, text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=bounded)
-    try: said = run.communicate(timeout=limit)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-        return f"ran for {limit} s"
-    if run.returncode == 0: return None
-    if run.returncode not in (1, 2) and run.returncode > 0: sys.exit(f"pytest could not run:\n{said}")
-    fault = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
-    return fault[1] if fault else f"ended with {run.returncode}"
+    with tempfile.TemporaryFile("w+") as said:
+        run = multiprocessing.get_context("fork").Process(target=ask, args=(copy, module, said))
+        run.start()
+        run.join(limit)
+        if run.is_alive():
+            os.killpg(run.pid, signal.SIGKILL)
+            return f"ran for {limit} s"
+        said.seek(0)
+        text = said.read()
+    if run.exitcode == 0: return None
+    if run.exitcode > pytest.ExitCode.INTERRUPTED: sys.exit(f"pytest could not run:\n{text}")
+    fault = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
+    return fault[1] if fault else f"ended with {run.exitcode}"
 
 
 def chosen(names, each, seed):
@@ -245,12 +261,15 @@ def main():
     parser.add_argument("--each", type=int, default=12, help="changes of a module")
     parser.add_argument("--seed", type=int, default=0, help="chooses them")
     parser.add_argument("--limit", type=int, default=600, help="seconds for the tests of one change")
+    parser.add_argument("--sure", action="store_true", help="that the tests pass as they are: do not try it first")
     parser.add_argument("--list", action="store_true", help="say what would be changed")
     args = parser.parse_args()
     unknown = {name.partition("#")[0] for name in args.names} - TESTS.keys()
     if unknown: parser.error(f"no tests are named for: {', '.join(sorted(unknown))}")
     changes = list(chosen(args.names, args.each, args.seed))
     if args.list: sys.exit(print(*changes, sep="\n"))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as tests/conftest.py has it, before torch is loaded
+    for name in SLOW_TO_LOAD: importlib.import_module(name)
     survivors = []
     with tempfile.TemporaryDirectory() as tmp:
         copy = Path(tmp) / "adapool"
@@ -259,14 +278,15 @@ def main():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
         for module in dict.fromkeys(m.module for m in changes):
-            if fault := seen(copy, module, args.limit): sys.exit(f"{module}: tests fail without any change: {fault}")
+            fault = not args.sure and seen(copy, module, args.limit)
+            if fault: sys.exit(f"{module}: tests fail without any change: {fault}")
             for mutant in (m for m in changes if m.module == module):
-                start = time.perf_counter()
+                start = time.monotonic()
                 put(copy, mutant, mutant.wrong)
                 how = seen(copy, module, args.limit)
                 put(copy, mutant, mutant.cell)
                 if how is None: survivors.append(mutant)
-                seconds = round(time.perf_counter() - start)
+                seconds = round(time.monotonic() - start)
                 print("seen    " if how else "SURVIVES", mutant, f" ({how or 'all pass'}, {seconds} s)", flush=True)
     share = 100 * (1 - len(survivors) / len(changes))
     for mutant in survivors: print(mutant)
