@@ -46,7 +46,7 @@ TESTS = {
     "nn": "bad_input notebook",
     "kernels": "kernels cache notebook properties bits conformance exact memory stress",
     "export": "export notebook export_models export_grid",
-    "networks": "bad_input exercises notebook explore",
+    "networks": "networks bad_input exercises notebook explore",
     "exercises": "exercises notebook",
     "vectors": "kernels cache notebook properties conformance exact",
     "plot": "explore notebook flashcards",
