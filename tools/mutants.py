@@ -198,15 +198,15 @@ def mutants(module):
     return found
 
 
-def put(copy, mutant, wrong):
+def put(tree, mutant, wrong):
     "Put `wrong` into the notebook and the module of a copy, or what was there before."
-    path = copy / "adapool" / f"{mutant.module}.py"
+    path = tree / "adapool" / f"{mutant.module}.py"
     text = (ROOT / "adapool" / path.name).read_text(encoding="utf-8")
     assert exported(mutant.cell) in text
     path.write_text(text.replace(exported(mutant.cell), exported(wrong)), encoding="utf-8")
     nb = nbformat.read(notebook(mutant.module), as_version=4)
     next(cell for cell in nb.cells if cell.source == mutant.cell).source = wrong
-    nbformat.write(nb, copy / "nbs" / notebook(mutant.module).name)
+    nbformat.write(nb, tree / "nbs" / notebook(mutant.module).name)
 
 
 def tests(module):
@@ -215,23 +215,23 @@ def tests(module):
     return [page if name == "notebook" else f"tests/test_{name}.py" for name in TESTS[module].split()]
 
 
-def ask(copy, module, said):
+def ask(tree, module, said):
     "Run the tests of a module in a copy, in a process that has loaded what is slow to load; never returns."
     os.setsid()
     for stream in (1, 2): os.dup2(said.fileno(), stream)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    os.chdir(copy)
+    os.chdir(tree)
     # What is compiled is told from what is changed by its second and its size: keep none.
-    os.environ |= dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
-    if module in ("kernels", "vectors"): os.environ["ADAPOOL_CACHE_DIR"] = str(copy / "compiled")
-    sys.dont_write_bytecode, sys.path[:0] = True, [str(copy)]
+    os.environ |= dict(PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1")
+    if module in ("kernels", "vectors"): os.environ["ADAPOOL_CACHE_DIR"] = str(tree / "compiled")
+    sys.dont_write_bytecode, sys.path[:0] = True, [str(tree)]
     os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=no", *tests(module)]))
 
 
-def seen(copy, module, limit):
+def seen(tree, module, limit):
     "What saw a change, in a few words; None where the tests passed."
     with tempfile.TemporaryFile("w+") as said:
-        run = multiprocessing.get_context("fork").Process(target=ask, args=(copy, module, said))
+        run = multiprocessing.get_context("fork").Process(target=ask, args=(tree, module, said))
         run.start()
         run.join(limit)
         if run.is_alive():
@@ -272,19 +272,19 @@ def main():
     for name in SLOW_TO_LOAD: importlib.import_module(name)
     survivors = []
     with tempfile.TemporaryDirectory() as tmp:
-        copy = Path(tmp) / "adapool"
+        tree = Path(tmp) / "adapool"
         for name in git("ls-files", "--cached", "--others", "--exclude-standard"):
             if not (ROOT / name).is_file(): continue
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
         for module in dict.fromkeys(m.module for m in changes):
-            fault = not args.sure and seen(copy, module, args.limit)
+            fault = not args.sure and seen(tree, module, args.limit)
             if fault: sys.exit(f"{module}: tests fail without any change: {fault}")
             for mutant in (m for m in changes if m.module == module):
                 start = time.monotonic()
-                put(copy, mutant, mutant.wrong)
-                how = seen(copy, module, args.limit)
-                put(copy, mutant, mutant.cell)
+                put(tree, mutant, mutant.wrong)
+                how = seen(tree, module, args.limit)
+                put(tree, mutant, mutant.cell)
                 if how is None: survivors.append(mutant)
                 seconds = round(time.monotonic() - start)
                 print("seen    " if how else "SURVIVES", mutant, f" ({how or 'all pass'}, {seconds} s)", flush=True)
