@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 from notebooks import WIDGET, code_cells, execute, figures, notebooks, text_outputs
@@ -23,7 +23,7 @@ def look_alike(a, b):
     a, b = (Image.open(io.BytesIO(png)) for png in (a, b))
     if a.text.get("Software") != b.text.get("Software"): return True
     if a.size != b.size: return False
-    apart = ImageChops.difference(a.convert("RGBA"), b.convert("RGBA")).reduce(16)
+    apart = ImageChops.difference(a.convert("RGB"), b.convert("RGB")).reduce(16)
     return max(most for _, most in apart.getextrema()) < 8
 
 
@@ -67,3 +67,13 @@ PAGES = [path for path in notebooks() if path.stem != "index"]
 def test_every_page_ends_with_a_link_to_the_next(path, following):
     last = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"][-1]
     assert f"]({following.name})" in last
+
+
+def test_a_moved_label_is_another_picture():
+    def drawn(x):
+        image = Image.new("RGBA", (600, 300), "white")
+        ImageDraw.Draw(image).text((x, 100), "output", "black")
+        file = io.BytesIO()
+        image.save(file, "png")
+        return file.getvalue()
+    assert look_alike(drawn(100), drawn(100)) and not look_alike(drawn(100), drawn(130))
