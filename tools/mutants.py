@@ -260,7 +260,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="module[#number]", help=f"of {', '.join(TESTS)}")
     parser.add_argument("--each", type=int, default=12, help="changes of a module")
     parser.add_argument("--seed", type=int, default=0, help="chooses them")
-    parser.add_argument("--limit", type=int, default=600, help="seconds for the tests of one change")
+    parser.add_argument("--limit", type=int, default=900, help="seconds, more than the tests take without a change")
     parser.add_argument("--sure", action="store_true", help="that the tests pass as they are: do not try it first")
     parser.add_argument("--list", action="store_true", help="say what would be changed")
     args = parser.parse_args()
