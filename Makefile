@@ -3,6 +3,7 @@ PYTHON ?= python3
 LAB_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MUTANTS_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -10,7 +11,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check coverage audit notebooks bench bench-onnx site test-browser flashcards clean
+.PHONY: help lab test check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,9 @@ check: $(INSTALLED) ## fail where notebooks are not clean, the package or README
 
 coverage: $(INSTALLED) ## lines of the package that notebooks and tests run, kernels as plain Python (COVERAGE_ARGS="-k windows")
 	$(BIN)/python tools/covered.py $(COVERAGE_ARGS)
+
+mutants: $(INSTALLED) ## do the tests see small wrong changes? hours; a part: (MUTANTS_ARGS="windows --each 30")
+	$(BIN)/python tools/mutants.py $(MUTANTS_ARGS)
 
 .venv/.audit: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'

@@ -132,6 +132,17 @@ def test_many_planes_and_few_large_ones(shape, last, crew):
     assert all(same(other, found[0]) for other in found[1:])
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 40_000), (1, 1, 200, 200), (1, 1, 34, 34, 34)])
+@pytest.mark.parametrize("recorded", [False, True])
+def test_one_sum_that_threads_could_share(shape, recorded, crew):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_(recorded)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(getattr(F, f"adaptive_avg_pool{len(shape) - 2}d")(x, 1).detach())
+    assert all(same(other, found[0]) for other in found[1:])
+
+
 @contextlib.contextmanager
 def seeded():
     with torch.random.fork_rng():

@@ -112,6 +112,21 @@ def test_unread_cells_are_those_without_a_gradient(no_pictures):
         else: assert words.startswith(f"{len(unread)} input cell") and f": {', '.join(map(str, unread))}." in words
 
 
+@pytest.mark.parametrize("at, words", [
+    ((10, 3, 3), "1 input cell of 10 is read by no window: 9. The floor drops it."),
+    ((11, 3, 3), "2 input cells of 11 are read by no window: 9, 10. The floor drops the last 2."),
+    ((11, 3, 3, 0, 1, True), "Every input cell is read."),
+    ((3, 1, 2), "1 input cell of 3 is read by no window: 1. The steps of the window leave out it."),
+    ((5, 1, 2), "2 input cells of 5 are read by no window: 1, 3. The steps of the window leave out these."),
+    ((6, 1, 2), "3 input cells of 6 are read by no window: 1, 3, 5. The floor drops the last one. "
+                "The steps of the window leave out the others."),
+    ((6, 1, 2, 0, 1, True), "3 input cells of 6 are read by no window: 1, 3, 5. "  # a fourth would start beyond the end
+                            "The steps of the window leave out these."),
+])
+def test_unread_cells_in_words(no_pictures, at, words):
+    assert explore.explain_layer(*at).message.splitlines()[0] == words
+
+
 def test_same_padding_is_what_the_message_says(no_pictures):
     for n, K, S, D in itertools.product(range(1, 13), (1, 2, 3, 4), (1, 2, 3), (1, 2)):
         lines = explore.explain_layer(n, K, S, K * D, D).message.splitlines()
@@ -123,14 +138,16 @@ def test_same_padding_is_what_the_message_says(no_pictures):
 
 
 def test_a_transposed_convolution_is_described_as_torch_does_it(no_pictures):
-    pattern = r"cells (\d+|none) gets? more .* and (\d+|none) (?:is|are) left without"
+    pattern = r"cells (\d+|none) (gets?) more .* and (\d+|none) (is|are) left without"
     for n, K, S, P, D in itertools.product(range(1, 8), (1, 2, 3, 4), (1, 2, 3), (0, 1), (1, 2)):
         answer = explore.explain_layer(n, K, S, P, D, transposed=True)
         if not answer.formula: continue
         write = partial(functional.conv_transpose1d, torch.ones(1, 1, n), torch.ones(1, 1, K), None, S, dilation=D)
         written = write(P).reshape(-1)
-        counts = re.search(pattern, answer.message.replace("cell ", "cells ")).groups()
-        assert [0 if v == "none" else int(v) for v in counts] == [int((written > 1).sum()), int((written == 0).sum())]
+        several, gets, none, left = re.search(pattern, answer.message.replace("cell ", "cells ")).groups()
+        counts = [0 if v == "none" else int(v) for v in (several, none)]
+        assert counts == [int((written > 1).sum()), int((written == 0).sum())]
+        assert [gets == "gets", left == "is"] == [count < 2 for count in counts]
         same = re.search(r"need P = (\d+)(?: and output_padding = (\d+))?", answer.message)
         if same: assert write(int(same[1]), int(same[2] or 0)).shape[-1] == n * S
         else:
@@ -188,3 +205,13 @@ def test_a_larger_number_lengthens_its_slider_and_is_not_drawn():
     panel = explore.layer_panel(224, 7, 2, 3)
     assert panel.controls["input_size"].max == 224 and panel.answer.picture is None
     assert value(panel.answer.formula)[1] == conv_output_size(224, 7, 2, 3) == 112
+
+
+def test_cells_are_counted_in_words():
+    assert [explore._count(n) for n in (0, 1, 2)] == ["no cells", "1 cell", "2 cells"]
+    assert [explore._count(n, "row") for n in (1, 12)] == ["1 row", "12 rows"]
+
+
+def test_long_lists_are_cut():
+    assert explore._list(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert explore._list(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"

@@ -230,13 +230,14 @@ def test_uncompiled_gradient_of_the_maximum():
     assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i8", "f2"])
+@pytest.mark.parametrize("dtype", ["?", "u1", "u8", "i8", "f2"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "max", "min"])
 def test_arrays(dtype, reduction, monkeypatch):
     rng = np.random.default_rng(0)
+    low, high = {"?": (0, 2), "u8": (2**63 - 50, 2**63 + 50)}.get(dtype, (0, 100))
     cases = ((3, 9, 20, 30), (7, 4), (2, 3)), ((30, 41, 9), (4, 50), (0, 1)), ((6, 50, 7, 2), (3, 5), (0, 2))
     for shape, size, axes in cases:
-        x = rng.integers(0, 100, shape).astype(dtype)
+        x = rng.integers(low, high, shape, "u8").astype(dtype)
         other = x.astype(x.dtype.newbyteorder())
         for v in (x, np.asfortranarray(x), x[..., ::-1], other, np.repeat(x, 2, -1)[..., ::2]):
             monkeypatch.setattr(pooling, "_SMALL", 0)

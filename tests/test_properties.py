@@ -156,3 +156,8 @@ def test_found_convolutions_give_the_size_and_read_as_much_as_they_say(n, out, d
 def test_exact_sizes_are_those_with_an_ordinary_pool(m, up_to):
     sizes = adapool.exact_sizes(m, up_to)
     assert sizes == [n for n in range(1, up_to + 1) if adapool.fixed_equivalent(n, m)]
+
+
+def test_exact_sizes_reach_as_far_as_they_say():
+    m = 10**7
+    assert adapool.exact_sizes(m, 2 * m) == [m - 1, m, m + 1, 2 * m - 1, 2 * m]
