@@ -26,6 +26,7 @@ import numpy as np
 
 # %% ../nbs/05_kernels.ipynb #e5e64f8d
 LANES = 8
+AHEAD = 8192        # so many bytes before they are read, cells are asked for
 CELL_BYTES = 4      # of an input cell; this and the next three are set when a kernel is compiled
 REDUCTION = "sum"   # or "max" or "min"
 SPREAD = False      # divide each cell by the size of the window that it stands for?
@@ -152,6 +153,8 @@ def piece(x, o, k):
         v = vload(x, o + 16)
         o += 24
         while o + 32 <= end:
+            prefetch(x, o + AHEAD//CELL_BYTES)
+            prefetch(x, o + (AHEAD + 64)//CELL_BYTES)
             s = vjoin(s, vload(x, o))
             t = vjoin(t, vload(x, o + 8))
             u = vjoin(u, vload(x, o + 16))
@@ -210,9 +213,13 @@ def run_exactly(x, o, k):
 def add_row(x, o, buf, to, width, fresh):
     "Join one row into the line at `to`."
     if fresh:
-        for q in range(0, width, 8): vstore(buf, to+q, vload(x, o+q))
+        for q in range(0, width, 8):
+            prefetch(x, o+q + AHEAD//CELL_BYTES)
+            vstore(buf, to+q, vload(x, o+q))
     else:
-        for q in range(0, width, 8): vstore(buf, to+q, vjoin(vload(buf, to+q), vload(x, o+q)))
+        for q in range(0, width, 8):
+            prefetch(x, o+q + AHEAD//CELL_BYTES)
+            vstore(buf, to+q, vjoin(vload(buf, to+q), vload(x, o+q)))
 
 def add_four(x, o, step, buf, to, width, fresh):
     "Join four rows, `step` apart, into the line at `to`."
@@ -579,7 +586,9 @@ def add_channels(x, o, step, many, C, buf, to, fresh):
     if 24 < C <= 64 and C % 8 == 0:
         s = tread(x, o, 8, C // 8)
         if not fresh: s = tjoin(tread(buf, to, 8, 8), s)
-        for p in range(o + step, o + many*step, step): s = tjoin(s, tread(x, p, 8, C // 8))
+        for p in range(o + step, o + many*step, step):
+            for q in range(0, C, 64//CELL_BYTES): prefetch(x, p + q + AHEAD//CELL_BYTES)
+            s = tjoin(s, tread(x, p, 8, C // 8))
         twrite(buf, to, 8, s)
     elif C <= 24:
         for q in range(0, C, 8):
@@ -591,6 +600,7 @@ def add_channels(x, o, step, many, C, buf, to, fresh):
     else:
         for i in range(many):
             for q in range(0, C, 8):
+                prefetch(x, o + q + AHEAD//CELL_BYTES)
                 s = vload(x, o + min(q, C-8))
                 vstore(buf, to + q, s if fresh and i == 0 else vjoin(vload(buf, to + q), s))
             o += step
@@ -770,6 +780,8 @@ def lines_places(x, y, index, g, buf, ibuf, tab, first, last):
                     o = base + dd*sD + hh*sH + w0
                     place = (dd*nH + hh)*nW + w0
                     for q in range(0, k - 31, 32):
+                        prefetch(x, o + q + AHEAD//CELL_BYTES)
+                        prefetch(x, o + q + (AHEAD + 64)//CELL_BYTES)
                         u = vload(x, o + q)
                         take = vwins(s, u)
                         s = vpick(take, u, s)
@@ -943,7 +955,7 @@ _HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, settle, add_c
             by_eight, by_sixteen, eight_windows, gather,
             columns, flush, join_places, line_places, columns_places, flush_places, ask, read_tiles, read_divided, read_lines, as_before,
             repeat_row, repeat_columns)
-_CONSTANTS = ("LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "STEP", "LINES", "FEW", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
+_CONSTANTS = ("AHEAD", "LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "STEP", "LINES", "FEW", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
 
 def cache_folder():
     "Where compiled kernels are kept; None for a user without a home."
