@@ -12,9 +12,11 @@ except ImportError as error: raise ImportError("adapool.explore needs ipywidgets
 
 # %% ../nbs/11_explore.ipynb #c6ad272b
 import base64
+import gc
 import html
 import io
 import textwrap
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -61,9 +63,21 @@ def _picture(*draws, stretch=()):
     return _png(fig)
 
 # %% ../nbs/11_explore.ipynb #5c75e0d7
+@contextmanager
+def _swept_at_the_end():
+    "No search for garbage inside, and one for what is new at the end; nothing for those who have switched the search off."
+    searching = gc.isenabled()
+    gc.disable()
+    try: yield
+    finally:
+        if searching:
+            gc.enable()
+            gc.collect(0)
+
 def _or_words(explain, *args):
     "`explain(*args)`, or an `Answer` that says in words why there is none."
-    try: return explain(*args)
+    try:
+        with _swept_at_the_end(): return explain(*args)
     except (TypeError, ValueError) as error: return Answer(None, "", f"There is no such layer: {error}.")
 
 def _list(numbers, most=12):

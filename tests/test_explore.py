@@ -1,5 +1,6 @@
 "The explorer: no position of its sliders ends in an error, its numbers are torch's, its panels follow their controls."
 
+import gc
 import itertools
 import re
 import subprocess
@@ -215,3 +216,22 @@ def test_cells_are_counted_in_words():
 def test_long_lists_are_cut():
     assert explore._list(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
     assert explore._list(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
+
+
+def test_no_picture_makes_python_search_all_of_memory_for_garbage():
+    panel, searched = explore.adaptive_panel(input_size=24), []
+    note = lambda phase, info: searched.append(info["generation"])
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        for size in range(2, 14): panel.controls["output_size"].value = size
+    finally: gc.callbacks.remove(note)
+    assert 0 in searched and 2 not in searched and gc.isenabled()
+
+
+def test_who_has_switched_the_search_for_garbage_off_finds_it_off():
+    gc.disable()
+    try:
+        explore.adaptive_panel()
+        assert not gc.isenabled()
+    finally: gc.enable()
