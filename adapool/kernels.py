@@ -876,7 +876,7 @@ def cells_places(x, y, index, g, buf, ibuf, tab, first, last):
 
 # %% ../nbs/05_kernels.ipynb #da135afc
 def stretch(x, y, index, g, buf, ibuf, tab, first, last):
-    "Output rows first ... last - 1 of a gradient that is much wider than `x`."
+    "Output rows first ... last - 1 of a gradient that is much wider than `x`, or of copies side by side."
     sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
     WH = 2*mD
     WW = WH + 2*mH
@@ -1232,7 +1232,7 @@ def _batch(batch):
     if sA == P*sP and yA == P*yP: return (1, 0, 0), (A*P, sP, yP)
     return ((A, sA, yA), (P, sP, yP)) if P >= A or P >= 8 else ((P, sP, yP), (A, sA, yA))
 
-def _kernel(kind, reduction, axes, C):
+def _kernel(kind, reduction, mode, axes, C):
     "The kernel that does it, by name, and whether its windows are long."
     (nD, mD, _), (nH, mH, _), (nW, mW, sW) = axes
     plain = reduction in ("sum", "max", "min")
@@ -1240,7 +1240,8 @@ def _kernel(kind, reduction, axes, C):
     if C >= 8: return "cells_places" if kind == "places" else "cells", long
     low = mW == 1 or nD // mD * (nH // mH) < 16
     if C == 1 and kind == "places" and nW // mW >= 96 and low and sW == 1: return "lines_places", True
-    if C == 1 and kind == "spread" and mW >= 16*nW: return "stretch", long
+    copies = plain and mW % nW == 0 and mode != BY_WINDOW and kind != "places"
+    if C == 1 and (kind == "spread" or copies) and mW >= 16*nW: return "stretch", long
     if C == 1 and long: return "lines", long
     if C == 1 and plain and mW >= 16 and nW % mW == 0 and nW // mW in (2, 4, 8, 16): return "pairs", long
     return "planes", long
@@ -1263,7 +1264,7 @@ def description(
     place = "i8" if kind == "places" and (types[2] == "f8" or plane >= 2**31) else "i4"
     (A, sA, yA), (P, sP, yP) = _batch(((A, sA, P*outs), (P, sP, outs)))
     axes, C = _merged(axes, inner) if kind != "places" else ([(1, 1, 0)] * (3 - len(axes)) + list(axes), inner)
-    kernel, long = _kernel(kind, reduction, axes, C)
+    kernel, long = _kernel(kind, reduction, mode, axes, C)
     (nD, mD, sD), (nH, mH, sH), (nW, mW, sW) = axes
     step, blocks = 1, math.gcd(nH, mH)
     if kernel == "planes" and long and C > 1 and A == 1:  # neighbours as a batch axis

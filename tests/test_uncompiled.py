@@ -35,7 +35,8 @@ SHAPES = [
     ((2, 9, 6, 7), (4, 3)), ((1, 3, 5, 4), (7, 9)), ((1, 9, 2, 70), (1, 2)), ((1, 2, 70, 9), (2, 4)),
     ((1, 2, 1, 700), (1, 2)), ((1, 1, 20, 30), (1, 1)), ((1, 9, 3, 40), (2, 36)), ((1, 8, 9, 9), (3, 3)),
     ((1, 2, 5, 34), (2, 17)), ((2, 1, 2, 256), (2, 16)),
-    ((2, 3, 4, 300), (3, 2)), ((1, 9, 17, 200), (1, 2)), ((1, 3, 7, 11), (2, 3))]
+    ((2, 3, 4, 300), (3, 2)), ((1, 9, 17, 200), (1, 2)), ((1, 3, 7, 11), (2, 3)),
+    ((2, 3, 4, 1), (3, 40)), ((1, 2, 2, 3), (4, 48)), ((1, 3, 1, 1), (5, 7))]
 LARGER = [  # sums of sums, four wide rows at once, pairs of many rows, up to 64 channels in registers and more
     (((1, 2, 1, 1200), (1, 1)), 1), (((1, 2, 1, 1200), (1, 1)), 3), (((1, 1, 6, 2100), (1, 40)), 1),
     (((1, 1, 70, 32), (1, 16)), 1), (((1, 1, 12, 13), (1, 2)), 40), (((1, 1, 12, 13), (1, 2)), 72),
@@ -84,7 +85,7 @@ def test_uncompiled_in_three_dimensions():
 
 
 def test_all_kernels_were_seen():
-    assert {"planes", "pairs", "lines", "cells", "cells_places", "lines_places"} <= SEEN
+    assert {"planes", "pairs", "lines", "cells", "cells_places", "lines_places", "stretch"} <= SEEN
 
 
 def test_uncompiled_gradient_of_the_maximum():
