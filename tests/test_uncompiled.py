@@ -93,3 +93,12 @@ def test_uncompiled_gradient_of_the_maximum():
     y = np.full(18, 7e77)
     kernels.scatter(np.arange(6.0), y, index, [9, 3, 1], np.zeros(8), None, None, 0, 2)
     assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("access", [
+    lambda x: kernels.get(x, 20), lambda x: kernels.get(x, -1), lambda x: kernels.put(x, 20, 1.0),
+    lambda x: kernels.vload(x, 13), lambda x: kernels.vload(x, -1), lambda x: kernels.vstore(x, 13, np.ones(8))])
+def test_an_access_beyond_the_array_is_caught(access):
+    x = np.zeros(20)
+    with pytest.raises(IndexError, match="of 20"): access(x)
+    assert not x.any()
