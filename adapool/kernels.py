@@ -7,20 +7,22 @@ __all__ = ['KERNELS', 'BYTES', 'COMPUTE', 'job', 'cache_folder', 'compiled', 'ca
            'description', 'new_job', 'scatter_job']
 
 # %% ../nbs/05_kernels.ipynb #30daecf6
+import _thread
 import contextlib
 import ctypes
 import hashlib
 import itertools
+import concurrent.futures.thread  # noqa: F401
 import math
 import os
 import sys
 import tempfile
 import threading
 from array import array
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -1098,14 +1100,13 @@ def _compiled(*key):
 # %% ../nbs/05_kernels.ipynb #5675d6f1
 _EACH = 2**15  # cells read and written for which a thread is worth waking
 _EACH_ASLEEP = 2**19  # the same for threads of our own, which take longer to wake
-_helpers = None
 _forked = False
 _scratch = threading.local()
 
 def _forget():
     "In a forked child there are no helpers, nobody is in a team, and OpenMP waits for threads that are gone."
-    global _helpers, _teams, _forked
-    _helpers, _teams, _forked = None, _Teams(), True
+    global _calls, _helpers, _teams, _forked
+    _calls, _helpers, _teams, _forked = SimpleQueue(), [], _Teams(), True
     _loading.release()
 
 class _Teams:
@@ -1131,29 +1132,41 @@ def _openmp():
     call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint), None
     return call
 
-def _crew(size):
-    global _helpers
-    if _helpers is None or _helpers._max_workers < size: _helpers = ThreadPoolExecutor(size, "adapool")
-    return _helpers
+_calls, _helpers = SimpleQueue(), []
+
+def _help(calls):
+    "What a helper does all its life: one call after the other, and a word to the caller after each."
+    while True:
+        work, ended = calls.get()
+        try: work()
+        except BaseException as error: ended.put(error)
+        else: ended.put(None)
+        del work, ended  # and what they hold
 
 # %% ../nbs/05_kernels.ipynb #1b921d1f
 def share(work, total, step, threads):
     "Call work(first, last) for ranges that make up range(total), cut at multiples of `step`, on `threads` threads."
-    todo, broken, helpers = itertools.count(0, step), [], []
+    todo, broken, begun, ended = itertools.count(0, step), [], [], SimpleQueue()
     def some():
         for first in todo:
             if first >= total or broken: return
             work(first, min(total, first + step))
+    def help():
+        begun.append(True)
+        some()
     try:
         with contextlib.suppress(RuntimeError):
-            for _ in range(min(threads, -(-total // step)) - 1): helpers.append(_crew(threads - 1).submit(some))
+            while len(_helpers) < threads - 1: _helpers.append(_thread.start_new_thread(_help, (_calls,)))
+        if _helpers:
+            for _ in range(min(threads, -(-total // step)) - 1): _calls.put((help, ended))
         some()
     except BaseException:
         broken.append(True)
         raise
     finally:
-        for h in helpers:
-            if not h.cancel(): h.result()
+        faults = [ended.get() for _ in range(len(begun))]
+    for fault in faults:
+        if fault: raise fault
 
 def _space(size):
     "The address of `size` bytes of this thread's own, and what keeps them alive."
