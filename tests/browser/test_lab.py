@@ -1,6 +1,7 @@
 "JupyterLab, started as README says: the front page, and an exercise answered wrong and right."
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -17,7 +18,9 @@ IDLE = "const s = jupyterapp.shell.currentWidget?.sessionContext; return s?.sess
 
 
 # Generous, since a busy machine takes minutes for what an idle one does in seconds.
-def wait(browser, what, seconds=300): return WebDriverWait(browser, seconds).until(what)
+def wait(browser, what, seconds=300):
+    "What `what(browser)` returns when it is something; a part of the page that is just being replaced is asked again."
+    return WebDriverWait(browser, seconds, ignored_exceptions=[StaleElementReferenceException]).until(what)
 
 
 def open_notebook(browser, lab, name):

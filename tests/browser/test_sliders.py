@@ -43,7 +43,7 @@ def press(browser, source, label, *keys):
     for key in keys: handle.send_keys(key)
     wait(browser, lambda b: shown(panel(b, source)) != before)
     wait(browser, lambda b: b.execute_script(IDLE))
-    return before, shown(panel(browser, source))
+    return before, wait(browser, lambda b: shown(panel(b, source)))
 
 
 def test_a_key_moves_picture_and_formula(explorer):
