@@ -8,11 +8,11 @@ __all__ = ['KERNELS', 'BYTES', 'COMPUTE', 'job', 'cache_folder', 'compiled', 'ca
 
 # %% ../nbs/05_kernels.ipynb #30daecf6
 import _thread
+import concurrent.futures.thread  # noqa: F401
 import contextlib
 import ctypes
 import hashlib
 import itertools
-import concurrent.futures.thread  # noqa: F401
 import math
 import os
 import sys
@@ -308,6 +308,34 @@ def lines(x, y, index, g, buf, ibuf, tab, first, last):
                 elif mode == BY_DIVISOR: s = sdiv(s, n)
                 put(y, to + j*g[STEP], s)
 
+# %% ../nbs/05_kernels.ipynb #7d10aa52
+def place(g, row):
+    "Of an output row: its plane in the batch, slice and row in the plane, and where it begins in `x` and `y`."
+    sA, P, sP, _nD, mD, _sD, _nH, mH, _sH, _nW, mW, _sW, _C = shape(g)
+    plane = row // (mD*mH)
+    p = plane % P
+    to = plane // P * g[Y_A] + p*g[Y_P] + row % (mD*mH) * mW
+    return p, row // mH % mD, row % mH, plane // P * sA + p*sP, to
+
+def after(g, p, d, h, base, to):
+    "The same of the next row, without a division."
+    sA, P, sP, _nD, mD, _sD, _nH, mH, _sH, _nW, mW, _sW, _C = shape(g)
+    to += mW
+    h += 1
+    if h == mH:
+        h = 0
+        d += 1
+        if d == mD:
+            d = 0
+            p += 1
+            base += sP
+            to += g[Y_P] - mD*mH*mW
+            if p == P:
+                p = 0
+                base += sA - P*sP
+                to += g[Y_A] - P*g[Y_P]
+    return p, d, h, base, to
+
 # %% ../nbs/05_kernels.ipynb #c41f7a03
 def rows_at(x, o, kd, sD, kh, sH):
     "The rows of one window, joined, in eight columns."
@@ -331,20 +359,15 @@ def eight_windows(x, o, k, kd, sD, kh, sH):
 # %% ../nbs/05_kernels.ipynb #4a353d2d
 def pairs(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 of 8 cells or more, whose windows lie side by side and are 2, 4, 8 or 16 columns wide."
-    sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
     mode = g[MODE]
-    rows = mD*mH
     k = nW // mW
     width = (nW + 7) // 8 * 8
     WH = 2*mD
     fill(tab, 0, 0, mD, nD, mD)
     fill(tab, WH, 0, mH, nH, mH)
-    p = first // rows % P
-    base = first // rows // P * sA + p*sP
-    to = first // rows // P * g[Y_A] + p*g[Y_P] + first % rows * mW
-    d = first // mH % mD
-    h = first % mH
     n = splat(g[DIVISOR])
+    p, d, h, base, to = place(g, first)
     for _ in range(first, last):
         kd = tab[2*d+1] - tab[2*d]
         kh = tab[WH+2*h+1] - tab[WH+2*h]
@@ -359,20 +382,7 @@ def pairs(x, y, index, g, buf, ibuf, tab, first, last):
             s = eight_windows(x, o + e*k, k, kd, sD, kh, sH) if direct else eight_windows(buf, e*k, k, 1, 0, 1, 0)
             if mode != AS_IS: s = vdiv(s, n)
             vstore(y, to + e, s)
-        to += mW
-        h += 1
-        if h == mH:
-            h = 0
-            d += 1
-            if d == mD:
-                d = 0
-                p += 1
-                base += sP
-                to += g[Y_P] - rows*mW
-                if p == P:
-                    p = 0
-                    base += sA - P*sP
-                    to += g[Y_A] - P*g[Y_P]
+        p, d, h, base, to = after(g, p, d, h, base, to)
 
 # %% ../nbs/05_kernels.ipynb #5562baa4
 def gather(x, o, step, count, sW, C, q, width, buf):
@@ -879,24 +889,19 @@ def cells_places(x, y, index, g, buf, ibuf, tab, first, last):
 # %% ../nbs/05_kernels.ipynb #da135afc
 def stretch(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 of a gradient that is much wider than `x`, or of copies side by side."
-    sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
     WH = 2*mD
     WW = WH + 2*mH
     fill(tab, 0, 0, mD, nD, mD)
     fill(tab, WH, 0, mH, nH, mH)
     fill(tab, WW, 0, nW, mW, nW)
-    p = first // (mD*mH)
-    d = first // mH % mD
-    h = first % mH
-    base = p // P * sA + p % P * sP
-    to = p // P * g[Y_A] + p % P * g[Y_P] + (d*mH + h)*mW
-    p %= P
-    for at in range(first, last):
+    p, d, h, base, to = place(g, first)
+    for row in range(first, last):
         d0 = tab[2*d]
         h0 = tab[WH+2*h]
         kd = tab[2*d+1] - d0
         kh = tab[WH+2*h+1] - h0
-        if at > first and as_before(tab, WH, h): repeat_row(y, to, mW)
+        if row > first and as_before(tab, WH, h): repeat_row(y, to, mW)
         else:
             o = base + d0*sD + h0*sH
             for w in range(nW):
@@ -920,20 +925,7 @@ def stretch(x, y, index, g, buf, ibuf, tab, first, last):
                     put(y, i, s)
                     i += 1
                 if w > 0 and tab[WW+2*w] < tab[WW+2*w-1]: put(y, a, sjoin(get(buf, w - 1), s))
-        to += mW
-        h += 1
-        if h == mH:
-            h = 0
-            d += 1
-            if d == mD:
-                d = 0
-                p += 1
-                base += sP
-                to += g[Y_P] - mD*mH*mW
-                if p == P:
-                    p = 0
-                    base += sA - P*sP
-                    to += g[Y_A] - P*g[Y_P]
+        p, d, h, base, to = after(g, p, d, h, base, to)
 
 # %% ../nbs/05_kernels.ipynb #a49f4e11
 def scatter(x, y, index, g, buf, ibuf, tab, first, last):
@@ -956,7 +948,7 @@ KERNELS = (lines, pairs, planes, cells, lines_places, cells_places, stretch, sca
 _HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, settle, add_channels, add_divided, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
             by_eight, by_sixteen, eight_windows, gather,
             columns, flush, join_places, line_places, columns_places, flush_places, ask, read_tiles, read_divided, read_lines, as_before,
-            repeat_row, repeat_columns)
+            repeat_row, repeat_columns, place, after)
 _CONSTANTS = ("AHEAD", "LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "STEP", "LINES", "FEW", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
 
 def cache_folder():
@@ -1316,7 +1308,6 @@ def _mode(kind, axes):
         if n % m == 0: divisor *= n // m
         elif m % n: return BY_WINDOW if kind == "mean" else AS_IS, 1
     return BY_DIVISOR, divisor
-
 
 # %% ../nbs/05_kernels.ipynb #e0144004
 @lru_cache(maxsize=128)

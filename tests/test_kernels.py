@@ -14,7 +14,6 @@ import torch.nn.functional as T
 import adapool
 import adapool.functional as F
 from adapool import kernels, pooling
-from adapool.windows import adaptive_windows
 
 
 @pytest.fixture(autouse=True)
@@ -104,46 +103,6 @@ def test_one_and_three_dimensions(d, shape, size):
         a.backward(g)
         b.backward(g)
         torch.testing.assert_close(ours.grad, theirs.grad)
-
-
-def by_job(kind, x, sizes):
-    "x (P, H, W, C) pooled to `sizes` by a compiled kernel whose room is full of NaN beforehand; values, and places."
-    P, H, W, C = x.shape
-    steps = [s // x.itemsize for s in x.strides]
-    job = kernels.job(kind, ("f4",) * 3, ((1, 0), (P, steps[0])), tuple(zip((H, W), sizes, steps[1:3])), C)
-    y, index = np.full((P, *sizes, C), np.nan, np.float32), np.full((P, *sizes, C), -7)
-    kernels._space(job.bytes)[2].fill(255)
-    job(x.ctypes.data, y.ctypes.data, index.ctypes.data, 1, x, y, index)
-    return y, index
-
-
-@pytest.mark.skipif(not kernels.can_compile(), reason="what is tested is what a compiler makes of the kernels")
-@pytest.mark.parametrize("channels", [1, 3, 8, 13, 70])
-def test_every_width_of_a_window_and_room_full_of_nan(channels):
-    "Sums of small integers are exact, whatever the order; each width up to 70 and some beyond, one row and many."
-    rng = np.random.default_rng(channels)
-    for H, h in ((1, 1), (23, 1), (70, 2)):
-        for W in (*range(1, 71), 95, 96, 97, 127, 128, 129, 140):
-            x = rng.integers(-8, 9, (2 if channels > 1 else 9, H, W, channels)).astype(np.float32)
-            for w in (1, 2, 5):
-                rows, columns = adaptive_windows(H, h), adaptive_windows(W, w)
-                reads = [(windows.matrix() > 0).astype(float) for windows in (rows, columns)]
-                sums = np.einsum("ih,jw,phwc->pijc", *reads, x, optimize=True)
-                np.testing.assert_array_equal(by_job("sum", x, (h, w))[0], sums)
-                cells = np.outer(rows.sizes, columns.sizes)[..., None]
-                np.testing.assert_allclose(by_job("mean", x, (h, w))[0], sums / cells, rtol=1e-6)
-                best = np.stack([x[:, a:b, c:d].max((1, 2)) for a, b in rows for c, d in columns], 1)
-                best = best.reshape(sums.shape)
-                np.testing.assert_array_equal(by_job("max", x, (h, w))[0], best)
-                y, index = by_job("places", x, (h, w))
-                np.testing.assert_array_equal(y, best)
-                _, places = T.adaptive_max_pool2d(torch.from_numpy(x).movedim(-1, 1), (h, w), return_indices=True)
-                np.testing.assert_array_equal(index, places.movedim(1, -1).numpy())
-                back = np.einsum("ih,jw,pijc->phwc", *reads, y / cells, optimize=True)
-                np.testing.assert_allclose(by_job("spread", y, (H, W))[0], back, rtol=1e-5, atol=1e-5)
-                grown = np.outer(adaptive_windows(h, H).sizes, adaptive_windows(w, W).sizes)[..., None]
-                back = np.einsum("ih,jw,phwc->pijc", *reads, x / grown, optimize=True)
-                np.testing.assert_allclose(by_job("spread", x, (h, w))[0], back, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "u8", "i8", "f2"])

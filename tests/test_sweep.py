@@ -1,7 +1,8 @@
-"""Pools drawn at random, of every kind, rank, layout and width, by the kernels themselves; cells are small integers.
+"""Pools of every width, and drawn at random of every kind, rank and layout, by the kernels themselves.
 
-Sums of small integers are exact in any order. The room of a kernel and its result are full of NaN beforehand, and the
-work is cut anywhere. `ADAPOOL_SWEEP=20000 make test PYTEST_ARGS="-k random_pools"` draws as many for each seed.
+Cells are small integers, whose sums are exact in any order. The room of a kernel and its result are full of NaN
+beforehand, and the work is cut anywhere. `ADAPOOL_SWEEP=20000 make test PYTEST_ARGS="-k random_pools"` draws as many
+for each seed.
 """
 
 import itertools
@@ -14,6 +15,7 @@ import torch
 from adapool import kernels
 from adapool.windows import adaptive_windows
 
+pytestmark = pytest.mark.skipif(not kernels.can_compile(), reason="tested is what a compiler makes of the kernels")
 COUNT = int(os.environ.get("ADAPOOL_SWEEP", 150))
 KINDS = ["sum", "mean", "spread", "max", "min", "places"]
 CHANNELS = [1, 1, 1, 2, 3, 7, 8, 9, 16, 24, 25, 31, 40, 64, 65, 70, 128, 130, 200]
@@ -76,20 +78,38 @@ def places(x, size):
     return np.moveaxis(found.numpy().reshape(*x.shape[:2], x.shape[-1], *size), 2, -1)
 
 
-@pytest.mark.skipif(not kernels.can_compile(), reason="what is tested is what a compiler makes of the kernels")
+def check(kind, x, size, cuts=()):
+    "Is the kernel's result that of NumPy, in double precision, on the same numbers?"
+    y, index = pooled(kind, x, size, cuts)
+    single = x.dtype == np.float32
+    told, x = f"{kind} of {x.shape} to {size}", x.astype(float)
+    if kind == "spread": x = x / cells_of(size, x.shape[2:-1])
+    want = along({"max": np.max, "places": np.max, "min": np.min}.get(kind, np.sum), x, size)
+    if kind == "mean": want = want / cells_of(x.shape[2:-1], size)
+    if kind == "mean": np.testing.assert_allclose(y, want, rtol=1e-6 if single else 1e-15, err_msg=told)
+    elif kind == "spread":
+        rtol, atol = (1e-5, 1e-4) if single else (1e-13, 1e-12)
+        np.testing.assert_allclose(y, want, rtol, atol, err_msg=told)
+    else: np.testing.assert_array_equal(y, want, err_msg=told)
+    if kind == "places": np.testing.assert_array_equal(index, places(x, size), err_msg=told)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_random_pools(kind, dtype):
     rng = np.random.default_rng(KINDS.index(kind))
-    near = {"rtol": 3e-5, "atol": 3e-4} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-10}
     for _ in range(COUNT):
         shape, size = draw(rng)
-        x = rng.integers(-8, 9, shape).astype(float)
-        y, index = pooled(kind, laid_out(x.astype(dtype), rng), size, rng.random(2))
-        told = f"{kind} of {shape} to {size}"
-        if kind == "spread": want = along(np.sum, x / cells_of(size, shape[2:-1]), size)
-        else: want = along({"sum": np.sum, "mean": np.sum, "min": np.min}.get(kind, np.max), x, size)
-        if kind == "mean": want = want / cells_of(shape[2:-1], size)
-        if kind in ("mean", "spread"): np.testing.assert_allclose(y, want, **near, err_msg=told)
-        else: np.testing.assert_array_equal(y, want, err_msg=told)
-        if kind == "places": np.testing.assert_array_equal(index, places(x, size), err_msg=told)
+        check(kind, laid_out(rng.integers(-8, 9, shape).astype(dtype), rng), size, rng.random(2))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 13, 70])
+def test_every_width_of_a_window(channels):
+    "Each width up to 70 and some beyond, one row and many; and the gradients of these pools."
+    rng = np.random.default_rng(channels)
+    for H, h in ((1, 1), (23, 1), (70, 2)):
+        for W, w in itertools.product((*range(1, 71), 95, 96, 97, 127, 128, 129, 140), (1, 2, 5)):
+            planes = 2 if channels > 1 else 9
+            x, g = (rng.integers(-8, 9, (1, planes, *n, channels)).astype(np.float32) for n in ((H, W), (h, w)))
+            for kind in ("sum", "mean", "max", "places", "spread"): check(kind, x, (h, w))
+            check("spread", g, (H, W))

@@ -68,13 +68,9 @@ CELLS = '''
 import ast, re
 from pathlib import Path
 
+from cells import exported
+
 MARK = re.compile(r"# %% \\.\\./nbs/.*\\.ipynb #\\w+$")
-
-
-def plain(lines):
-    "Lines of a cell as nbdev exports them."
-    text = "\\n".join(line for line in lines if not re.match(r"\\s*#\\s*\\|", line)).strip()
-    return re.sub(r"from adapool import", "from . import", text.replace("from adapool.", "from ."))
 
 
 def places():
@@ -83,7 +79,8 @@ def places():
     for path in Path(PACKAGE).glob("*.py"):
         lines = path.read_text(encoding="utf-8").splitlines()
         marks = [i for i, line in enumerate(lines) if MARK.match(line)]
-        for mark, stop in zip(marks, [*marks[1:], len(lines)]): found[plain(lines[mark + 1:stop])] = str(path), mark + 1
+        for mark, stop in zip(marks, [*marks[1:], len(lines)]):
+            found[exported("\\n".join(lines[mark + 1:stop]))] = str(path), mark + 1
     return found
 
 
@@ -97,7 +94,7 @@ def follow(shell):
     found, shift, cache = places(), Shift(), shell.compile.cache
     def named(code, number=0, raw_code=None):
         lines = (raw_code or code).splitlines()
-        path, line = found.get(plain(lines), (None, 0))
+        path, line = found.get(exported(raw_code or code), (None, 0))
         shift.by = line - sum(bool(re.match(r"\\s*#\\s*\\|", text)) for text in lines) if path else 0
         return path or cache(code, number, raw_code=raw_code)
     shell.compile.cache = named
@@ -118,7 +115,7 @@ def prepare(profile):
 
 def run(args, **environment):
     "Run pytest under coverage. Does all pass? What fails is shown and does not stop the count."
-    path = os.pathsep.join(filter(None, [str(BUILD), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(BUILD), str(ROOT / "tools"), os.environ.get("PYTHONPATH")]))
     env = {**os.environ, **environment, "COVERAGE_RCFILE": str(BUILD / "settings"), "PYTHONPATH": path}
     command = [sys.executable, "-m", "coverage", "run", "--rcfile", str(BUILD / "settings"), "-m", "pytest", "-q"]
     done = subprocess.run([*command, "-p", "follow_compiler", *args], cwd=ROOT, env=env)

@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 import nbformat
 import pytest
+from cells import exported
 from check import ROOT, git
 
 ENOUGH = 95
@@ -56,7 +57,7 @@ TESTS = {
 SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"
 
 # Names of numbers that weigh time against memory, and of what says how large or how fine a picture is.
-WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "prefetch", "maxsize"}
+WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "AHEAD", "prefetch", "maxsize"}
 LOOKS = {"figsize", "dpi", "fontsize", "linewidth", "pad", "zorder", "_CELL", "_axes", "ax.set", "fig.set_size_inches"}
 
 SHIFTED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -171,12 +172,6 @@ class Mutant(NamedTuple):
 
     def __str__(self):
         return f"{self.module}#{self.number}  adapool/{self.module}.py:{self.line}  {self.old} → {self.new}"
-
-
-def exported(cell):
-    "The source of a cell as nbdev exports it."
-    text = "\n".join(line for line in cell.splitlines() if not re.match(r"\s*#\s*\|", line)).strip()
-    return re.sub(r"from adapool import", "from . import", text.replace("from adapool.", "from ."))
 
 
 def notebook(module): return next((ROOT / "nbs").glob(f"[0-9][0-9]_{module}.ipynb"))
