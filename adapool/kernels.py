@@ -585,13 +585,24 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
             at += min(rows - start, last - at)
 
 # %% ../nbs/05_kernels.ipynb #c9c2cc75
-def settle(buf, at, many, level, chunk, end):
-    "Join the result of one chunk into that of 32 of them, and this, when they are complete, into that of all."
-    for q in range(at, at + many, 8):
-        s = vload(buf, q)
-        if chunk % 32: s = vjoin(vload(buf, q + level), s)
-        vstore(buf, q + level, s)
-        if chunk % 32 == 31 or end: vstore(buf, q + 2*level, s if chunk < 32 else vjoin(vload(buf, q + 2*level), s))
+def levels(chunks):
+    "How many times 8 results are joined into one until one is left."
+    n = 1
+    while chunks > 8:
+        chunks = (chunks + 7) // 8
+        n += 1
+    return n
+
+def settle(buf, at, many, level, top, chunk, end):
+    "Join the result at `at` into that of 8 chunks, a `level` further on; this, when it is complete, into that of 8 such."
+    stop = at + top
+    while at < stop:
+        for q in range(at, at + many, 8):
+            s = vload(buf, q)
+            vstore(buf, q + level, vjoin(vload(buf, q + level), s) if chunk % 8 else s)
+        if chunk % 8 != 7 and not end: return
+        chunk //= 8
+        at += level
 
 def add_channels(x, o, step, many, C, buf, to, fresh):
     "Join `many` cells of C channels, `step` apart, into those at `to`: up to 64 channels in registers, more by way of memory."
@@ -651,7 +662,7 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
         kh = tab[WH + 2*(at % mH) + 1] - h0
         base = plane // P * sA + plane % P * sP
         to = plane // P * g[Y_A] + plane % P * g[Y_P] + at % rows * mW*C
-        top = 0 if (kd*kh <= per and pieces == 1) or kd*kh*pieces == 1 else 2*level
+        top = 0 if (kd*kh <= per and pieces == 1) or kd*kh*pieces == 1 else level*levels(kd*kh*pieces)
         if g[FEW] and not SPREAD:
             for j in range(mW):
                 w0 = tab[WW+2*j]
@@ -698,7 +709,7 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
                         else: add_channels(x, o + w*sW, sW, many, C, buf, j*each, fresh)
                         w += many
                         last_one = r == kd*kh - 1 and w == stop
-                        if top and (end or last_one): settle(buf, j*each, each, level, i, last_one)
+                        if top and (end or last_one): settle(buf, j*each, each, level, top, i, last_one)
                         i += 1
             for j in range(outs):
                 k = kd*kh*(tab[WW+2*(j0+j)+1] - tab[WW+2*(j0+j)])
@@ -945,7 +956,7 @@ def scatter(x, y, index, g, buf, ibuf, tab, first, last):
 
 # %% ../nbs/05_kernels.ipynb #eaa26e87
 KERNELS = (lines, pairs, planes, cells, lines_places, cells_places, stretch, scatter)
-_HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, settle, add_channels, add_divided, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
+_HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, levels, settle, add_channels, add_divided, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
             by_eight, by_sixteen, eight_windows, gather,
             columns, flush, join_places, line_places, columns_places, flush_places, ask, read_tiles, read_divided, read_lines, as_before,
             repeat_row, repeat_columns, place, after)
@@ -1189,7 +1200,7 @@ class Job:
         self.numbers = array("q", numbers)
         self.g, _ = self.numbers.buffer_info()
         self.total, self.unit, self.work = total, unit, work
-        cell, place = int(types[2][1]), int(types[4][1])
+        cell, place = int(types[2][1]), int(types[4][1]) if types[3] == "places" else 0
         self.places = 64 + (room * cell + 63 & -64)
         self.table = self.places + (room * place + 63 & -64)
         self.bytes = self.table + 8 * table + 63 & -64
@@ -1277,14 +1288,14 @@ def description(
     elif kernel == "planes" and A == 1 and P < min(8, blocks) and nD == mD == C == 1 and kind != "places":  # parts of H as planes
         (A, sA, yA), (P, sP, yP) = (P, sP, yP), (blocks, nH // blocks * sH, mH // blocks * mW)
         nH, mH = nH // blocks, mH // blocks
+    deep, small, cell = (nD//mD + 2)*(nH//mH + 2), size*BYTES[types[0]] <= 2**23, BYTES[types[0]]
     tile = max(1, min(mW, 4096 // C * min(mW, nW) // nW))
     if kernel == "cells": tile = max(1, min(mW, 16384 // C)) if nH // mH >= 3 else 1
     width = (tile * nW // mW + nW // mW + 4) * C + 16
     room, lines = 1024, max(8*width, min(2**16, 8*width*mD*mH))
     if kernel == "planes": buf = 128 + 10*width + 8*(room + tile*C + 8) + lines
-    elif kernel.startswith("cells"): buf = 3*max(64, C + 7)*tile + 64
+    elif kernel.startswith("cells"): buf = (1 + levels(deep*(nW // mW // 64 + 2)))*max(64, C + 7)*tile + 64
     else: buf = {"lines": 2*width + 1024, "pairs": 2*nW + 16, "stretch": nW + 8, "lines_places": 24}[kernel]
-    deep, small, cell = (nD//mD + 2)*(nH//mH + 2), size*BYTES[types[0]] <= 2**23, BYTES[types[0]]
     few = (C <= 128 or small) and deep*(nW//mW + 2) <= 64
     near = 0 < 8*sP*cell <= (2**17 if small else 2**15) and sP < nD*nH*nW*C*2 and deep <= 100
     rows = mD * mH * A * ((P + 7) // 8 if kernel == "planes" else P)

@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import tracemalloc
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,12 +25,13 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as T
-from cases import ARRAYS, AVERAGE, MAXIMUM, STEPS
+from cases import ARRAYS, AVERAGE, ERRORS, LARGE, MAXIMUM, STEPS
 from skimage.measure import block_reduce
 from steps import loops, rows_first
 
 import adapool
 import adapool.functional as F
+from adapool import kernels
 
 
 def medians(calls, seconds):
@@ -120,6 +123,29 @@ def new_shapes(channels, low, high, size=7):
     return statistics.median(taken[T]) / statistics.median(taken[F])
 
 
+def errors(shape, size, dtype):
+    "Root mean square of the errors of averages against float64, in units in the last place: contiguous, channels_last."
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
+    exact = T.adaptive_avg_pool2d(x.double(), size)
+    unit = exact.log2().floor().exp2() * torch.finfo(x.dtype).eps
+    off = lambda lib, x: ((lib.adaptive_avg_pool2d(x, size) - exact) / unit).square().mean().sqrt().item()
+    last = x.contiguous(memory_format=torch.channels_last)
+    return {name: [off(lib, x), off(lib, last)] for name, lib in (("adapool", F), ("torch", T))}
+
+
+def extra_memory(kind, shape, size):
+    "What a call takes beside input and output, as tracemalloc counts it: KiB a thread, and the share of the input."
+    x, pool = torch.ones(shape), getattr(F, f"adaptive_{kind}_pool{len(shape) - 2}d")
+    pool(x, size)
+    kernels._scratch = threading.local()  # room that threads hold from earlier calls
+    tracemalloc.start()
+    y = pool(x, size)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    if y.nbytes >= 2**22: taken -= y.nbytes  # these come from NumPy
+    return {"KiB": taken / 1024 / torch.get_num_threads(), "share": taken / x.nbytes}
+
+
 def seconds_of(code, times=5, **environment):
     "The median time of a fresh interpreter that runs `code` and prints how long a part of it took."
     taken = []
@@ -159,7 +185,7 @@ def main():
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
     result = {"date": time.strftime("%Y-%m-%d"), "machine": machine(),
               "versions": {"python": platform.python_version(), **packages},
-              "start": {}, "cases": [], "new": [], "arrays": [], "steps": []}
+              "start": {}, "cases": [], "new": [], "arrays": [], "memory": [], "errors": [], "steps": []}
     start = result["start"]
     whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
     start["import adapool, over NumPy"] = whole - numpy
@@ -192,7 +218,21 @@ def main():
             row = arrays(shape, block, args.seconds)
             print(f"{shape!s:24} / {block:<4} {show(row)}", flush=True)
             result["arrays"].append({"threads": threads, "shape": shape, "block": block, **row})
+        print(f"\nextra memory, threads: {threads}")
+        for shape, size in LARGE:
+            for kind in args.kind or ["avg", "max"]:
+                row = extra_memory(kind, shape, size)
+                told = f"{row['KiB']:.0f} KiB a thread, {row['share']:.2%} of the input"
+                print(f"{shape!s:24} -> {size:<4} {kind}: {told}")
+                result["memory"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
     torch.set_num_threads(1)
+    print("\nerrors of the average, in units in the last place")
+    for shape, size in ERRORS:
+        for dtype in ("float32", "float16", "bfloat16"):
+            row = errors(shape, size, dtype)
+            told = "  ".join(f"{name} {first:6.2f}, channels_last {last:6.2f}" for name, (first, last) in row.items())
+            print(f"{shape!s:24} -> {size:<4} {dtype:8} {told}")
+            result["errors"].append({"shape": shape, "size": size, "dtype": dtype, **row})
     print("\nsteps, one thread")
     for shape, size in STEPS:
         row = steps(shape, size, args.seconds)

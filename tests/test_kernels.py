@@ -188,13 +188,16 @@ print(set(kernels._loaded.values()))"""
     assert run(code) == "{None}"
 
 
-def test_windows_of_a_million_cells_are_as_accurate_as_torch():
-    for shape, size in (((1, 4, 10**6), 1), ((1, 4, 10**6), 2), ((2, 500, 2000), 1)):
-        for dtype in (torch.float32, torch.float16, torch.bfloat16):
-            x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
-            exact = T.adaptive_avg_pool1d(x.double(), size)
-            ours, theirs = (f.adaptive_avg_pool1d(x, size).double() - exact for f in (F, T))
-            assert ours.abs().max() <= max(theirs.abs().max(), torch.finfo(dtype).eps / 2)
+@pytest.mark.parametrize("shape, size", [((1, 4, 10**6), 1), ((1, 4, 10**6), 2), ((2, 500, 2000), 1),
+                                         ((1, 8, 1000, 1000), 1), ((1, 9, 10**6, 3), (1, 3))])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_windows_of_a_million_cells_are_as_accurate_as_torch(shape, size, dtype):
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    ours, theirs = (getattr(lib, f"adaptive_avg_pool{len(shape) - 2}d") for lib in (F, T))
+    exact = theirs(x.double(), size)
+    for laid in [x] if len(shape) == 3 else [x, x.contiguous(memory_format=torch.channels_last)]:
+        off, torch_off = ((pool(laid, size).double() - exact).abs().max() for pool in (ours, theirs))
+        assert off <= max(torch_off, torch.finfo(dtype).eps / 2)
 
 
 def test_new_shapes_do_not_pile_up():
