@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
+from torch.utils._device import DeviceContext
 
 from . import kernels
 from .arithmetic import _integer
@@ -37,7 +38,7 @@ def _in_memory(x):
     "Are these plain numbers in the memory of the CPU, and nobody watching?"
     return (type(x) in (torch.Tensor, torch.nn.Parameter) and x.is_cpu and x.dtype in _CODES
             and not torch._C._len_torch_dispatch_stack() and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-            and not torch._C._functorch.is_legacy_batchedtensor(x) and not x.is_neg())
+            and not torch._C._functorch.is_legacy_batchedtensor(x) and not x.is_neg() and (x.data_ptr() != 0 or not x.numel()))
 
 def _nhwc(shape, strides):
     "Does (N, C, H, W) have its channels innermost in memory? By the strides, as torch's `suggest_memory_format` does."
@@ -169,6 +170,10 @@ def _no_gradient(x):
     "Is nobody going to ask for a derivative?"
     return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and _in_memory(x)
 
+def _in_graph(x):
+    "Is a backward pass being compiled? Then it is to hold our operators, which it does not look into."
+    return is_compiling() and x.is_cpu
+
 class _Function(torch.autograd.Function):
     "As in torch, where `apply` looks at the signature of `forward` each time, which takes longer than a small pool."
     @classmethod
@@ -199,7 +204,7 @@ def _in_format(g, plan, last):
 
 class _Mean(_Linear):
     @staticmethod
-    def forward(x, plan): return _mean(x, plan)
+    def forward(x, plan): return _mean_op(x, [m for *_, m in plan]) if _in_graph(x) else _mean(x, plan)
     @staticmethod
     def backward(ctx, g): return _Spread.apply(_in_format(g, ctx.plan, ctx.last), ctx.plan), None
     @staticmethod
@@ -207,7 +212,9 @@ class _Mean(_Linear):
 
 class _Spread(_Linear):
     @staticmethod
-    def forward(g, plan): return _spread(g, plan)
+    def forward(g, plan):
+        if _in_graph(g): return _spread_op(g, [n for _, n, _ in plan], _channels_last(g.shape, g.stride(), plan))
+        return _spread(g, plan)
     @staticmethod
     def backward(ctx, x): return _Mean.apply(_in_format(x, ctx.plan, ctx.last), ctx.plan), None
     @staticmethod
@@ -297,9 +304,10 @@ def _by_job(job, shape, strides, threads):
     "A function of a tensor that lets `job` pool it, or returns None where this is no plain tensor now."
     def pool(x):
         if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or torch._C._is_tracing(): return None
-        if forward_ad._current_level >= 0 or x.is_neg(): return None
+        data = x.data_ptr()  # autograd's zeros have none
+        if forward_ad._current_level >= 0 or x.is_neg() or not data: return None
         y = x.new_empty_strided(shape, strides)
-        job(x.data_ptr(), y.data_ptr(), 0, threads, x, y)
+        job(data, y.data_ptr(), 0, threads, x, y)
         return y
     return pool
 
@@ -321,9 +329,14 @@ def _prepare(kind, d, x, output_size, recorded):
 
 _prepared = {}
 
+def _watched():
+    "Is there a mode that is to see each call of torch's functions? (A default device concerns only those that make tensors.)"
+    modes = (torch._C._get_function_stack_at(i) for i in range(torch._C._len_torch_function_stack()))
+    return any(type(mode) is not DeviceContext for mode in modes) and not torch._C._is_torch_function_all_disabled()
+
 def _quick(kind, d, input, output_size, indices=False):
     "The result of a call in which nothing but the numbers is new; None for other calls, and for those in which something is wrong."
-    if type(input) is not Tensor or is_compiling(): return None
+    if type(input) is not Tensor or is_compiling() or (torch._C._len_torch_function_stack() and _watched()): return None
     whole = type(output_size) is int
     if not whole and (type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size))): return None
     try:
@@ -340,17 +353,25 @@ def _quick(kind, d, input, output_size, indices=False):
     except Exception: return None
 
 # %% ../nbs/03_functional.ipynb #ebee6097
+def _functionalized():
+    "Is `torch.func.functionalize` at work? It knows of no functions with gradients of their own."
+    levels = torch._C._functorch.get_interpreter_stack() or ()
+    return any(level.key() == torch._C._functorch.TransformType.Functionalize for level in levels)
+
 def _for_torch(x):
     "Is a graph being captured rather than numbers computed, or is `x` of a kind that only torch's own kernels read?"
     if is_compiling() or torch.jit.is_tracing(): return True
+    if torch._C._are_functorch_transforms_active() and _functionalized(): return True
     return isinstance(x, torch.Tensor) and (x.is_quantized or x.is_mkldnn)
 
 _PLAIN_CLASSES = torch._C._disabled_torch_function_impl, torch.Tensor.__torch_function__.__func__  # type: ignore[attr-defined]
 
 def _overrides(x):
-    "Does the class of `x` itself say what torch's functions do to it? Those of `torch.fx` record them, for one."
+    "Does a mode, or the class of `x` itself, say what torch's functions do to it? Those of `torch.fx` record them, for one."
+    if not is_compiling() and _watched(): return True
     does = getattr(type(x), "__torch_function__", None)
-    return does is not None and getattr(does, "__func__", does) not in _PLAIN_CLASSES
+    if does is None or getattr(does, "__func__", does) in _PLAIN_CLASSES: return False
+    return torch._C._is_torch_function_enabled()  # not while that class is at it
 
 def _cast(x, d):
     "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
@@ -494,7 +515,8 @@ class _Max(_Function):
 
 class _PutBack(_Function):
     @staticmethod
-    def forward(g, index, plan): return _put_back(g, index, plan)
+    def forward(g, index, plan):
+        return _put_back_op(g, index, [n for _, n, _ in plan]) if _in_graph(g) else _put_back(g, index, plan)
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.plan = inputs[2]
@@ -512,7 +534,7 @@ class _PutBack(_Function):
 def _max_pool(d, input, output_size, return_indices):
     name = _NAMES["max", d]
     if _overrides(input): return torch.overrides.handle_torch_function(
-        _THEIRS[name], (input,), input, output_size, return_indices=return_indices)
+        _THEIRS[name + "_with_indices" * return_indices], (input,), input, output_size, return_indices=return_indices)
     if _for_torch(input): return _max_in_graph(name, _cast(input, d), output_size, d, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
     input = _cast(input, d)

@@ -16,7 +16,10 @@ from collections import Counter
 
 import torch
 import torch.nn.functional as T
+import torch.utils.checkpoint
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 import adapool.functional as F
@@ -130,6 +133,64 @@ def save(thing):
     return file
 
 
+def negated(x):
+    "The same numbers as the view of a complex tensor that torch negates when it is read; of half precision in single."
+    x = x.float() if x.dtype in HALF else x
+    return torch.complex(torch.zeros_like(x), -x).conj().imag
+
+
+def checkpointed(pool, x):
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    torch.utils.checkpoint.checkpoint(lambda x: first(pool(x)), leaf, use_reentrant=False).sum().backward()
+    return leaf.grad
+
+
+def batched_gradients(pool, x):
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    y = first(pool(leaf))
+    return torch.autograd.grad(y, leaf, torch.stack([weights(y), 2 * weights(y)]), is_grads_batched=True)
+
+
+def used_twice(pool, x, retain_graph=False):
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    y = first(pool(leaf)).sum()
+    for _ in range(2): y.backward(retain_graph=retain_graph)
+    return leaf.grad
+
+
+def changed_later(pool, x, change=True):
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    inner = leaf * 1
+    y = first(pool(inner))
+    if change: inner.zero_()
+    return torch.autograd.grad(y.sum(), leaf)
+
+
+def no_numbers(x):
+    "Autograd's zeros, which have no memory."
+    return torch._efficientzerotensor(x.shape, dtype=x.dtype)
+
+
+def zero_gradient(pool, x):
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    y = first(pool(leaf))
+    return torch.autograd.grad(y, leaf, no_numbers(y)) + (pool(no_numbers(x)),)
+
+
+class Names(TorchFunctionMode):
+    def __init__(self): super().__init__(); self.calls = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.calls.append(function)
+        return function(*args, **(kwargs or {}))
+
+
+def watched(pool, x):
+    with Names() as seen: y = pool(x)
+    names = pool.name, f"{pool.name}_with_indices"
+    return y, torch.tensor([sum(function is getattr(T, name, None) for function in seen.calls) for name in names])
+
+
 OPERATIONS = {
     "forward": lambda pool, x: pool(x),
     "backward": gradient,
@@ -152,6 +213,18 @@ OPERATIONS = {
     "inference_mode": lambda pool, x: entered(torch.inference_mode(), pool, x),
     "no_grad": lambda pool, x: entered(torch.no_grad(), pool, x.clone().requires_grad_()),
     "on views, out of place": untouched,
+    "functionalize": lambda pool, x: torch.func.functionalize(pool)(x),
+    "jacrev": lambda pool, x: torch.func.jacrev(lambda x: first(pool(x)).sum((0, 1)))(x),
+    "batched gradients": batched_gradients,
+    "checkpoint": checkpointed,
+    "gradient asked for twice": used_twice,
+    "input changed in place later": changed_later,
+    "negated when read": lambda pool, x: (pool(negated(x)), gradient(pool, negated(x))),
+    "autograd's zeros": zero_gradient,
+    "under a function mode": watched,
+    "torch.jit.trace": lambda pool, x: torch.jit.trace(lambda x: pool(x), x)(x),
+    "torch.fx": lambda pool, x: torch.fx.symbolic_trace(pool.layer())(x),
+    "make_fx": lambda pool, x: make_fx(pool)(x)(x),
 }
 
 SLOW = ("torch.compile, static", "torch.compile, dynamic", "torch.export")  # compared with torch's eager function
@@ -166,7 +239,8 @@ def outcome(do, *args):
     return tree_leaves(y)
 
 
-GRADIENTS = ("backward", "double backward", "forward-mode jvp")
+GRADIENTS = ("backward", "double backward", "forward-mode jvp", "jacrev", "batched gradients", "checkpoint",
+             "gradient asked for twice", "input changed in place later", "negated when read", "autograd's zeros")
 
 
 def agree(operation, kind, dtype, mine, theirs):
@@ -186,10 +260,21 @@ def agree(operation, kind, dtype, mine, theirs):
 
 BETTER = {  # (operation, layout): what we do, and torch does not
     ("double backward", "channels_last"): "gradients keep the memory format of the input",
+    ("jacrev", "channels_last"): "gradients keep the memory format of the input",
 }
-REFUSED = {  # what torch does not do, and so we do not
-    ("forward-mode jvp", "expanded"): "both raise RuntimeError",
+WORKS = {  # what torch raises an error for, and what ought to come out, by torch
+    "gradient asked for twice": lambda pool, x: used_twice(pool, x, retain_graph=True),
+    "input changed in place later": lambda pool, x: changed_later(pool, x, change=False),
 }
+NEEDS_LESS = "torch raises, having kept what the gradient does not need"
+REFUSED = {("forward-mode jvp", "expanded"): "both raise RuntimeError"}  # what torch does not do, and so we do not
+
+
+def expected(operation, kind, layout):
+    "What may be said of a cell."
+    if operation == "gradient asked for twice" and kind != "avg": return ("both raise RuntimeError",)
+    if operation in WORKS: return "same", NEEDS_LESS
+    return BETTER.get((operation, layout)), REFUSED.get((operation, layout), "same")
 
 
 def cells(): return itertools.product(OPERATIONS, KINDS, DIMS, DTYPES, LAYOUTS)
@@ -207,8 +292,12 @@ def verdict(operation, kind, d, dtype, layout):
     mine, theirs = run(operation, kind, d, dtype, layout)
     alike = agree(operation, kind, DTYPES[dtype], mine, theirs)
     if alike: return f"both raise {mine.__name__}" if isinstance(mine, type) else "same"
-    if (operation, layout) in BETTER: mine = [v.contiguous() for v in mine]
-    if agree(operation, kind, DTYPES[dtype], mine, [v.contiguous() for v in theirs]): return BETTER[operation, layout]
+    if isinstance(theirs, type) and operation in WORKS:
+        right = outcome(WORKS[operation], Case(False, kind, d), sample(d, DTYPES[dtype], layout))
+        if agree(operation, kind, DTYPES[dtype], mine, right): return NEEDS_LESS
+    elif (operation, layout) in BETTER:
+        flat = ([v.contiguous() for v in y] for y in (mine, theirs))
+        if agree(operation, kind, DTYPES[dtype], *flat): return BETTER[operation, layout]
     show = lambda y: y.__name__ if isinstance(y, type) else [(v.dtype, tuple(v.shape), v.stride()) for v in y]
     return f"ours {show(mine)}, torch's {show(theirs)}"
 

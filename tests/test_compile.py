@@ -106,6 +106,17 @@ def test_vmap_inside_a_compiled_program():
         torch.testing.assert_close(compiled(x), torch.stack([pool(y) for y in x.unbind(1)]))
 
 
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("shape, size", [((4, 64, 400), 7), ((4, 64, 40, 41), (7, 9)), ((2, 9, 12, 13, 14), 5)])
+def test_a_compiled_backward_pass(kind, shape, size):
+    name, x = f"adaptive_{kind}_pool{len(shape) - 2}d", data(*shape)
+    want, = torch.autograd.grad(getattr(T, name)(x, size).square().sum(), x)
+    torch._dynamo.reset()
+    with torch._dynamo.utils.maybe_enable_compiled_autograd(True, fullgraph=True):
+        getattr(F, name)(x, size).square().sum().backward()
+    torch.testing.assert_close(x.grad, want)
+
+
 def test_wrong_calls_are_refused_inside_a_compiled_program_too():
     for size in (-1, (5, 7, 9), 2.5):
         compiled = torch.compile(lambda x, size=size: F.adaptive_avg_pool2d(x, size), backend="eager")

@@ -164,6 +164,24 @@ def test_classes_that_override_torchs_functions_are_asked():
     torch.testing.assert_close(y.as_subclass(torch.Tensor), T.adaptive_avg_pool2d(x, (5, 7)))
 
 
+@pytest.mark.parametrize("options", [{}, {"return_indices": True}])
+@pytest.mark.parametrize("name", ["adaptive_max_pool2d", "adaptive_max_pool3d"])
+def test_under_the_switch_too(name, options):
+    x = data(2, 9, 8, 9)
+    with F.enable(): y = getattr(T, name)(x.as_subclass(Logged), 5, **options)
+    want = getattr(T, name)(x, 5, **options)
+    for a, b in zip(*((y, want) if options else ((y,), (want,)))):
+        assert type(a) is Logged and torch.equal(a.as_subclass(torch.Tensor), b)
+    assert SEEN[-1] is THEIRS[name + "_with_indices" * bool(options)]
+
+
+def test_a_default_device_is_nobody_watching(monkeypatch):
+    monkeypatch.setitem(F._THEIRS, "adaptive_avg_pool2d", None)  # which is not asked
+    x = data(4, 64, 40, 40)
+    want = F.adaptive_avg_pool2d(x, 7)
+    with torch.device("meta"): assert torch.equal(F.adaptive_avg_pool2d(x, 7), want)
+
+
 def test_scripted_programs_may_call_ours():
     @torch.jit.script
     def program(x: torch.Tensor):
