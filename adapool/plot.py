@@ -470,7 +470,7 @@ def animate(
 def _picture(image):
     "`image` as an array that can be shown."
     try: image = np.asarray(image)
-    except (ValueError, RuntimeError, MemoryError) as error: raise TypeError(f"image must be an array: {error}") from None
+    except (TypeError, ValueError, RuntimeError, MemoryError) as error: raise TypeError(f"image must be an array: {error}") from None
     if image.dtype.kind not in "biuf" or image.ndim not in (2, 3) or 0 in image.shape or image.shape[2:] not in ((), (3,), (4,)): raise TypeError(
         f"image must be an array (H, W) or (H, W, 3) of numbers, got shape {image.shape} of {image.dtype}")
     return image

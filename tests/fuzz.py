@@ -187,6 +187,7 @@ TENSORS += [
     lambda: torch.full((2, 3, 7, 5), 65504.0, dtype=torch.float16), lambda: torch.ones(2, 3, 10**6, 0),
     lambda: quiet(lambda: torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)])), lambda: 3.0,
     lambda: torch.ones(()).expand(2, 2, 2**20, 2**20)[:, :, :7, :5], lambda: numbers((2, 3, 7, 5)),
+    lambda: torch._efficientzerotensor((2, 3, 7, 5)), lambda: torch._efficientzerotensor((2, 30, 41)),
     lambda: [[1.0, 2.0]], lambda: "text", lambda: None]
 
 

@@ -248,5 +248,19 @@ def test_sizes_come_in_whatever_torch_goes_through(kind):
         for y in (ours(x, size), layer(x)): torch.testing.assert_close(y, theirs(x, size))
 
 
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_tensor_whose_memory_was_given_back(kind, grad):
+    x = torch.zeros(4, 64, 40, 41, requires_grad=grad)
+    getattr(F, f"adaptive_{kind}_pool2d")(x, 7)
+    x.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError): getattr(F, f"adaptive_{kind}_pool2d")(x, 7)
+
+
+@pytest.mark.parametrize("draw", [plot.pooled, plot.windows_2d])
+def test_a_picture_that_is_not_in_memory(draw):
+    with pytest.raises(TypeError, match="image must be an array"): draw(torch.empty(5, 5, device="meta"), 2)
+
+
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="no attribute 'adaptive_median'"): adapool.adaptive_median  # noqa: B018
