@@ -161,3 +161,13 @@ def test_a_step_of_training_is_the_same_step(kind, monkeypatch):
         g = torch.linspace(-1, 1, pooled.numel()).reshape(pooled.shape)
         return [pooled.detach(), torch.autograd.grad(pooled, x, g)[0]]
     assert same(step(1), step(2)) and same(step(1), step(3))
+
+
+@pytest.mark.parametrize("size", [7, (7, 7), (7, None)])
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_small_calls_are_torchs_own(kind, size):
+    name, x = f"adaptive_{kind}_pool2d", torch.zeros(1, 3, 12, 12, requires_grad=True)
+    ours, theirs = (getattr(lib, name)(x, size).grad_fn.name() for lib in (F, torch.nn.functional))
+    assert ours == theirs
+    x = torch.zeros(8, 64, 40, 40, requires_grad=True)
+    assert getattr(F, name)(x, size).grad_fn.name() != theirs
