@@ -5,6 +5,7 @@ with k cells in a window and unit roundoff u of the type that is computed in, th
 mean of the absolute values, and then half a unit in the last place of the type of the result.
 """
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -109,6 +110,54 @@ def gradients_are_exact(row):
 
 def test_gradients_are_exact_to_the_bound(): gradients_are_exact()
 def test_gradients_of_kernels_are_exact_to_the_bound(kernels_only): gradients_are_exact()
+
+
+@st.composite
+def boxes(draw):
+    "Numbers of some type in two or three axes, an output size, and a gradient of it."
+    d = draw(st.sampled_from([2, 3]))
+    sizes = st.lists(st.integers(1, 9 - 2*d), min_size=d, max_size=d)
+    shape, size = draw(sizes), draw(sizes)
+    dtype = draw(st.sampled_from(list(TYPES)))
+    cell = st.floats(-300, 300, width=16) | st.sampled_from([0.0, 1.0, -1.0, 1.5])  # often equal ones
+    x, g = (draw(st.lists(cell, min_size=math.prod(n), max_size=math.prod(n))) for n in (shape, size))
+    return *(torch.tensor(v, dtype=torch.float64).reshape(n).to(dtype) for v, n in ((x, shape), (g, size))), size
+
+
+def boxes_of(shape, size):
+    "The output places, and for each the input places in its window, in order of memory."
+    axes = [[range(*w) for w in adapool.adaptive_windows(n, m)] for n, m in zip(shape, size)]
+    return {at: [*itertools.product(*(windows[i] for windows, i in zip(axes, at)))]
+            for at in itertools.product(*map(range, size))}
+
+
+@given(boxes())
+def boxes_are_exact(box):
+    "Means and maxima in two and three axes, and their gradients, by fractions."
+    x, g, size = box
+    d, dtype, boxes = x.dim(), x.dtype, boxes_of(x.shape, size)
+    means, maxima = ({cell: [] for cell in itertools.product(*map(range, x.shape))} for _ in range(2))
+    for layout in (torch.contiguous_format, torch.channels_last if d == 2 else torch.channels_last_3d):
+        leaf = x.expand(1, 9, *x.shape).contiguous(memory_format=layout).requires_grad_()
+        y, best = (getattr(F, f"adaptive_{kind}_pool{d}d")(leaf, size) for kind in ("avg", "max"))
+        upstream = g.expand(y.shape).contiguous(memory_format=layout)
+        of_mean, of_best = (torch.autograd.grad(v, leaf, upstream)[0][0, 4] for v in (y, best))
+        for cell in means: means[cell], maxima[cell] = [], []
+        for at, cells in boxes.items():
+            seen = [x[cell].item() for cell in cells]
+            assert within(y[0, 4][at].item(), seen, [Fraction(1, len(seen))] * len(seen), dtype), (at, seen)
+            assert best[0, 4][at].item() == max(seen)
+            for cell in cells: means[cell].append((g[at].item(), Fraction(1, len(cells))))
+            maxima[cells[seen.index(max(seen))]].append(g[at].item())
+        for cell in means:
+            assert within(of_mean[cell].item(), *zip(*means[cell]), dtype), cell
+            each = Fraction(2) ** -TYPES[dtype][0]  # as torch's, these sums are rounded at each step
+            off = abs(Fraction(of_best[cell].item()) - sum(map(Fraction, maxima[cell])))
+            assert off <= len(maxima[cell]) * each * sum(map(abs, map(Fraction, maxima[cell]))), cell
+
+
+def test_boxes_are_exact_to_the_bound(): boxes_are_exact()
+def test_boxes_of_kernels_are_exact_to_the_bound(kernels_only): boxes_are_exact()
 
 
 @pytest.mark.parametrize("path", ["small", "kernels"])
