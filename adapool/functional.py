@@ -8,10 +8,13 @@ __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 
            'adaptive_max_pool3d_with_indices', 'enable']
 
 # %% ../nbs/03_functional.ipynb #ed426e24
+import ctypes
 import math
+import mmap
 import operator
 import os
 import reprlib
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -78,13 +81,16 @@ def _new_job(kind, dtype, shape, strides, plan):
 
 _job = lru_cache(maxsize=1024)(_new_job)
 
+_madvise = getattr(ctypes.CDLL(None), "madvise", None) if sys.platform == "linux" else None
+
 def _new(shape, strides, dtype):
-    "An empty tensor without gaps. Large ones come from NumPy, which asks Linux for huge pages: the first touch is the dearest."
-    size = math.prod(shape)
-    if size * dtype.itemsize < 2**22: return torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
-    try: memory = torch.from_numpy(np.empty(size * dtype.itemsize, np.uint8))
-    except (MemoryError, ValueError): return torch.empty_strided(shape, strides, dtype=dtype)  # which says so in torch's words
-    return memory.view(dtype).as_strided(shape, strides)
+    "An empty tensor without gaps. For large ones Linux is asked for huge pages, as NumPy does: the first touch is the dearest."
+    y = torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
+    if _madvise and y.nbytes >= 2**22:
+        first = -(-y.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+        pages = (y.data_ptr() + y.nbytes - first) // mmap.PAGESIZE
+        _madvise(ctypes.c_void_p(first), ctypes.c_size_t(pages * mmap.PAGESIZE), mmap.MADV_HUGEPAGE)
+    return y
 
 def _by_kernel(kind, x, plan):
     "The result of a kernel, in the memory format that torch would choose; None where there is none."

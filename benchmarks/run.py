@@ -134,15 +134,14 @@ def errors(shape, size, dtype):
 
 
 def extra_memory(kind, shape, size):
-    "What a call takes beside input and output, as tracemalloc counts it: KiB a thread, and the share of the input."
+    "What a call takes beside input and output, which are torch's: KiB a thread, and the share of the input."
     x, pool = torch.ones(shape), getattr(F, f"adaptive_{kind}_pool{len(shape) - 2}d")
     pool(x, size)
     kernels._scratch = threading.local()  # room that threads hold from earlier calls
     tracemalloc.start()
-    y = pool(x, size)
+    pool(x, size)
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    if y.nbytes >= 2**22: taken -= y.nbytes  # these come from NumPy
     return {"KiB": taken / 1024 / torch.get_num_threads(), "share": taken / x.nbytes}
 
 

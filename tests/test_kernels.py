@@ -200,6 +200,16 @@ def test_windows_of_a_million_cells_are_as_accurate_as_torch(shape, size, dtype)
         assert off <= max(torch_off, torch.finfo(dtype).eps / 2)
 
 
+def test_large_results_are_ordinary_tensors():
+    "Their memory is torch's own, and may be given back or grow."
+    x = torch.ones(1, 64, 150, 150, requires_grad=True)
+    y = F.adaptive_avg_pool2d(x, 140)
+    y.sum().backward()
+    best, places = F.adaptive_max_pool2d(x.detach(), 140, True)
+    for large in (y.detach(), x.grad, best, places):
+        assert large.nbytes >= 2**22 and large.untyped_storage().resizable()
+
+
 def test_new_shapes_do_not_pile_up():
     for n in range(20, 700): adapool.adaptive_pool(np.ones((9, n), "f4"), 7)
     assert kernels.job.cache_info().currsize <= kernels.job.cache_info().maxsize
