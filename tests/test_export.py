@@ -145,6 +145,21 @@ def test_decompositions_leave_no_adaptive_operator():
     for a, b in zip(program.module()(x), Calls()(x), strict=True): torch.testing.assert_close(a, b)
 
 
+def test_places_that_differ_at_all_are_refused(monkeypatch, tmp_path):
+    class Places(torch.nn.Module):
+        def forward(self, x): return T.adaptive_max_pool2d(x, (3, 4), return_indices=True)[1]
+    monkeypatch.setattr("adapool.export._compare", lambda *args: 0.01)
+    with pytest.raises(RuntimeError, match="differs"): to_onnx(Places(), numbers((1, 2, 7, 9)), tmp_path / "a.onnx")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_portable_computes_windows_once():
+    x = torch.zeros(1, 2, 17, 19)
+    copy = portable(torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d((5, 7)), torch.nn.ReLU()), x)
+    made = [str(node.target) for node in copy.graph.nodes if "arange" in str(node.target)]
+    assert not made and any(node.op == "get_attr" for node in copy.graph.nodes)
+
+
 def test_portable_shares_weights_and_keeps_containers():
     class Net(torch.nn.Module):
         def __init__(self):

@@ -210,6 +210,14 @@ def test_large_results_are_ordinary_tensors():
         assert large.nbytes >= 2**22 and large.untyped_storage().resizable()
 
 
+def test_no_more_helpers_than_threads():
+    code = """import numpy as np, adapool
+from adapool import kernels
+for _ in range(3): adapool.adaptive_pool(np.ones((8, 1024, 1024), 'f4'), (7, 7))
+print(len(kernels._helpers))"""
+    for threads in (1, 2, 3): assert run(code, OMP_NUM_THREADS=str(threads)) == str(threads - 1)
+
+
 def test_new_shapes_do_not_pile_up():
     for n in range(20, 700): adapool.adaptive_pool(np.ones((9, n), "f4"), 7)
     assert kernels.job.cache_info().currsize <= kernels.job.cache_info().maxsize

@@ -125,7 +125,7 @@ def pinned_by_nothing(node, parent):
         case ast.keyword(arg=name): return name in names
         case ast.Assign() if isinstance(parent, ast.Module):
             return any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(node))
-        case ast.Call(func=func): return ast.unparse(func) in names
+        case ast.Call(func=func) | ast.Expr(value=ast.Call(func=func)): return ast.unparse(func) in names
     return isinstance(node, ast.Assert)
 
 
