@@ -73,8 +73,11 @@ class Case:
         return getattr(self.layers, name)(SIZES[self.d][1], **self.options)
 
 
+def leaf_of(x): return x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+
+
 def gradient(pool, x, again=False):
-    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = leaf_of(x)
     y = first(pool(leaf))
     (g,) = torch.autograd.grad((y * y * weights(y)).sum(), leaf, create_graph=again)
     return torch.autograd.grad((g * g).sum(), leaf)[0] if again else g
@@ -140,26 +143,26 @@ def negated(x):
 
 
 def checkpointed(pool, x):
-    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = leaf_of(x)
     torch.utils.checkpoint.checkpoint(lambda x: first(pool(x)), leaf, use_reentrant=False).sum().backward()
     return leaf.grad
 
 
 def batched_gradients(pool, x):
-    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = leaf_of(x)
     y = first(pool(leaf))
     return torch.autograd.grad(y, leaf, torch.stack([weights(y), 2 * weights(y)]), is_grads_batched=True)
 
 
 def used_twice(pool, x, retain_graph=False):
-    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = leaf_of(x)
     y = first(pool(leaf)).sum()
     for _ in range(2): y.backward(retain_graph=retain_graph)
     return leaf.grad
 
 
 def changed_later(pool, x, change=True):
-    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = leaf_of(x)
     inner = leaf * 1
     y = first(pool(inner))
     if change: inner.zero_()
@@ -172,7 +175,7 @@ def no_numbers(x):
 
 
 def zero_gradient(pool, x):
-    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = leaf_of(x)
     y = first(pool(leaf))
     return torch.autograd.grad(y, leaf, no_numbers(y)) + (pool(no_numbers(x)),)
 
