@@ -297,7 +297,8 @@ print(all(map(torch.equal, [way() for way in ways], want)), len(kernels._teams.c
 
 def test_control_c_in_the_middle_of_a_long_call():
     code = """
-import torch, adapool.functional as F
+import signal, torch, adapool.functional as F
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job has not
 small = torch.arange(400_000.0).reshape(1, 1, 400, 1000)
 x = small.expand(1, 12_000, 400, 1000)  # five thousand million cells
 want = F.adaptive_avg_pool2d(small, 7)
