@@ -12,7 +12,6 @@ import concurrent.futures.thread  # noqa: F401
 import contextlib
 import ctypes
 import hashlib
-import itertools
 import math
 import os
 import sys
@@ -1138,38 +1137,47 @@ def _openmp():
 _calls, _helpers = SimpleQueue(), []
 
 def _help(calls):
-    "What a helper does all its life: one call after the other, and a word to the caller after each."
-    while True:
-        work, ended = calls.get()
-        try: work()
-        except BaseException as error: ended.put(error)
-        else: ended.put(None)
-        del work, ended  # and what they hold
+    "What a helper does all its life: one call after the other."
+    while True: calls.get().help()
 
 # %% ../nbs/05_kernels.ipynb #1b921d1f
+class _Call:
+    "Work on ranges, each with an owner: None for the caller, a helper's lock for the helper."
+    def __init__(self, work, total, step): self.work, self.total, self.step, self.owners, self.faults = work, total, step, {}, []
+
+    def take(self, me):
+        "Do the ranges that nobody has yet; after a fault, only take them."
+        for first in range(0, self.total, self.step):
+            if self.owners.setdefault(first, me) is me and not self.faults: self.work(first, min(self.total, first + self.step))
+
+    def help(self):
+        me = _thread.allocate_lock()
+        me.acquire()
+        try: self.take(me)
+        except BaseException as fault: self.faults.append(fault)
+        finally: me.release()
+
+    def end(self):
+        "Return when nobody is at work on this call, nor will be."
+        try:
+            for first in range(0, self.total, self.step): self.owners.setdefault(first, None)
+            for owner in {*self.owners.values()} - {None}: owner.acquire()
+        finally: self.work = lambda *_: None  # which holds nothing
+
 def share(work, total, step, threads):
     "Call work(first, last) for ranges that make up range(total), cut at multiples of `step`, on `threads` threads."
-    todo, broken, begun, ended = itertools.count(0, step), [], [], SimpleQueue()
-    def some():
-        for first in todo:
-            if first >= total or broken: return
-            work(first, min(total, first + step))
-    def help():
-        begun.append(True)
-        some()
+    call = _Call(work, total, step)
     try:
         with contextlib.suppress(RuntimeError):
             while len(_helpers) < threads - 1: _helpers.append(_thread.start_new_thread(_help, (_calls,)))
         if _helpers:
-            for _ in range(min(threads, -(-total // step)) - 1): _calls.put((help, ended))
-        some()
+            for _ in range(min(threads, -(-total // step)) - 1): _calls.put(call)
+        call.take(None)
     except BaseException:
-        broken.append(True)
+        call.faults.append(None)
         raise
-    finally:
-        faults = [ended.get() for _ in range(len(begun))]
-    for fault in faults:
-        if fault: raise fault
+    finally: call.end()
+    if call.faults: raise call.faults.pop()
 
 def _space(size):
     "The address of `size` bytes of this thread's own, and what keeps them alive."

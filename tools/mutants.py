@@ -45,7 +45,7 @@ TESTS = {
     "pooling": "properties bad_input exercises notebook memory exact kernels",
     "functional": "bad_input torch_samples enable properties notebook compile conformance exact kernels bits stress",
     "nn": "bad_input notebook",
-    "kernels": "uncompiled sweep kernels cache notebook properties bits conformance exact memory stress",
+    "kernels": "uncompiled share sweep kernels cache notebook properties bits conformance exact memory stress",
     "export": "export notebook export_models export_grid",
     "networks": "networks bad_input exercises notebook explore",
     "exercises": "exercises notebook",
