@@ -8,8 +8,9 @@ copyright = "2026 onwards, the adapool authors"
 release = adapool.__version__
 
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
-nb_execution_mode = "off"  # the outputs that the notebooks store are part of them
-nb_ipywidgets_js = {}      # nothing is loaded from another host
+nb_execution_mode = "off"           # the outputs that the notebooks store are part of them
+nb_render_markdown_format = "myst"  # what a cell shows as Markdown is set like the text around it, tables too
+nb_ipywidgets_js = {}               # nothing is loaded from another host
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 

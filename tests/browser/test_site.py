@@ -10,6 +10,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+# What a page shows as text, outside of code that is meant to be read as it stands.
+SHOWN = """const page = document.querySelector('article').cloneNode(true);
+page.querySelectorAll('.cell_input, .highlight-markdown, code, script, style, mjx-container').forEach(e => e.remove());
+return page.textContent"""
+RAW = r"\|[ \t]*:?-{3,}:?[ \t]*(?=\||$)|^[ \t]*\|.*\|[ \t]*$"  # a table's rule, or a row of one
 TYPESET = "const done = arguments[0]; window.MathJax ? MathJax.startup.promise.then(() => done(true)) : done(false)"
 
 
@@ -39,6 +44,10 @@ def test_formulas_are_set_and_pictures_are_there(opened):
         width = opened.execute_script("return arguments[0].loading = 'eager', arguments[0].naturalWidth", picture)
         assert width > 0, picture.get_attribute("src")
         assert len(picture.get_attribute("alt")) > 40, picture.get_attribute("src")
+
+
+def test_a_table_is_a_table(opened):
+    assert re.findall(RAW, opened.execute_script(SHOWN), re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
