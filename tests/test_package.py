@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ ORDER = ["exercises", "arithmetic", "windows", "vectors", "kernels", "pooling", 
          "networks", "plot", "explore", "flashcards"]
 
 
-def python(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+def python(code, **where):
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **where)
+    return run.stdout.strip()
 
 
 def imports(module):
@@ -49,6 +51,12 @@ def test_imports_point_downwards(module):
     if ORDER.index(module) < ORDER.index("functional"): assert "torch" not in imports(module)
     roots = {name.split(".")[0] for name in imports(module)}
     if module in ("exercises", "arithmetic"): assert roots <= sys.stdlib_module_names
+
+
+def test_a_clone_in_the_working_folder_does_not_hide_the_package(tmp_path):
+    (tmp_path / "adapool").symlink_to(PACKAGE.parent)
+    installed = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    assert python("import adapool; print(adapool.adaptive_pool([1, 3], 1))", cwd=tmp_path, env=installed) == "[2.]"
 
 
 def test_every_module_is_known():
