@@ -13,41 +13,71 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 # %% ../nbs/00_arithmetic.ipynb #960511a2
-_Ints = int | tuple[int, ...] | list[int]  # one for all axes, or one per axis
+_Ints = SupportsIndex | Sequence[SupportsIndex]       # one for all axes, or one per axis
+_Pads = _Ints | Sequence[Sequence[SupportsIndex]] | str  # the same, or a (before, after) pair per axis, or a word
 _SMALLEST = dict(input_size=1, output_size=1, kernel_size=1, stride=1, padding=0, dilation=1, output_padding=0)
 
 def _integer(name, value, smallest=None, where=""):
     "`value` as an int that is at least `smallest`, or an error that carries `name`, `value` and `where`."
     try: whole = None if isinstance(value, bool) else operator.index(value)
-    except TypeError: whole = None
+    except (TypeError, RuntimeError): whole = None  # a tensor without numbers raises the latter
     if whole is None: raise TypeError(f"{name} must be an integer, got {reprlib.repr(value)}{where}")
     if smallest is not None and whole < smallest: raise ValueError(f"{name} must be >= {smallest}, got {whole}{where}")
     return whole
 
+def _sequence(value):
+    "The values in `value`, at most 65, as a tuple where it is a sequence: of Python, of NumPy, a tensor; else None."
+    ndim = getattr(value, "ndim", None)
+    if isinstance(value, (str, bytes, bytearray)) or not (ndim if isinstance(ndim, int) else isinstance(value, Sequence)): return None
+    return tuple(islice(value, 65))
+
 # %% ../nbs/00_arithmetic.ipynb #429dcffb
+def _per_axis(params):
+    "Those of `params` that have one value per axis, as tuples; a bare pair of padding belongs to the one axis that there is."
+    several = {name: v for name, value in params.items() if (v := _sequence(value)) is not None}
+    padding = several.pop("padding", None)
+    if padding is None: return several
+    bare = all(_sequence(side) is None for side in padding)
+    if bare and len(padding) == 2 and all(len(v) == 1 for v in several.values()): return several
+    if bare and len(padding) > 2 and not several: raise ValueError(
+        f"padding must be a number or a (before, after) pair for one axis, got {reprlib.repr(params['padding'])} where input_size "
+        f"is {params['input_size']}: give one input_size per axis")
+    return several | {"padding": padding}
+
+def _sides(padding, where=""):
+    "`padding`, one number for both sides or a pair, as the cells before and after the input."
+    sides = _sequence(padding)
+    if sides is not None and len(sides) != 2: raise ValueError(
+        f"padding must be a number or a (before, after) pair{where}, got {reprlib.repr(padding)}")
+    return tuple(_integer("padding", side, _SMALLEST["padding"], where) for side in sides or (padding, padding))
+
+def _number_or_pair(sides): return sides[0] if sides[0] == sides[1] else sides
+
+def _checked(name, value, where): return _sides(value, where) if name == "padding" else _integer(name, value, _SMALLEST[name], where)
+
 def _each_axis(one_axis, shape=None, **params):
-    """Apply `one_axis` to each axis; a param is a value for all axes, or a tuple or list with one value per axis.
+    """Apply `one_axis` to each axis; a param is a value for all axes, or a sequence with one value per axis.
 
     Errors count the axes from 0, or where they stand in the (N, C, ...) of `shape`.
     """
-    lengths = {name: len(v) for name, v in params.items() if isinstance(v, (tuple, list))}
-    first, axes = next(iter(lengths.items()), ("", 1))
-    given = f"{first} is {params.get(first)}" if shape is None else f"input_shape is {shape}"
-    for name, length in lengths.items():
-        if length == 0: raise ValueError(f"{name} must have one value per axis, got none")
-        if length != axes: raise ValueError(
-            f"{name} must have one value for each of {axes} axes, got {params[name]} where {given}")
+    several = _per_axis(params)
+    first, axes = next(((name, len(v)) for name, v in several.items()), ("", 1))
+    given = f"{first} is {reprlib.repr(params.get(first))}" if shape is None else f"input_shape is {shape}"
+    for name, values in several.items():
+        if not values: raise ValueError(f"{name} must have one value per axis, got none")
+        if len(values) != axes: raise ValueError(
+            f"{name} must have one value{', or one (before, after) pair,' * (name == 'padding')} for each of {axes} axes, "
+            f"got {reprlib.repr(params[name])} where {given}")
     answers = []
     for axis in range(axes):
-        at = {name: v[axis] if name in lengths else v for name, v in params.items()}
         where = f" for axis {axis}" if shape is None else f" for axis {axis + 2} of input_shape {shape}"
-        if not lengths: where = ""
-        at = {name: _integer(name, v, _SMALLEST[name], where) for name, v in at.items()}
+        if not several: where = ""
+        at = {name: _checked(name, several[name][axis] if name in several else v, where) for name, v in params.items()}
         answers.append(one_axis(**at, where=where))
-    return tuple(answers) if lengths else answers[0]
+    return tuple(answers) if several else answers[0]
 
 # %% ../nbs/00_arithmetic.ipynb #dcf24198
 def _at_least_one(out, input_size, kernel_size, padding, span, where):
@@ -55,22 +85,22 @@ def _at_least_one(out, input_size, kernel_size, padding, span, where):
     if out >= 1: return out
     raise ValueError(
         f"kernel_size must not be larger than the padded input{where}: kernel_size {kernel_size} spans {span} cells, got "
-        f"input_size {input_size} with padding {padding}, only {input_size + 2 * padding} cells; the formula would give "
-        f"{out}, and torch refuses it too")
+        f"input_size {input_size} with padding {_number_or_pair(padding)}, only {input_size + sum(padding)} cells; the formula "
+        f"would give {out}, and torch refuses it too")
 
 def _conv(input_size, kernel_size, stride, padding, dilation, where=""):
     span = dilation * (kernel_size - 1) + 1
-    out = (input_size + 2 * padding - span) // stride + 1
+    out = (input_size + sum(padding) - span) // stride + 1
     return _at_least_one(out, input_size, kernel_size, padding, span, where)
 
 def _same(input_size, kernel_size, stride, dilation, where=""):
     return -(-input_size // stride)
 
 def _given(padding):
-    "`padding` as the keyword that a formula takes: a number for 'valid', and none at all for 'same'."
+    "`padding` as the keyword that a formula takes: what it is, 0 for 'valid', and none at all for 'same'."
     if not isinstance(padding, str): return dict(padding=padding)
     if padding not in ("same", "valid"): raise ValueError(
-        f"padding must be an integer, one integer per axis, 'same' or 'valid', got {padding!r}")
+        f"padding must be an integer or a (before, after) pair, one for all axes or one per axis, 'same' or 'valid', got {padding!r}")
     return dict(padding=0) if padding == "valid" else {}
 
 # %% ../nbs/00_arithmetic.ipynb #33c390a2
@@ -78,12 +108,15 @@ def conv_output_size(
     input_size: _Ints,         # n: int, or one per axis
     kernel_size: _Ints,        # K: int, or one per axis
     stride: _Ints = 1,         # S: int, or one per axis
-    padding: _Ints | str = 0,  # P: int, or one per axis, or "same" (ceil(n/S) cells come out) or "valid" (no padding)
+    padding: _Pads = 0,        # P: int or (before, after) pair, or one per axis, or "same" (ceil(n/S) cells come out) or "valid" (no padding)
     dilation: _Ints = 1,       # D: int, or one per axis
 ) -> int | Any:
     """`floor((n + 2P - D(K-1) - 1) / S) + 1`: cells that a convolution gives along each axis.
 
-    All sizes are counted in cells. Returns an int, or a tuple where any argument was a tuple or list.
+    All sizes are counted in cells. Returns an int, or a tuple where any argument was a sequence, one value per axis.
+
+    A pair takes the place of 2P by its sum. Pairs for several axes are ((before, after), ...), as in JAX; two plain numbers
+    are a pair where there is one axis, what `same_padding_pair` gives, and else one number per axis, as in torch.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, for lengths that differ, and
     for a kernel that spans more cells than the padded input has (torch raises `RuntimeError` there).
@@ -104,7 +137,7 @@ def conv_output_shape(
     out_channels: int,           # C_out, the number of filters
     kernel_size: _Ints,           # K: int, or one per spatial axis
     stride: _Ints = 1,            # S: int, or one per spatial axis
-    padding: _Ints | str = 0,     # P: int, or one per spatial axis, or "same" or "valid"
+    padding: _Pads = 0,           # P: int or (before, after) pair, or one per spatial axis, or "same" or "valid"
     dilation: _Ints = 1,          # D: int, or one per spatial axis
 ) -> tuple[int, ...]:
     """`(N, C_out, n', ...)`: the output shape of a convolution, each `n'` by `conv_output_size`.
@@ -112,9 +145,8 @@ def conv_output_shape(
     Raises `TypeError` and `ValueError` as `conv_output_size` does, and `ValueError` for a shape with no spatial axis.
     An empty batch is a shape like any other. Source: `torch.nn.Conv2d`, Shape.
     """
-    if not isinstance(input_shape, (tuple, list)): raise TypeError(
-        f"input_shape must be a tuple (N, C, ...), got {reprlib.repr(input_shape)}")
-    shape = tuple(input_shape)
+    shape = _sequence(input_shape)
+    if shape is None: raise TypeError(f"input_shape must be a tuple (N, C, ...), got {reprlib.repr(input_shape)}")
     if len(shape) < 3: raise ValueError(
         f"input_shape must have a batch, a channel and at least one spatial axis, got {shape}")
     batch, _, *spatial = (_integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))
@@ -129,7 +161,7 @@ def same_padding(
     """`floor(D(K-1) / 2)`: padding on each side that keeps the size at stride 1, where any does.
 
     It keeps the size exactly when `D(K-1)` is even, so for every odd kernel; otherwise the output is one cell short,
-    and `same_padding_pair` says what to add. Cells; an int, or a tuple where any argument was a tuple or list.
+    and `same_padding_pair` says what to add. Cells; an int, or a tuple where any argument was a sequence.
 
     Raises `TypeError` for what is not an integer and `ValueError` for numbers below 1.
     """
@@ -150,7 +182,7 @@ def same_padding_pair(
 ) -> tuple[Any, ...]:
     """`(before, after)`: the fewest cells to pad so that `ceil(n/S)` come out, the odd one after the input.
 
-    Returns a pair, or a tuple of pairs where any argument was a tuple or list.
+    Returns a pair, or a tuple of pairs where any argument was a sequence.
 
     Raises `TypeError` for what is not an integer and `ValueError` for numbers below 1 or lengths that differ.
 
@@ -165,7 +197,7 @@ def _unused(input_size, kernel_size, stride, dilation, padding=None, where=""):
     "`unused_inputs` of one axis; SAME padding where none is given."
     if padding is None:
         out, (before, _) = (f(input_size, kernel_size, stride, dilation) for f in (_same, _same_pair))
-    else: out, before = _conv(input_size, kernel_size, stride, padding, dilation, where), padding
+    else: out, (before, _) = _conv(input_size, kernel_size, stride, padding, dilation, where), padding
     last_read = -1
     for tap in reversed(range(kernel_size)):
         if kernel_size - tap > _MANY: raise ValueError(f"kernel_size must leave fewer taps beyond the input{where}, got {kernel_size}")
@@ -179,13 +211,13 @@ def unused_inputs(
     input_size: _Ints,         # n: int, or one per axis
     kernel_size: _Ints,        # K: int, or one per axis
     stride: _Ints = 1,         # S: int, or one per axis
-    padding: _Ints | str = 0,  # P: int, or one per axis, or "same" or "valid"
+    padding: _Pads = 0,        # P: int or (before, after) pair, or one per axis, or "same" or "valid"
     dilation: _Ints = 1,       # D: int, or one per axis
 ) -> int | Any:
     """Trailing input cells that no window reads: what the floor in `conv_output_size` costs along each axis.
 
     Without dilation and for P < K it is `max((n + 2P - K) mod S - P, 0)`. Cells between windows, which a stride larger
-    than the kernel skips, are not counted. Returns an int, or a tuple where any argument was a tuple or list.
+    than the kernel skips, are not counted. Returns an int, or a tuple where any argument was a sequence.
 
     Raises `TypeError` and `ValueError` as `conv_output_size` does.
     """
@@ -194,12 +226,12 @@ def unused_inputs(
 
 # %% ../nbs/00_arithmetic.ipynb #a7fb6cf5
 def _pool(input_size, kernel_size, stride, padding, dilation, ceil_mode=False, where=""):
-    if 2 * padding > kernel_size: raise ValueError(
-        f"padding must be at most half of kernel_size, got padding {padding} for kernel_size {kernel_size}{where}")
-    span, padded = dilation * (kernel_size - 1) + 1, input_size + 2 * padding
+    if 2 * max(padding) > kernel_size: raise ValueError(
+        f"padding must be at most half of kernel_size, got padding {_number_or_pair(padding)} for kernel_size {kernel_size}{where}")
+    span, padded = dilation * (kernel_size - 1) + 1, input_size + sum(padding)
     if ceil_mode:
         out = -((span - padded) // stride) + 1
-        if (out - 1) * stride >= input_size + padding: out -= 1
+        if (out - 1) * stride >= input_size + padding[0]: out -= 1
     else: out = (padded - span) // stride + 1
     return _at_least_one(out, input_size, kernel_size, padding, span, where)
 
@@ -207,14 +239,14 @@ def pool_output_size(
     input_size: _Ints,            # n: int, or one per axis
     kernel_size: _Ints,           # K: int, or one per axis
     stride: _Ints | None = None,  # S: int, or one per axis; the kernel size when left out
-    padding: _Ints = 0,           # P: int, or one per axis; at most half the kernel
+    padding: _Pads = 0,           # P: int or (before, after) pair, or one per axis; at most half the kernel
     dilation: _Ints = 1,          # D: int, or one per axis
     ceil_mode: bool = False,     # round up: a last window may hang over the end
 ) -> int | Any:
     """`floor((n + 2P - D(K-1) - 1) / S) + 1`, or with `ceil` for `floor`: cells that a pooling layer gives.
 
     With `ceil_mode` a last window that would start beyond the input and the padding before it is dropped. Sizes in
-    cells; returns an int, or a tuple where any argument was a tuple or list.
+    cells; returns an int, or a tuple where any argument was a sequence.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, lengths that differ, padding
     of more than half the kernel, and where no window fits (torch raises `RuntimeError` for these). `AvgPool3d` alone
@@ -232,30 +264,38 @@ def _transpose(input_size, kernel_size, stride, padding, output_padding, dilatio
     if output_padding >= max(stride, dilation): raise ValueError(
         f"output_padding must be smaller than stride or dilation, "
         f"got {output_padding} for stride {stride} and dilation {dilation}{where}")
-    out = (input_size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1 + output_padding
+    out = (input_size - 1) * stride - sum(padding) + dilation * (kernel_size - 1) + 1 + output_padding
     if out < 1: raise ValueError(
-        f"padding {padding} removes everything{where}: the formula would give {out} cells")
+        f"padding {_number_or_pair(padding)} removes everything{where}: the formula would give {out} cells")
     return out
+
+def _transpose_same(input_size, kernel_size, stride, output_padding, dilation, where=""):
+    if output_padding: raise ValueError(f"output_padding must be 0 with padding='same', which alone says the size, got {output_padding}{where}")
+    return input_size * stride
 
 def conv_transpose_output_size(
     input_size: _Ints,          # n: int, or one per axis
     kernel_size: _Ints,         # K: int, or one per axis
     stride: _Ints = 1,          # S: int, or one per axis
-    padding: _Ints = 0,         # P: int, or one per axis; cells taken off both ends
+    padding: _Pads = 0,         # P: cells taken off both ends, int or (before, after) pair, or one per axis, or "same" (n S cells come out)
     output_padding: _Ints = 0,  # int, or one per axis; smaller than stride or dilation
     dilation: _Ints = 1,        # D: int, or one per axis
 ) -> int | Any:
     """`(n-1) S - 2P + D(K-1) + 1 + output_padding`: cells that a transposed convolution gives along each axis.
 
-    Sizes in cells; returns an int, or a tuple where any argument was a tuple or list.
+    Sizes in cells; returns an int, or a tuple where any argument was a sequence. With "same" it is `n S`, as in TensorFlow,
+    Keras and JAX: the SAME convolution of n S cells turned round, whose `same_padding_pair` is taken off.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, lengths that differ, an
     `output_padding` that is not smaller than stride or dilation, and where no cell is left.
 
-    Source: `torch.nn.ConvTranspose2d`, Shape; Dumoulin and Visin, relationship 14.
+    Source: `torch.nn.ConvTranspose2d`, Shape; Dumoulin and Visin, relationship 14; Keras, `compute_conv_transpose_output_shape`.
     """
-    return _each_axis(_transpose, input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding,
-                      output_padding=output_padding, dilation=dilation)
+    if isinstance(padding, str) and padding != "same": raise ValueError(
+        f"padding must be an integer or a (before, after) pair, one for all axes or one per axis, or 'same', got {padding!r}")
+    sizes = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, output_padding=output_padding, dilation=dilation)
+    pads = _given(padding)
+    return _each_axis(_transpose if pads else _transpose_same, **sizes, **pads)
 
 # %% ../nbs/00_arithmetic.ipynb #1ef8c9e4
 def _unread(input_size, kernel_size, stride, padding, dilation, out):

@@ -16,7 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from .arithmetic import _integer, _unread, same_padding_pair
+from .arithmetic import _integer, _sequence, _unread, same_padding_pair
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent
 
 # %% ../nbs/07_networks.ipynb #21bff6f0
@@ -351,8 +351,9 @@ def trace_shapes(
     Distill 2019, doi:10.23915/distill.00021.
     """
     if not isinstance(model, torch.nn.Module): raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    if not isinstance(input_size, (tuple, list)): raise TypeError(f"input_size must be a tuple (N, C, n, ...), got {input_size!r}")
-    shape = tuple(_integer("input_size", n, 1, f" for axis {a} of {tuple(input_size)}") for a, n in enumerate(input_size))
+    sizes = _sequence(input_size)
+    if sizes is None: raise TypeError(f"input_size must be a tuple (N, C, n, ...), got {input_size!r}")
+    shape = tuple(_integer("input_size", n, 1, f" for axis {a} of {sizes}") for a, n in enumerate(sizes))
     if len(shape) < 3: raise ValueError(f"input_size must be (N, C, n, ...) with at least one spatial axis, got {shape}")
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(()))
     modes = {m: m.training for m in model.modules()}

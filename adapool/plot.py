@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
-from .arithmetic import _integer, conv_output_size, conv_transpose_output_size, pool_output_size
+from .arithmetic import _integer, _number_or_pair, _sequence, _sides, conv_output_size, conv_transpose_output_size, pool_output_size
 from .pooling import adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent, fixed_rule
 
@@ -73,6 +73,11 @@ def _cells(least=1, **sizes):
     for name, n in sizes.items():
         if n > _MOST: raise ValueError(f"{name} must be at most {_MOST} to be drawn, got {n}")
     return tuple(sizes.values())
+
+def _pads(padding):
+    "The cells before and after, as ints that can be drawn."
+    before, after = _sides(padding)
+    return *_cells(0, padding=before), *_cells(0, padding=after)
 
 def _few(cells, name):
     "An error where a picture would have too many `cells`, which come from the parameter `name`."
@@ -228,9 +233,7 @@ class _Steps(NamedTuple):
 
 def _steps(input_size, kernel_size, stride=1, padding=0, dilation=1, ceil_mode=False):
     "The windows of a convolution or pool along one axis; `padding` is one number or a (before, after) pair."
-    (n,), pads = _cells(input_size=input_size), padding if isinstance(padding, (tuple, list)) else (padding, padding)
-    if len(pads) != 2: raise ValueError(f"padding must be a number or a (before, after) pair, got {padding!r}")
-    input_size, (before, after) = n, (_cells(0, padding=p)[0] for p in pads)
+    (input_size,), (before, after) = _cells(input_size=input_size), _pads(padding)
     K, S, D = _integer("kernel_size", kernel_size, 1), _integer("stride", stride, 1), _integer("dilation", dilation, 1)
     if ceil_mode: out = pool_output_size(input_size, kernel_size, stride, padding, dilation, ceil_mode=True)
     else: out = conv_output_size(input_size + before + after, kernel_size, stride, 0, dilation)
@@ -272,17 +275,17 @@ def sliding(
         _green(ax, n + right + 0.3, y + 0.3, j)
     _green(ax, n + right + 0.3, 0.4, "output", bold=False)
     ax.set(xlim=(-before - 0.1, n + right + 1.9), ylim=(-0.9 * len(taps) - 0.1, 0.9))
-    return _bare(ax, f"{_letters(n, kernel_size, stride, padding, dilation, ceil_mode)} → {len(taps)}")
+    return _bare(ax, f"{_letters(n, kernel_size, stride, _number_or_pair((before, after)), dilation, ceil_mode)} → {len(taps)}")
 
 # %% ../nbs/10_plot.ipynb #84529e3f
 def spreading(
-    input_size: int,          # number of input cells n
-    kernel_size: int,         # K
-    stride: int = 1,          # S
-    padding: int = 0,         # P cells taken off both ends
-    output_padding: int = 0,  # cells added after the output
-    dilation: int = 1,        # D
-    ax: Axes | None = None,   # axes to draw on; a new figure when left out
+    input_size: int,                     # number of input cells n
+    kernel_size: int,                    # K
+    stride: int = 1,                     # S
+    padding: int | tuple[int, int] = 0,  # P cells taken off both ends, or a (before, after) pair
+    output_padding: int = 0,             # cells added after the output
+    dilation: int = 1,                   # D
+    ax: Axes | None = None,              # axes to draw on; a new figure when left out
 ) -> Axes:
     """Draw what each input cell of a transposed convolution writes to; returns the axes.
 
@@ -290,9 +293,9 @@ def spreading(
     padding takes away hatched. Raises what `conv_transpose_output_size` raises.
     """
     n, K, S, D = _cells(input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    P, _ = _cells(0, padding=padding, output_padding=output_padding)
+    (P, after), _ = _pads(padding), _cells(0, output_padding=output_padding)
     _few(n * K, "kernel_size")
-    out = conv_transpose_output_size(n, kernel_size, stride, P, output_padding, dilation)
+    out = conv_transpose_output_size(n, kernel_size, stride, (P, after), output_padding, dilation)
     taps = [[i * S - P + t * D for t in range(K)] for i in range(n)]
     written = Counter(i for row in taps for i in row)
     stop = max(out, taps[-1][-1] + 1)
@@ -308,12 +311,12 @@ def spreading(
         ax.text(stop + 0.3, y + 0.3, str(i), va="center", fontsize=9, fontweight="bold")
     ax.text(stop + 0.3, 0.4, "written by", va="center", fontsize=9)
     ax.set(xlim=(-P - 0.1, stop + 2.6), ylim=(-0.9 * n - 0.1, 0.9))
-    return _bare(ax, f"{_letters(n, kernel_size, stride, P, dilation, out_padding=output_padding)}, transposed → {out}")
+    return _bare(ax, f"{_letters(n, kernel_size, stride, _number_or_pair((P, after)), dilation, out_padding=output_padding)}, transposed → {out}")
 
 # %% ../nbs/10_plot.ipynb #94db575a
 def _two(name, value):
     "`value` for rows and for columns."
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    pair = (value, value) if (several := _sequence(value)) is None else several
     if len(pair) != 2: raise ValueError(f"{name} must be one value or a (rows, columns) pair, got {value!r}")
     return pair
 
@@ -344,6 +347,7 @@ def _sliding_boards(input_size, kernel_size, stride=1, padding=0, dilation=1, ce
     given = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
     params = [_two(name, v) for name, v in given.items()]
     rows, columns = (_steps(n, K, S, P, D, ceil_mode) for n, K, S, P, D in zip(*params))
+    params[3] = [_number_or_pair(_sides(P)) for P in params[3]]
     n, K, S, P, D = (a if a == b else f"{a} × {b}" for a, b in params)
     words = _letters(n, K, S, P, D, ceil_mode)
     return rows, columns, lambda at: f"{words} → {len(rows.taps)} × {len(columns.taps)}"
@@ -362,7 +366,7 @@ def sliding_2d(
     input_size: int | tuple[int, int],    # (rows, columns) of the input, or one number for both; so with all that follow
     kernel_size: int | tuple[int, int],   # K
     stride: int | tuple[int, int] = 1,    # S
-    padding: int | tuple[int, int] = 0,   # P cells on all sides
+    padding: int | tuple[Any, Any] = 0,   # P cells on all sides; for rows and for columns a number or a (before, after) pair
     dilation: int | tuple[int, int] = 1,  # D
     ceil_mode: bool = False,              # round up, as pooling layers can
     at: tuple[int, int] = (0, 0),         # the output cell whose window is lit

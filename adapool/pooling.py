@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels
-from .arithmetic import _integer
+from .arithmetic import _integer, _sequence
 from .windows import adaptive_windows
 
 # %% ../nbs/02_pooling.ipynb #d4a37ef4
@@ -96,11 +96,11 @@ def _pooled_axes(shape, output_size, axes):
     "The axes to pool, counted from 0; as many of the last ones as there are sizes where `axes` is None."
     ndim = len(shape)
     if axes is None:
-        count = len(output_size) if isinstance(output_size, (tuple, list)) else 1
+        count = len(output_size) if isinstance(output_size, tuple) else 1
         if count > ndim: raise ValueError(
             f"x must have at least {count} ax{'i' if count == 1 else 'e'}s for output_size {output_size}, got input shape {shape}")
         return list(range(ndim - count, ndim))
-    axes = axes if isinstance(axes, (tuple, list, range)) else (axes,)
+    axes = axes if isinstance(axes, tuple) else (axes,)
     axes = [_integer("axes", a) for a in islice(axes, ndim + 1)]  # with one more than there are, two are the same
     if not axes: raise ValueError("axes must name at least one axis, got none")
     for a in axes:
@@ -120,14 +120,14 @@ def _room(output_size, shape):
 
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
-    output_size, axes = (v.tolist() if isinstance(v, np.ndarray) else v for v in (output_size, axes))
+    output_size, axes = (v if (several := _sequence(v)) is None else several for v in (output_size, axes))
     if isinstance(x, np.ma.MaskedArray): raise TypeError(
         "x must be a plain array: a mask would be lost (use x.filled(...) first)")
     try: x = np.asarray(x)
     except (ValueError, MemoryError) as error: raise ValueError(f"x must be an array of numbers: {error}") from None
     except (RuntimeError, TypeError) as error: raise TypeError(f"x must be an array: {error} (for tensors: adapool.functional)") from None
     if x.dtype.kind not in "biuf": raise TypeError(f"x must hold booleans, integers or floats, got dtype {x.dtype}")
-    many = isinstance(output_size, (tuple, list))
+    many = isinstance(output_size, tuple)
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
     axes = _pooled_axes(x.shape, output_size, axes)
     sizes = list(output_size) if many else [output_size] * len(axes)
@@ -213,7 +213,8 @@ def adaptive_pool(
 
     Shape: as `x`, with n cells replaced by m = `output_size` along each pooled axis; m may be larger than n. Without
     `axes` a tuple of k sizes pools the last k axes and an int the last one; with `axes` an int is the size of all.
-    Always a new C-contiguous array; `x` is not changed.
+    Always a new C-contiguous array; `x` is not changed. It is read through `numpy.asarray`: the labels of a pandas or
+    xarray object are left behind, and a dask array, or another that is computed late, is computed whole, in memory.
 
     Type: mean and sum keep a float type (float16 is summed in float32); the mean of integers and booleans is float64,
     their sum int64 or uint64; max and min keep any type, in native byte order. A NaN is passed on by the windows that

@@ -215,7 +215,8 @@ FLAG = of(True, False)
 AXES = [lambda: None, lambda: matplotlib.figure.Figure().add_subplot()]
 PROPER = dict(  # by the name of the parameter: what a sensible caller might pass
     input_size=SIZES + of(20), output_size=SIZES + of((None, 3), (5, None)), kernel_size=SIZES,
-    stride=WHOLE + of(1, 2, (2, 1)), padding=of(0, 1, 2, "same", "valid", (0, 1)), dilation=of(1, 1, 2, 3, (1, 2)),
+    stride=WHOLE + of(1, 2, (2, 1)), dilation=of(1, 1, 2, 3, (1, 2)),
+    padding=of(0, 1, 2, "same", "valid", (0, 1), ((0, 1), (2, 0))),
     output_padding=of(0, 1), ceil_mode=FLAG, input_shape=of((1, 3, 9, 9), [2, 3, 12], (1, 2, 5, 6, 7)),
     out_channels=WHOLE, up_to=of(1, 10, 40), x=ARRAYS, reduction=of("mean", "max", "min", "sum"),
     axes=of(None, 0, -1, 1, (0, 1), (-1, 0), [1]), return_indices=FLAG, input=TENSORS, model=MODELS, verbose=of(False),
@@ -292,10 +293,20 @@ def same(a, b):
 
 # -- What is right: by formulas of our own, by counting, by the loops of `adapool.pooling`. A check returns a fault. --
 
+def several(value):
+    "Is it a sequence of values?"
+    if isinstance(value, (np.ndarray, torch.Tensor)): return value.ndim > 0
+    return isinstance(value, (tuple, list, range, collections.deque))
+
+
 def per_axis(one):
-    "A formula for one axis, applied to each."
+    "A formula for one axis, applied to each; two numbers as padding are a pair where all else is one axis."
     def formula(**params):
-        many = {k: v for k, v in params.items() if isinstance(v, (tuple, list))}
+        many = {k: v for k, v in params.items() if several(v)}
+        pad = many.pop("padding", None)
+        if pad is not None:
+            bare = len(pad) == 2 and not any(map(several, pad)) and all(len(v) == 1 for v in many.values())
+            if not bare: many["padding"] = pad
         if not many: return one(**params)
         axes = range(len(next(iter(many.values()))))
         return tuple(one(**{k: v[i] if k in many else v for k, v in params.items()}) for i in axes)
@@ -306,9 +317,11 @@ def conv(input_size, kernel_size, stride=1, padding=0, dilation=1):
     "The places where a window fits, counted where they are few."
     if padding == "same": return math.ceil(fractions.Fraction(operator.index(input_size), operator.index(stride)))
     padding = 0 if padding == "valid" else padding
-    n, k, s, p, d = map(operator.index, (input_size, kernel_size, stride, padding, dilation))
-    if max(n, k, s, p, d) > 10**4: return math.floor(fractions.Fraction(n + 2*p - d*(k - 1) - 1, s)) + 1
-    return sum(1 for i in range(-p, n + p, s) if i + d*(k - 1) < n + p)
+    before, after = map(operator.index, padding if several(padding) else (padding, padding))
+    n, k, s, d = map(operator.index, (input_size, kernel_size, stride, dilation))
+    steps = n + before + after - d*(k - 1) - 1
+    if max(n, k, s, before, after, d) > 10**4: return math.floor(fractions.Fraction(steps, s)) + 1
+    return sum(1 for i in range(-before, n + after, s) if i + d*(k - 1) < n + after)
 
 
 def shapes(input_shape, out_channels, kernel_size, stride=1, padding=0, dilation=1):
