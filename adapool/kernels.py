@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import threading
+import warnings
 from array import array
 from functools import lru_cache
 from importlib.util import find_spec
@@ -979,99 +980,60 @@ def _made_for():
     return repr(parts).encode() + b"".join((here / f"{name}.py").read_bytes() for name in ("kernels", "vectors"))
 
 def _read(path):
-    "The name and the object code in a file, or None. The digest covers the file's own name: another kernel's file is as good as none."
+    "The object code in a file, or None. The digest covers the file's own name: another kernel's file is as good as none."
     try: data = path.read_bytes()
     except OSError: return None
-    digest, data = data[:32], data[32:]
-    if not data or digest != _digest(path, data): return None
-    return data[1:1 + data[0]].decode(), data[1 + data[0]:]
+    digest, code = data[:32], data[32:]
+    return code if code and digest == _digest(path, code) else None
 
-def _digest(path, data): return hashlib.sha256(path.name.encode() + data).digest()
+def _digest(path, code): return hashlib.sha256(path.name.encode() + code).digest()
 
-def _write(path, name, code):
+def _write(path, code):
     "Keep an object file, in one move; where that cannot be, do not."
-    data = bytes([len(name.encode())]) + name.encode() + code
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         f = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)
         try:
-            with f: f.write(_digest(path, data) + data)
+            with f: f.write(_digest(path, code) + code)
             os.replace(f.name, path)
         except BaseException:
             os.unlink(f.name)
             raise
 
-# %% ../nbs/05_kernels.ipynb #ffa81350
-_TEAM = """
-%call = type { i64, i64, i64, i64, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64, i64 }
-
-define void @team(ptr %c) {
-  %members = getelementptr %call, ptr %c, i32 0, i32 1
-  %mine = atomicrmw add ptr %members, i64 1 seq_cst
-  %all = load %call, ptr %c
-  %total = extractvalue %call %all, 2
-  %step = extractvalue %call %all, 3
-  %kernel = extractvalue %call %all, 4
-  %x = extractvalue %call %all, 5
-  %y = extractvalue %call %all, 6
-  %index = extractvalue %call %all, 7
-  %g = extractvalue %call %all, 8
-  %memory = extractvalue %call %all, 9
-  %bytes = extractvalue %call %all, 10
-  %places = extractvalue %call %all, 11
-  %table = extractvalue %call %all, 12
-  %skip = mul i64 %mine, %bytes
-  %own = getelementptr i8, ptr %memory, i64 %skip
-  %buf = getelementptr i8, ptr %own, i64 64
-  %ibuf = getelementptr i8, ptr %own, i64 %places
-  %tab = getelementptr i8, ptr %own, i64 %table
-  br label %next
-next:
-  %first = atomicrmw add ptr %c, i64 %step seq_cst
-  %more = icmp slt i64 %first, %total
-  br i1 %more, label %work, label %done
-work:
-  %stop = add i64 %first, %step
-  %past = icmp sgt i64 %stop, %total
-  %last = select i1 %past, i64 %total, i64 %stop
-  call i32 %kernel(ptr %own, ptr %own, ptr %x, ptr %y, ptr %index, ptr %g, ptr %buf, ptr %ibuf, ptr %tab, i64 %first, i64 %last)
-  br label %next
-done:
-  ret void
-}
-"""
-
 # %% ../nbs/05_kernels.ipynb #c2d73c70
-_loaded = {}
+_loaded, _failed = {}, []
 _loading = threading.RLock()
 
+def _parts(kernel, x, y, compute, reduction, place):
+    "What `vectors.compile_kernel` makes a kernel of."
+    functions = {f.__name__: f for f in (*KERNELS, *_HELPERS) if f in _HELPERS or f.__name__ == kernel}
+    constants = {k: globals()[k] for k in _CONSTANTS} | meaning(reduction, BYTES[x])
+    return functions, constants, kernel, x, y, compute, constants.pop("REDUCTION"), place
+
 def _object(kernel, *types):
-    "The name and object code of a kernel: from the folder, or compiled and put there."
+    "The object code of a kernel: from the folder, or compiled and put there."
     label = "-".join((kernel, *types))
     folder = cache_folder()
     path = folder and folder / f"{label}-{hashlib.sha256(_made_for() + label.encode()).hexdigest()[:32]}.o"
     found = path and _read(path)
     if found: return found
     from .vectors import compile_kernel
-    functions = {f.__name__: f for f in (*KERNELS, *_HELPERS) if f in _HELPERS or f.__name__ == kernel}
-    x, y, compute, reduction, place = types
-    constants = {k: globals()[k] for k in _CONSTANTS} | meaning(reduction, BYTES[x])
-    code, name = compile_kernel(functions, constants, kernel, x, y, compute, constants.pop("REDUCTION"), place)
-    if path: _write(path, name, code)
-    return name, code
+    code = compile_kernel(*_parts(kernel, *types))
+    if path: _write(path, code)
+    return code
 
-def _link(name, code):
-    "The function `name` of an object file, to be called without the GIL, and the address of `team`."
+def _link(code):
+    "The kernel in an object file, to be called without the GIL, and the address of its `team`."
     import llvmlite.binding as llvm
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_TEAM), machine)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine, use_lmm=True)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    pointers = [ctypes.c_void_p] * 9
-    function = ctypes.CFUNCTYPE(ctypes.c_int, *pointers, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address(name))
-    function.engine, function.address, function.team = engine, engine.get_function_address(name), engine.get_function_address("team")
+    address = engine.get_function_address("kernel")
+    function = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 2)(address)
+    function.engine, function.address, function.team = engine, address, engine.get_function_address("team")
     return function
 
 def compiled(
@@ -1088,16 +1050,25 @@ def compiled(
             if key not in _loaded: _loaded[key] = _compiled(*key)
     return _loaded[key]
 
-def _disabled(): return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
-
 def can_compile():
     "Is there a compiler, and is it to be used? Does not import it."
-    return not _disabled() and all(find_spec(name) for name in ("numba", "llvmlite"))
+    disabled = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+    return not disabled and all(find_spec(name) for name in ("numba", "llvmlite"))
 
 def _compiled(*key):
-    if _disabled(): return None
-    try: return _link(*_object(*key))
-    except ImportError: return None
+    if not can_compile(): return None
+    try: return _link(_object(*key))
+    except Exception as error:
+        _warn(key[0], error)
+        return None
+
+def _warn(kernel, error):
+    "Says once in the life of a process that it goes on without machine code, and why."
+    _failed.append(kernel)
+    if len(_failed) > 1: return
+    why = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    warnings.warn(f"adapool goes on without machine code, more slowly: the kernel '{kernel}' could not be made or loaded ({why})",
+                  RuntimeWarning, stacklevel=2)
 
 # %% ../nbs/05_kernels.ipynb #5675d6f1
 _EACH = 2**15  # cells read and written for which a thread is worth waking

@@ -6,6 +6,8 @@
 __all__ = ['compile_kernel']
 
 # %% ../nbs/09_vectors.ipynb #5ba21695
+import re
+import struct
 from dataclasses import dataclass
 from types import FunctionType
 from typing import NamedTuple
@@ -27,6 +29,7 @@ class Half(types.Type):
         super().__init__(name)
 
 float16, bfloat16 = Half("float16 in memory", ir.HalfType()), Half("bfloat16 in memory", ir.IntType(16))
+float16_bits = Half("the bits of a float16 in memory", ir.IntType(16))  # for a processor that cannot convert it
 
 class Vec(types.Type):
     "Eight numbers of the Numba type `dtype`, or eight truth values."
@@ -46,7 +49,8 @@ class _VecModel(models.PrimitiveModel):
 
 # %% ../nbs/09_vectors.ipynb #6f4c8084
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-_IR = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), float16: ir.HalfType(), bfloat16: ir.IntType(16)}
+_IR = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), float16: ir.HalfType(), bfloat16: ir.IntType(16),
+       float16_bits: ir.IntType(16)}
 
 def _cell(t):
     "The LLVM type of a Numba type in memory."
@@ -68,12 +72,51 @@ def _splat(b, v):
     empty = ir.Constant(ir.VectorType(v.type, LANES), ir.Undefined)
     return b.shuffle_vector(b.insert_element(empty, v, _I32(0)), empty, _lanes([0] * LANES))
 
+# %% ../nbs/09_vectors.ipynb #6f4c80a2
+def _as(b, v, cell): return b.bitcast(v, _like(v, cell))
+
+def _float_of_bfloat16(b, v): return _as(b, b.shl(b.zext(v, _like(v, _I32)), _constant(v, _I32, 16)), ir.FloatType())
+
+def _bfloat16_of_float(b, v):
+    def n(value): return _constant(v, _I32, value)
+    bits = _as(b, v, _I32)
+    odd = b.and_(b.lshr(bits, n(16)), n(1))
+    bits = b.lshr(b.add(bits, b.add(odd, n(0x7fff))), n(16))
+    return b.trunc(b.select(b.fcmp_unordered("uno", v, v), n(0x7fc0), bits), _like(v, ir.IntType(16)))
+
+def _float_of_float16(b, v):
+    def n(value): return _constant(v, _I32, value)
+    bits = b.zext(v, _like(v, _I32))
+    size = b.shl(b.and_(bits, n(0x7fff)), n(13))  # exponent and fraction, where float32 has them
+    shifted = b.fsub(_as(b, b.add(size, n(113 << 23)), ir.FloatType()), _constant(v, ir.FloatType(), 2.0**-14))
+    small, normal, infinite = _as(b, shifted, _I32), b.add(size, n(112 << 23)), b.add(size, n(224 << 23))
+    quiet = b.or_(infinite, n(1 << 22))
+    large = b.select(b.icmp_unsigned(">", size, n(31 << 23)), quiet, infinite)
+    size = b.select(b.icmp_unsigned("<", size, n(1 << 23)), small,
+                    b.select(b.icmp_unsigned("<", size, n(31 << 23)), normal, large))
+    return _as(b, b.or_(size, b.shl(b.and_(bits, n(0x8000)), n(16))), ir.FloatType())
+
+def _float16_of_float(b, v):
+    def n(value): return _constant(v, _I32, value)
+    bits = _as(b, v, _I32)
+    size = b.and_(bits, n(0x7fffffff))
+    odd = b.and_(b.lshr(size, n(13)), n(1))
+    normal = b.lshr(b.sub(b.add(size, odd), n((112 << 23) - 0xfff)), n(13))
+    rounded = b.fadd(_as(b, size, ir.FloatType()), _constant(v, ir.FloatType(), 0.5))  # below 2⁻¹⁴: to multiples of 2⁻²⁴
+    small = b.sub(_as(b, rounded, _I32), n(126 << 23))
+    nan = b.or_(b.and_(b.lshr(size, n(13)), n(0x3ff)), n(0x7e00))
+    large = b.select(b.icmp_unsigned(">", size, n(255 << 23)), nan, n(0x7c00))
+    size = b.select(b.icmp_unsigned("<", size, n(113 << 23)), small,
+                    b.select(b.icmp_unsigned("<", size, n(143 << 23)), normal, large))
+    return b.trunc(b.or_(size, b.and_(b.lshr(bits, n(16)), n(0x8000))), _like(v, ir.IntType(16)))
+
+# %% ../nbs/09_vectors.ipynb #6f4c80a3
+_BITS = {bfloat16: (_float_of_bfloat16, _bfloat16_of_float), float16_bits: (_float_of_float16, _float16_of_float)}
+
 def _widen(b, v, cell, compute):
     "`v`, read as `cell`, in the type `compute`."
     if cell == compute: return v
-    if cell is bfloat16:
-        v = b.shl(b.zext(v, _like(v, _I32)), _constant(v, _I32, 16))
-        return _widen(b, b.bitcast(v, _like(v, ir.FloatType())), types.float32, compute)
+    if cell in _BITS: return _widen(b, _BITS[cell][0](b, v), types.float32, compute)
     if cell is float16 or isinstance(cell, types.Float): return b.fpext(v, _like(v, _cell(compute)))
     signed = cell != types.boolean and cell.signed
     if isinstance(compute, types.Float): return (b.sitofp if signed else b.uitofp)(v, _like(v, _cell(compute)))
@@ -82,12 +125,7 @@ def _widen(b, v, cell, compute):
 def _narrow(b, v, compute, cell):
     "`v`, of type `compute`, as it is stored in `cell`."
     if cell == compute: return v
-    if cell is bfloat16:
-        bits = b.bitcast(v, _like(v, _I32))
-        odd = b.and_(b.lshr(bits, _constant(v, _I32, 16)), _constant(v, _I32, 1))
-        bits = b.lshr(b.add(bits, b.add(odd, _constant(v, _I32, 0x7fff))), _constant(v, _I32, 16))
-        bits = b.select(b.fcmp_unordered("uno", v, v), _constant(v, _I32, 0x7fc0), bits)
-        return b.trunc(bits, _like(v, ir.IntType(16)))
+    if cell in _BITS: return _BITS[cell][1](b, v)
     if cell is float16 or isinstance(cell, types.Float): return b.fptrunc(v, _like(v, _cell(cell)))
     return b.trunc(v, _like(v, _cell(cell)))
 
@@ -369,20 +407,102 @@ def _intrinsic(e, result, arguments, write):
 _NAMED = {"f2": float16, "f4": types.float32, "f8": types.float64, "bf": bfloat16, "b1": types.uint8,
           **{f"{s}{n}": getattr(types, f"{'u' if s == 'u' else ''}int{8*n}") for s in "iu" for n in (1, 2, 4, 8)}}
 
-def _optimised(text):
-    "LLVM code as a module, optimised for this machine, and the machine."
+def _written(functions, constants, name, x, y, compute, reduction, place, named):
+    "A kernel as LLVM code; the parameters are those of `compile_kernel`, and the types by name."
+    e = Meaning(named[compute], reduction, named[place])
+    scope = dict(constants) | {op: _intrinsic(e, *parts) for op, parts in _OPERATIONS.items()}
+    plain = {k: FunctionType(f.__code__, scope, k) for k, f in functions.items()}
+    options = dict(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    scope |= {k: numba.njit(**options)(f) for k, f in plain.items() if k != name}
+    pointers = [named[x], named[y], types.int64, types.int64, named[compute], named[place], types.int64]
+    signature = types.void(*map(types.CPointer, pointers), types.int64, types.int64)
+    before = config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE
+    config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = type(config.OPT)(0), 0, 0
+    try: return numba.cfunc(signature, error_model="numpy")(plain[name]).inspect_llvm()
+    finally: config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = before
+
+# %% ../nbs/09_vectors.ipynb #32c2c0d2
+def _team():
+    "LLVM code of `team`."
+    byte = ir.IntType(8).as_pointer()
+    team = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), [_I64.as_pointer()]), "team")
+    start, take, work, end = (team.append_basic_block(name) for name in ("start", "take", "work", "end"))
+    (call,) = team.args
+    b = ir.IRBuilder(start)
+    mine = b.atomic_rmw("add", b.gep(call, [_I64(1)]), _I64(1), "seq_cst")
+    total, step, kernel, x, y, index, g, memory, size, places, table = (b.load(b.gep(call, [_I64(i)])) for i in range(2, 13))
+    own = b.add(memory, b.mul(mine, size))
+    room = b.add(own, _I64(64)), b.add(own, places), b.add(own, table)
+    addresses = [b.inttoptr(v, byte) for v in (own, own, x, y, index, g, *room)]
+    kernel = b.inttoptr(kernel, ir.FunctionType(_I32, [byte] * 9 + [_I64] * 2).as_pointer())
+    b.branch(take)
+    b.position_at_end(take)
+    first = b.atomic_rmw("add", call, step, "seq_cst")
+    b.cbranch(b.icmp_signed("<", first, total), work, end)
+    b.position_at_end(work)
+    stop = b.add(first, step)
+    b.call(kernel, [*addresses, first, b.select(b.icmp_signed("<", stop, total), stop, total)])
+    b.branch(take)
+    b.position_at_end(end)
+    b.ret_void()
+    return str(team)
+
+# %% ../nbs/09_vectors.ipynb #32c2c0d4
+def _machine(triple, cpu="", features=""):
+    "What writes machine code for a processor."
+    target = llvm.Target.from_triple(triple + ("-elf" if "windows" in triple else ""))
+    return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
+
+def _this_machine():
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    return _machine(llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+def _emitted(text, machine):
+    "The object code of LLVM code: two functions, `kernel` and `team`."
+    text = re.sub(r"^(define .*?)\s*{$", r'\1 nounwind "no-builtins" {', text + _team(), flags=re.M)
     module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
     for f in module.functions:
+        if f.is_declaration: continue
         if f.name.startswith("cfunc."): f.linkage = "internal"
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic", codemodel="default")
+        elif f.linkage == llvm.Linkage.external and f.name != "team": f.name = "kernel"
+    for v in module.global_variables:
+        if not v.is_declaration: v.linkage = "internal"
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    return module, machine
+    for f in module.functions:
+        if not f.is_declaration and f.name not in ("kernel", "team"): f.linkage = "internal"
+    return machine.emit_object(module)
+
+# %% ../nbs/09_vectors.ipynb #32c2c0d6
+def _undefined(code):
+    "The names that an object file, ELF or Mach-O, uses and does not define."
+    def entries(layout, at, count): return struct.iter_unpack(layout, code[at:at + count * struct.calcsize(layout)])
+    def name(at): return code[at:code.index(b"\0", at)].decode()
+    if code[:5] == b"\x7fELF\2":
+        (at,), (count,) = struct.unpack_from("<Q", code, 40), struct.unpack_from("<H", code, 60)
+        sections = list(entries("<IIQQQQIIQQ", at, count))
+        table = next(s for s in sections if s[1] == 2)
+        names = sections[table[6]][4]
+        return [name(names + at) for at, _, _, where, *_ in entries("<IBBHQQ", table[4], table[5] // 24) if at and not where]
+    if code[:4] != b"\xcf\xfa\xed\xfe": raise ValueError("object code is neither ELF nor Mach-O")
+    at, (commands,) = 32, struct.unpack_from("<I", code, 16)
+    for _ in range(commands):
+        command, size, first, count, names, _ = struct.unpack_from("<6I", code, at)
+        if command == 2: return [name(names + s) for s, kind, *_ in entries("<IBBHQ", first, count) if not kind & 14]
+        at += size
+    return []
+
+# %% ../nbs/09_vectors.ipynb #32c2c0d7
+def _types_on(machine):
+    "The types by name; without an instruction for it, float16 is taken apart."
+    module = llvm.parse_assembly("""
+define <8 x float> @widen(<8 x half> %v) { %w = fpext <8 x half> %v to <8 x float> ret <8 x float> %w }
+define <8 x half> @narrow(<8 x float> %v) { %w = fptrunc <8 x float> %v to <8 x half> ret <8 x half> %w }""")
+    return _NAMED | ({"f2": float16_bits} if _undefined(machine.emit_object(module)) else {})
 
 def compile_kernel(
     functions,         # the kernel and what it calls, by name
@@ -392,18 +512,10 @@ def compile_kernel(
     reduction,         # "sum", "max" or "min"
     place,             # type of the places: "i4" or "i8"
 ):
-    "The object code of one kernel for this machine, and the name of the function in it."
-    e = Meaning(_NAMED[compute], reduction, _NAMED[place])
-    scope = dict(constants) | {op: _intrinsic(e, *parts) for op, parts in _OPERATIONS.items()}
-    plain = {k: FunctionType(f.__code__, scope, k) for k, f in functions.items()}
-    options = dict(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    scope |= {k: numba.njit(**options)(f) for k, f in plain.items() if k != name}
-    pointers = [_NAMED[x], _NAMED[y], types.int64, types.int64, _NAMED[compute], _NAMED[place], types.int64]
-    signature = types.void(*map(types.CPointer, pointers), types.int64, types.int64)
-    before = config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE
-    config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = type(config.OPT)(0), 0, 0
-    try: text = numba.cfunc(signature, error_model="numpy")(plain[name]).inspect_llvm()
-    finally: config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = before
-    module, machine = _optimised(text)
-    defined = [f.name for f in module.functions if not f.is_declaration and f.linkage == llvm.Linkage.external]
-    return machine.emit_object(module), defined[0]
+    "The object code of one kernel for this machine, which needs nothing that it does not hold."
+    machine = _this_machine()
+    text = _written(functions, constants, name, x, y, compute, reduction, place, _types_on(machine))
+    code = _emitted(text, machine)
+    missing = _undefined(code)
+    if missing: raise NotImplementedError(f"on this processor it would call {', '.join(missing)}")
+    return code

@@ -1,0 +1,289 @@
+"""Machine code is linked, or not made: on any processor, wherever memory lies, whatever the compiler says.
+
+LLVM ends the process where it cannot link a file. So a file refers to nothing outside: its table of names shows it.
+"""
+
+import functools
+import math
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from adapool import kernels
+from adapool.pooling import _types
+
+pytestmark = pytest.mark.skipif(not kernels.can_compile(), reason="tested is what a compiler makes of the kernels")
+TARGETS = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "arm64-apple-darwin", "x86_64-pc-windows-msvc"
+
+
+def run(code, *args, **environment):
+    done = subprocess.run([sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True,
+                          env={**os.environ, **environment})
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+    return done.stdout.strip()
+
+
+# Wherever memory lies
+
+FRAGMENTS = """
+import mmap, sys
+import numpy as np, adapool
+from adapool import kernels
+maps = [mmap.mmap(-1, 16 * 4096) for _ in range(8)]
+everything_else_lies_far_away = np.empty(2**32, np.uint8)
+for m in maps[::2]: m.close()
+keys = [("planes", "f4", "f4", "f4", "sum", "i4"), ("planes", "f4", "f4", "f4", "max", "i4")]
+linked = [kernels._link(kernels._object(*key)) for _ in range(35) for key in keys]
+x = np.arange(2.0**14, dtype=np.float32).reshape(1, 64, 16, 16)
+want = x.reshape(1, 64, 4, 4, 4, 4).mean((3, 5))
+np.testing.assert_allclose(adapool.adaptive_pool(x, (4, 4)), want, strict=True)
+print(len(linked))
+"""
+
+
+def test_memory_in_fragments():
+    for reduction in ("sum", "max"): kernels._object("planes", "f4", "f4", "f4", reduction, "i4")
+    with ThreadPoolExecutor(2) as crew: assert list(crew.map(run, [FRAGMENTS] * 10)) == ["70"] * 10
+
+
+# On any processor
+
+CODES = "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"
+AXES = [(14, 7), (13, 6)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)]
+
+
+@functools.cache
+def keys():
+    "Whatever `description` asks for, for arrays and for tensors, and the gradient of the maximum."
+    asked = {(kind, _types(np.dtype(code), kind)) for code in CODES for kind in ("mean", "sum", "max", "min", "places")}
+    asked |= {(kind, (code, code, compute)) for code, compute in kernels.COMPUTE.items()
+              for kind in ("mean", "max", "places", "spread")}
+    found = {("scatter", code, code, compute, "sum", "i4") for code, compute in kernels.COMPUTE.items()}
+    for kind, types in asked:
+        for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16)):
+            steps = [inner * math.prod(n for n, _ in axes[i:]) for i in range(len(axes) + 1)]
+            pooled = tuple((n, m, s) for (n, m), s in zip(axes, steps[1:]))
+            name, types, *_ = kernels.description(kind, types[:3], ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
+            found.add((name, *types))
+    return sorted(found)
+
+
+def test_every_kernel_is_among_them():
+    assert {name for name, *_ in keys()} == {f.__name__ for f in kernels.KERNELS} and len(keys()) > 250
+
+
+def outside(key, monkeypatch):
+    "What the object files of a kernel for four processors refer to; Numba writes its LLVM code once."
+    import llvmlite.binding as llvm
+
+    from adapool import vectors
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    texts, written = {}, vectors._written
+
+    def once(*parts):
+        named = parts[-1]["f2"]
+        if named not in texts: texts[named] = written(*parts)
+        return texts[named]
+
+    monkeypatch.setattr(vectors, "_written", once)
+    found = {}
+    for target in TARGETS:
+        monkeypatch.setattr(vectors, "_this_machine", lambda target=target: vectors._machine(target))
+        code = vectors.compile_kernel(*kernels._parts(*key))
+        found[target] = vectors._undefined(code)
+        assert code[:4] == (b"\xcf\xfa\xed\xfe" if "apple" in target else b"\x7fELF")
+        assert {b"kernel", b"team"} <= {name.lstrip(b"_") for name in code.split(b"\0")}
+    return {target: names for target, names in found.items() if names}
+
+
+@pytest.mark.parametrize("key", [
+    ("scatter", "f2", "f2", "f4", "sum", "i4"), ("scatter", "f8", "f8", "f8", "sum", "i4"),
+    ("stretch", "f2", "f2", "f4", "sum", "i4"), ("lines_places", "f2", "f2", "f4", "places", "i4")], ids="-".join)
+def test_nothing_outside_is_referred_to(key, monkeypatch):
+    assert outside(key, monkeypatch) == {}
+
+
+@pytest.mark.slow
+def test_nothing_outside_is_referred_to_by_any_kernel(monkeypatch):
+    for key in keys():
+        with monkeypatch.context() as patch: assert outside(key, patch) == {}, key
+
+
+@pytest.mark.parametrize("target", TARGETS[:3])
+def test_what_is_outside_is_found(target):
+    import llvmlite.binding as llvm
+
+    from adapool import vectors
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    module = llvm.parse_assembly("""
+@an_object = external global i32
+@own = global i32 3
+declare void @elsewhere()
+define void @here() { ret void }
+define i32 @kernel() { call void @here() call void @elsewhere() %a = load i32, ptr @an_object %b = load i32, ptr @own
+  %c = add i32 %a, %b ret i32 %c }""")
+    code = vectors._machine(target).emit_object(module)
+    found = [name.removeprefix("_") for name in vectors._undefined(code)]
+    assert set(found) >= {"elsewhere", "an_object"} and not {"here", "own", "kernel"} & set(found)
+    with pytest.raises(ValueError, match="ELF"): vectors._undefined(b"\x64\x86" + bytes(80))
+
+
+# float16 on a processor that cannot convert it
+
+def without_f16c(patch):
+    import llvmlite.binding as llvm
+    patch.setattr(llvm, "get_host_cpu_name", lambda: "x86-64")
+    patch.setattr(llvm, "get_host_cpu_features", lambda: llvm.FeatureMap())
+
+
+def eight(x, y, index, g, buf, ibuf, tab, first, last):
+    for i in range(first, last): vstore(y, 8*i, vload(x, 8*i))  # noqa: F821
+
+
+def single(x, y, index, g, buf, ibuf, tab, first, last):
+    for i in range(8*first, 8*last): put(y, i, get(x, i))  # noqa: F821
+
+
+def converted(function, x, y, monkeypatch):
+    "`x` in the type of `y`, on a processor without F16C."
+    from adapool import vectors
+    code = {2: "f2", 4: "f4"}
+    with monkeypatch.context() as patch:
+        without_f16c(patch)
+        made = vectors.compile_kernel({"k": function}, {}, "k", code[x.itemsize], code[y.itemsize], "f4", "sum", "i4")
+    room = np.zeros(8)
+    assert len(x) == len(y) and not len(x) % 8
+    kernels._link(made)(*[room.ctypes.data] * 2, x.ctypes.data, y.ctypes.data, *[0] * 5, 0, len(x) // 8)
+    return y
+
+
+x86 = pytest.mark.skipif("x86" not in platform.machine() and "AMD64" not in platform.machine(), reason="of x86 only")
+HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)
+
+
+@x86
+@pytest.mark.parametrize("function", [eight, single])
+def test_float16_without_the_instruction(function, monkeypatch):
+    wide = converted(function, HALVES, np.empty(2**16, np.float32), monkeypatch)
+    numbers = ~np.isnan(HALVES)
+    np.testing.assert_array_equal(wide[numbers].view(np.uint32), HALVES[numbers].astype(np.float32).view(np.uint32))
+    bits = HALVES[~numbers].view(np.uint16).astype(np.uint32)
+    want = (bits >> 15 << 31) | 0x7fc00000 | (bits & 0x3ff) << 13  # sign, quiet, and the fraction where it was
+    np.testing.assert_array_equal(wide[~numbers].view(np.uint32), want)
+
+
+@x86
+@pytest.mark.parametrize("function", [eight, single])
+def test_float32_to_float16_without_the_instruction(function, monkeypatch):
+    borders = np.sort(HALVES[:0x7c01].astype(np.float64))
+    between = np.concatenate([(borders[:-2] + borders[1:-1]) / 2, [65520.0, 65536.0, 1e9, 2.0**-25, 2.0**-26, 1e-40]])
+    x = np.concatenate([borders, between]).astype(np.float32)
+    x = np.concatenate([x, np.nextafter(x, np.float32(np.inf)), np.nextafter(x, np.float32(0))])
+    x = np.concatenate([x, -x, np.random.default_rng(0).integers(0, 2**32, 2**17, dtype=np.uint32).view(np.float32)])
+    x = x[:len(x) // 8 * 8]
+    found = converted(function, x, np.empty(len(x), np.float16), monkeypatch).view(np.uint16)
+    numbers = ~np.isnan(x)
+    with np.errstate(over="ignore", under="ignore"): want = x[numbers].astype(np.float16).view(np.uint16)
+    np.testing.assert_array_equal(found[numbers], want)
+    bits = x[~numbers].view(np.uint32)
+    np.testing.assert_array_equal(found[~numbers], (bits >> 31 << 15) | 0x7e00 | (bits >> 13 & 0x3ff))
+
+
+POOL = """
+import numpy as np, adapool
+from adapool import kernels
+import llvmlite.binding as llvm
+llvm.get_host_cpu_name, llvm.get_host_cpu_features = lambda: "x86-64", lambda: llvm.FeatureMap()
+x = (np.random.default_rng(0).integers(-2000, 2001, (9, 1500)) * 2.0**-24).astype(np.float16)  # sums are exact
+x[0, 0], x[1, 0] = np.nan, np.inf
+sums = x.astype(np.float32).reshape(9, 5, 300).sum(2)
+np.testing.assert_array_equal(adapool.adaptive_pool(x, 5), (sums / np.float32(300)).astype(np.float16), strict=True)
+print(*kernels._loaded.values())
+"""
+
+
+@x86
+def test_a_pool_of_float16_without_the_instruction(tmp_path):
+    assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path)).startswith("<CFunctionType")
+
+
+# Whatever the compiler says
+
+@pytest.fixture
+def fresh(monkeypatch):
+    "A process in which no kernel was asked for."
+    monkeypatch.setattr(kernels, "_loaded", {})
+    monkeypatch.setattr(kernels, "_failed", [])
+    monkeypatch.setattr(kernels, "cache_folder", lambda: None)
+
+
+KEY = "scatter", "f4", "f4", "f4", "sum", "i4"
+
+
+@pytest.mark.parametrize("error", [
+    RuntimeError("LLVM IR parsing error\nexpected type"), ImportError("Numba needs NumPy 2.4 or less"), MemoryError(),
+    NotImplementedError("on this processor it would call memset"), AttributeError("no such thing"),
+    OSError(2, "no library")],
+    ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("step", ["_object", "_link"])
+def test_a_compiler_that_fails_is_mentioned_once(step, error, fresh, monkeypatch):
+    def fails(*args): raise error
+
+    monkeypatch.setattr(kernels, step, fails)
+    if step == "_link": monkeypatch.setattr(kernels, "_object", lambda *key: b"")
+    with pytest.warns(RuntimeWarning) as said, ThreadPoolExecutor(8) as crew:
+        keys = [("scatter", code, code, "f4", "sum", "i4") for code in ("f4", "f2", "bf")] * 8
+        assert list(crew.map(lambda key: kernels.compiled(*key), keys)) == [None] * 24
+    (only,) = said
+    assert type(error).__name__ in str(only.message) and "expected type" not in str(only.message)
+    assert str(error).split("\n")[0] in str(only.message) and "more slowly" in str(only.message)
+
+
+def test_an_interrupt_is_no_failure(fresh, monkeypatch):
+    def stopped(*args): raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "_object", stopped)
+        with pytest.raises(KeyboardInterrupt): kernels.compiled(*KEY)
+    assert kernels.compiled(*KEY)
+
+
+def test_where_there_is_no_compiler_nobody_is_told(fresh, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with warnings.catch_warnings(action="error"): assert kernels.compiled(*KEY) is None
+
+
+def test_every_route_goes_on_without_its_kernel():
+    code = """
+import warnings
+import numpy as np, torch, adapool, adapool.functional as F, torch.nn.functional as T
+from adapool import kernels, vectors
+def fails(*args): raise RuntimeError("LLVM says no")
+kernels._object = fails
+x = torch.randn(8, 9, 40, 50, generator=torch.Generator().manual_seed(0))
+for laid in (x, x.contiguous(memory_format=torch.channels_last)):
+    for name in ('adaptive_avg_pool2d', 'adaptive_max_pool2d'):
+        mine, theirs = getattr(F, name), getattr(T, name)
+        a, b = laid.clone().requires_grad_(), laid.clone().requires_grad_()
+        y, z = mine(a, (7, 9)), theirs(b, (7, 9))
+        torch.testing.assert_close(y, z)
+        y.square().sum().backward(), z.square().sum().backward()
+        torch.testing.assert_close(a.grad, b.grad)
+    places = [lib.adaptive_max_pool2d(laid, (7, 9), True)[1] for lib in (F, T)]
+    assert torch.equal(*places)
+    compiled = torch.compile(lambda t: F.adaptive_avg_pool2d(t, (7, 9)), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(laid), T.adaptive_avg_pool2d(laid, (7, 9)))
+for kind in ("mean", "sum", "max", "min"): adapool.adaptive_pool(x.numpy(), (7, 9), kind)
+assert len(kernels._failed) > 4 and set(kernels._loaded.values()) == {None}
+"""
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("LLVM says no") == 1
