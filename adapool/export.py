@@ -298,21 +298,21 @@ def _run(model, args):
     "What the eager model returns; its input may be changed in place."
     with torch.no_grad(): return model(*pytree.tree_map_only(torch.Tensor, torch.clone, args))
 
-_MAXIMA = {getattr(T, name): (d, False) for (kind, d), name in _POOLS.items() if kind == "max"}
-_MAXIMA |= {getattr(T, f"{name}_with_indices"): (d, True) for (kind, d), name in _POOLS.items() if kind == "max"}
+_INTS_ONLY = {getattr(T, name): (kind, d, False) for (kind, d), name in _POOLS.items() if kind == "max" or d == 1}
+_INTS_ONLY |= {getattr(T, f"{name}_with_indices"): (kind, d, True) for (kind, d), name in _POOLS.items() if kind == "max"}
 
-class _SymbolicMax(TorchFunctionMode):
-    "torch's operators for the adaptive maximum hold ints only: with an output size that is a symbol, plain operators at once."
+class _SymbolicSizes(TorchFunctionMode):
+    "Where torch's operator holds ints only and an output size is a symbol, plain operators at once."
     def __init__(self, finite): super().__init__(); self.finite = finite
     def __torch_function__(self, function, types, args=(), kwargs=None):
         def pooled(input, output_size, return_indices=False):
-            d, both = _MAXIMA[function]
+            kind, d, both = _INTS_ONLY[function]
             sizes = [output_size] * d if isinstance(output_size, (int, torch.SymInt)) else output_size
             sizes = [n if m is None else m for n, m in zip(input.shape[-d:], sizes)]
             if _whole(*sizes) or any(map(_unbacked, sizes)) or len(sizes) != d: return function(*args, **(kwargs or {}))
-            found = _replacement("max", d, self.finite)(input, sizes)
-            return found if both or return_indices else found[0]
-        return pooled(*args, **(kwargs or {})) if function in _MAXIMA else function(*args, **(kwargs or {}))
+            found = _replacement(kind, d, self.finite)(input, sizes)
+            return found if kind == "avg" or both or return_indices else found[0]
+        return pooled(*args, **(kwargs or {})) if function in _INTS_ONLY else function(*args, **(kwargs or {}))
 
 def _unbacked(size): return isinstance(size, torch.SymInt) and torch.fx.experimental.symbolic_shapes.has_free_unbacked_symbols(size)
 
@@ -320,7 +320,7 @@ def _unbacked(size): return isinstance(size, torch.SymInt) and torch.fx.experime
 def _capture(model, args, dynamic_shapes=None, finite=True):
     "The model as torch.export sees it, adaptive operators still inside; sizes of 1 in `args` do not become constants."
     try:
-        with torch.fx.experimental._config.patch(backed_size_oblivious=True), _SymbolicMax(finite):
+        with torch.fx.experimental._config.patch(backed_size_oblivious=True), _SymbolicSizes(finite):
             program = torch.export.export(model, args, dynamic_shapes=dynamic_shapes)
     except Exception as error:
         if any(word in str(error).lower() for word in ("data-dependent", "data dependent", "unbacked")): raise ValueError(

@@ -14,7 +14,6 @@ import mmap
 import operator
 import os
 import reprlib
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -81,7 +80,7 @@ def _new_job(kind, dtype, shape, strides, plan):
 
 _job = lru_cache(maxsize=1024)(_new_job)
 
-_madvise = getattr(ctypes.CDLL(None), "madvise", None) if sys.platform == "linux" else None
+_madvise = getattr(ctypes.CDLL(None), "madvise", None) if hasattr(mmap, "MADV_HUGEPAGE") else None
 
 def _new(shape, strides, dtype):
     "An empty tensor without gaps. For large ones Linux is asked for huge pages, as NumPy does: the first touch is the dearest."
@@ -229,25 +228,31 @@ class _Spread(_Linear):
 # %% ../nbs/03_functional.ipynb #301726a3
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
+def _other_count(output_size, d):
+    "What is wrong where `output_size` holds another number of sizes than d."
+    wanted = f"output_size must be {d} sizes, one per pooled axis, or an int" if d > 1 else "'output_size' should contain one int, or be one"
+    return f"{wanted}, got {reprlib.repr(output_size)}"
+
 def _output_sizes(input, output_size, d):
     "`output_size` as d ints, or torch's type of error for what is none."
     if d > 1 and isinstance(output_size, (Sequence, np.ndarray, Tensor, deque)) and not isinstance(output_size, (str, bytes, bytearray)):
         output_size = tuple(islice(output_size, 9)) if getattr(output_size, "ndim", 1) else output_size  # five axes are the most
     many = isinstance(output_size, (tuple, list))
     if many and d > 1 and input.dim() <= len(output_size): raise ValueError(
-        f"input must have more axes than output_size {tuple(output_size)}, got shape {tuple(input.shape)}")
+        f"Input dimension should be at least {d + 1}, (C, ...), got shape {tuple(input.shape)}"
+        if len(output_size) == d else _other_count(output_size, d))
     sizes = list(output_size) if many else [output_size] * d
     keep = many and d > 1
     for size in sizes:
         if not (size is None and keep) and not -2**63 <= _integer("output_size", size) < 2**63:
             raise (TypeError if many else ValueError)(f"output_size must fit in 64 bits, got {size}")
-    if len(sizes) != d: raise RuntimeError(
-        f"output_size must be an int or have {d} size{'s' * (d > 1)}, one per axis, got {reprlib.repr(output_size)}")
+    if len(sizes) != d: raise RuntimeError(_other_count(output_size, d))
     shape = tuple(input.shape)
     axes = range(len(shape) - d, len(shape))
     sizes = [shape[axis] if size is None else operator.index(size) for axis, size in zip(axes, sizes)]
     for axis, size in zip(axes, sizes):
-        if size < 0: raise RuntimeError(f"output_size must be >= 0, got {size} for axis {axis} of input shape {shape}")
+        if size < 0: raise RuntimeError(
+            f"elements of output_size must be greater than or equal to 0, got {size} for axis {axis} of input shape {shape}")
     return sizes
 
 _plans = {}
@@ -271,11 +276,11 @@ def _checked_plan(name, input, output_size, d, no_empty_channels):
         f"{name}: input must be a Tensor, got {type(input).__name__}")
     sizes, shape = _output_sizes(input, output_size, d), tuple(input.shape)
     if input.dim() not in (d + 1, d + 2): raise RuntimeError(
-        f"{name}: input must have {d + 1} axes (C, ...) or {d + 2} axes (N, C, ...), got shape {shape}")
+        f"{name}: Expected {d + 1}D or {d + 2}D tensor as input, (C, ...) or (N, C, ...), got shape {shape}")
     if 0 in shape[1 if no_empty_channels else -d:]: raise RuntimeError(
-        f"{name}: input must have non-zero size for non-batch dimensions, got shape {shape}")
+        f"{name}: Expected input to have non-zero size for non-batch dimensions, got shape {shape}")
     if input.dtype not in _FLOATS or input.layout != torch.strided: raise NotImplementedError(
-        f"{name}: input must be a dense tensor of a float type, got {input.dtype}, {input.layout}")
+        f"{name} is not implemented for {input.dtype}, {input.layout}: input must be a dense tensor of a float type")
     cells = [n or 1 for n in (*shape[:-d], *sizes)]
     if all(type(n) is int for n in cells) and math.prod(cells) >= 2**60: raise RuntimeError(
         f"{name}: output_size must give fewer than 2**60 numbers, got {output_size} for input shape {shape}")
@@ -309,7 +314,7 @@ def _by_torch(op, sizes): return lambda x: op(x, sizes)
 def _by_job(job, shape, strides, threads):
     "A function of a tensor that lets `job` pool it, or returns None where this is no plain tensor now."
     def pool(x):
-        if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack() or torch._C._is_tracing(): return None
+        if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack(): return None
         data = x.data_ptr()  # autograd's zeros have none
         if forward_ad._current_level >= 0 or x.is_neg() or not data: return None
         y = x.new_empty_strided(shape, strides)
@@ -342,7 +347,8 @@ def _watched():
 
 def _quick(kind, d, input, output_size, indices=False):
     "The result of a call in which nothing but the numbers is new; None for other calls, and for those in which something is wrong."
-    if type(input) is not Tensor or is_compiling() or (torch._C._len_torch_function_stack() and _watched()): return None
+    if type(input) is not Tensor or is_compiling() or torch._C._is_tracing(): return None
+    if torch._C._len_torch_function_stack() and _watched(): return None
     whole = type(output_size) is int
     if not whole and (type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size))): return None
     try:
@@ -383,18 +389,19 @@ def _cast(x, d):
     "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
     return _wide(x) if d == 3 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu") else x
 
-def _empty(x, plan):
-    "The result of a pool to no cells: empty, and still a function of `x`."
-    return x.flatten(-len(plan))[..., :0].reshape(*x.shape[:-len(plan)], *(m for *_, m in plan))
+def _to_nothing(kind, x, plan):
+    "torch's result where a size is 0, which has no cells; None where there are cells. To torch, its gradient is an error."
+    sizes = [m for *_, m in plan]
+    return _OF_TORCH[kind, len(plan)](x, sizes) if 0 in sizes else None
 
 def _avg_pool(d, input, output_size):
     name = _NAMES["avg", d]
     if _overrides(input): return torch.overrides.handle_torch_function(_THEIRS[name], (input,), input, output_size)
     if _for_torch(input): return _avg_in_graph(name, _cast(input, d), output_size, d)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
-    if 0 in (m for *_, m in plan): return _empty(_cast(input, d), plan)
     input = _cast(input, d)
-    return _Mean.apply(input, plan)
+    empty = _to_nothing("avg", input, plan)
+    return _Mean.apply(input, plan) if empty is None else empty
 
 # %% ../nbs/03_functional.ipynb #02de3f42
 def adaptive_avg_pool1d(
@@ -540,13 +547,13 @@ class _PutBack(_Function):
 def _max_pool(d, input, output_size, return_indices):
     name = _NAMES["max", d]
     if _overrides(input): return torch.overrides.handle_torch_function(
-        _THEIRS[name + "_with_indices" * return_indices], (input,), input, output_size, return_indices=return_indices)
+        _THEIRS[f"{name}_with_indices" if return_indices else name], (input,), input, output_size, return_indices=return_indices)
     if _for_torch(input): return _max_in_graph(name, _cast(input, d), output_size, d, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
     input = _cast(input, d)
-    if 0 in (m for *_, m in plan): values, index = _empty(input, plan), _empty(input.detach().long(), plan)
-    elif _no_gradient(input) and not return_indices: return _max(input, plan)
-    else: values, index = _Max.apply(input, plan)
+    empty = _to_nothing("max", input, plan)
+    if empty is None and _no_gradient(input) and not return_indices: return _max(input, plan)
+    values, index = _Max.apply(input, plan) if empty is None else empty
     return (values, index) if return_indices else values
 
 # %% ../nbs/03_functional.ipynb #4fb31e41

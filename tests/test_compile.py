@@ -98,6 +98,22 @@ def test_one_and_three_dimensions_and_half_precision(kind, d, shape, size):
         torch.testing.assert_close(compiled(x), getattr(T, name)(x.double(), size).to(dtype))
 
 
+@pytest.mark.parametrize("channels", [4, 64])  # torch's own operator eagerly, or a kernel
+@pytest.mark.parametrize("kind, d", itertools.product(("avg", "max"), (1, 2, 3)))
+def test_a_tracer_has_nothing_to_warn_of(kind, d, channels, monkeypatch):
+    "Sizes are tensors to it: none may decide anything, or be remembered."
+    monkeypatch.setattr(F, "_prepared", {})
+    x, larger = (data(2, channels, *[n] * d, grad=False) for n in (12, 17))
+    for size in (3, (3,) * d, *[(None, 3, 5)[:d]] * (d > 1)):
+        pool = lambda x, size=size: getattr(F, f"adaptive_{kind}_pool{d}d")(x, size)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            traced = torch.jit.trace(pool, x, check_trace=False)
+        assert not [w for w in said if w.category is torch.jit.TracerWarning]
+        assert not F._prepared
+        for y in (x, larger): assert torch.equal(traced(y), getattr(T, f"adaptive_{kind}_pool{d}d")(y, size))
+
+
 def test_vmap_inside_a_compiled_program():
     x = data(5, 2, 3, 8, 9, grad=False)
     for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):

@@ -134,6 +134,22 @@ def test_what_captures_programs_finds_torchs_functions(kind, d, options):
     assert not any("adapool" in str(n.target) for graph in (exported.graph, traced.graph) for n in graph.nodes)
 
 
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_return_indices_in_a_recorded_program(d):
+    pool, x = f"adaptive_max_pool{d}d", data(2, 3, *(8, 9, 7)[:d])
+
+    class Asked(torch.nn.Module):
+        def forward(self, x, indices=False): return getattr(T, pool)(x, 3, indices)
+
+    class Sure(torch.nn.Module):
+        def forward(self, x): return getattr(T, pool)(x, 3, 2)
+
+    with F.enable():
+        with pytest.raises(torch.fx.proxy.TraceError): torch.fx.symbolic_trace(Asked())
+        recorded = torch.fx.symbolic_trace(Sure())
+    for mine, theirs in zip(recorded(x), Sure()(x), strict=True): assert torch.equal(mine, theirs)
+
+
 SEEN = []
 
 

@@ -122,6 +122,20 @@ def test_sizes_that_follow_from_another_shape(tmp_path):
         torch.testing.assert_close(torch.from_numpy(run(x, y)[0]), Like()(x, y))
 
 
+@pytest.mark.parametrize("lib", [T, adapool.functional])
+def test_sizes_along_one_axis_that_follow_from_a_shape(lib, tmp_path):
+    class Half(torch.nn.Module):
+        def forward(self, x, y):
+            return lib.adaptive_avg_pool1d(x, (x.shape[2] + 1) // 2), lib.adaptive_avg_pool1d(x[0], (y.shape[2],))
+
+    example = numbers((1, 2, 9)), numbers((1, 2, 4))
+    to_onnx(Half(), example, tmp_path / "a.onnx", dynamic_shapes=({2: "a"}, {2: "b"}), progress=False)
+    run = opened(tmp_path / "a.onnx")
+    for n, m in ((7, 3), (3, 9), (1, 5), (20, 7), (31, 30)):
+        x, y = numbers((1, 2, n)), numbers((1, 2, m), seed=1)
+        for a, b in zip(Half()(x, y), run(x, y), strict=True): torch.testing.assert_close(torch.from_numpy(b), a)
+
+
 @pytest.mark.parametrize("dynamic", [None, ({2: "h", 3: "w"},)])
 @pytest.mark.parametrize("layer", [torch.nn.AdaptiveAvgPool2d((5, 7)), torch.nn.AdaptiveMaxPool2d((4, 3), True)])
 def test_inf_and_nan_stay_in_their_windows_when_asked(layer, dynamic, tmp_path):

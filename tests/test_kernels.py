@@ -210,6 +210,19 @@ def test_large_results_are_ordinary_tensors():
         assert large.nbytes >= 2**22 and large.untyped_storage().resizable()
 
 
+@pytest.mark.parametrize("gone", ["mmap.MADV_HUGEPAGE", "os.sched_getaffinity", "os.register_at_fork"])
+def test_a_python_built_without(gone):
+    "What some systems, or the headers that a Python was built with, do not have."
+    code = f"""import mmap, os, numpy as np, torch
+del {gone}
+import adapool, adapool.functional as F
+x = torch.arange(49.0).expand(64, 256, 49).reshape(64, 256, 7, 7)
+up, places = F.adaptive_avg_pool2d(x, 14), F.adaptive_max_pool2d(x, 14, True)[1]
+print(up.nbytes >= 2**22 and torch.equal(up[..., ::2, ::2], x) and torch.equal(places[..., ::2, ::2], x.long()),
+      (adapool.adaptive_pool(x.numpy(), (14, 14)) == up.numpy()).all())"""
+    assert run(code) == "True True"
+
+
 def test_no_more_helpers_than_threads():
     code = """import numpy as np, adapool
 from adapool import kernels
@@ -224,8 +237,21 @@ def test_new_shapes_do_not_pile_up():
     assert len(kernels._loaded) < 200
 
 
-def test_an_output_size_of_nothing_and_an_empty_batch():
-    assert F.adaptive_avg_pool2d(torch.ones(2, 3, 40, 40), (0, 5)).shape == (2, 3, 0, 5)
+@pytest.mark.parametrize("kind, d", itertools.product(("avg", "max"), (1, 2, 3)))
+def test_an_output_size_of_nothing(kind, d):
+    "As torch's, whose gradient is an error; for inputs of any size and format."
+    name = f"adaptive_{kind}_pool{d}d"
+    for n, size in itertools.product((4, 64), {(0,) * d, (0, 5, 5)[:d], (5, 5, 0)[-d:]}):
+        x = torch.ones(2, n, *[20] * d, requires_grad=True)
+        for laid in (x, x.movedim(1, -1).contiguous().movedim(-1, 1), x[0]):
+            mine, theirs = (torch.utils._pytree.tree_leaves(getattr(lib, name)(laid, size)) for lib in (F, T))
+            described = [[(y.shape, y.stride(), y.dtype) for y in found] for found in (mine, theirs)]
+            assert described[0] == described[1]
+            with pytest.raises(RuntimeError, match="Expected grad_output to have non-zero"): mine[0].sum().backward()
+        with torch.no_grad(): assert getattr(F, name)(x, size).shape == (2, n, *size)
+
+
+def test_an_empty_batch():
     for kind, n in itertools.product(("avg", "max"), (1, 9)):
         assert getattr(F, f"adaptive_{kind}_pool2d")(torch.ones(0, n, 40, 40), 5).shape == (0, n, 5, 5)
 

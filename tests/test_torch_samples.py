@@ -15,12 +15,8 @@ OPERATORS = {info.name.rpartition(".")[2]: info for info in op_db if "adaptive" 
 LAYERS = {info.module_cls.__name__: info for info in module_db if "Adaptive" in info.module_cls.__name__}
 FLOATS = torch.float16, torch.bfloat16, torch.float32, torch.float64
 OTHER_WORDS = {  # torch says here what a user cannot use
-    "internal error": "output_size must be an int",
-    "Trying to create tensor with negative dimension": "output_size must be >= 0",
-    "elements of output_size must be greater than or equal to 0": "output_size must be >= 0",
-    "'output_size' should contain one int": "output_size must be an int",
-    "output_size must be [23]": "output_size must be an int or have [23] sizes",
-    "Input dimension should be at least": "input must have more axes than output_size",
+    "internal error": "output_size must be [23] sizes, one per pooled axis, or an int, got",
+    "Trying to create tensor with negative dimension": "output_size must be greater than or equal to 0, got",
 }
 
 
