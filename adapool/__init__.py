@@ -30,7 +30,7 @@ from adapool.windows import (
     fixed_rule,
 )
 
-_AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "plot", "explore", "flashcards")
+_AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "answers", "plot", "explore", "flashcards")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",

@@ -1,19 +1,24 @@
-"Every exercise: no answer fails nothing, the solution that is folded below is right, and the slips are wrong."
+"Every exercise: alone in its cell, without its answer; its solution, folded below, is right, and its slips are wrong."
 
 import re
 import sys
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 
-import adapool
+from adapool import answers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 from notebooks import notebooks
 
 TEACHING = [path for path in notebooks() if re.match(r"0[0-7]_", path.name)]
+# All that a cell with a question may hold: there is no room for what is right, nor for what another cell has to define.
+ALONE = re.compile(r"""from adapool\.answers import check
+
+(?P<open>answer = [.,\[\] ]+|def answer\([\w, ]+\): return \.\.\.)
+
+check\("(?P<name>[a-z]+-\d+)", answer\)""")
 
 
 def section(path):
@@ -22,6 +27,24 @@ def section(path):
     start = next(i for i, cell in enumerate(cells) if cell.source == "## Exercises")
     stop = next((i for i, cell in enumerate(cells) if i > start and cell.source.startswith("## ")), len(cells))
     return cells[start:stop]
+
+
+def asked(path):
+    "`(number, the cell as a match of ALONE, the solution)` for each exercise but the proof, which has no cell."
+    cells = section(path)
+    for i, cell in enumerate(cells):
+        if cell.cell_type != "code": continue
+        number = re.match(r"\*\*Exercise (\d+)\.", cells[i - 1].source)[1]
+        solution = re.search(r"^```python\n(.*?)^```", cells[i + 1].source, re.MULTILINE | re.DOTALL)[1]
+        yield number, ALONE.fullmatch(cell.source), solution
+
+
+def run_alone(source):
+    "What the last line of a cell shows, where nothing has been run before."
+    first, last = source.rsplit("\n", 1)
+    names = {}
+    exec(first, names)
+    return eval(last, names)
 
 
 def wrong(expected):
@@ -35,36 +58,34 @@ def wrong(expected):
     return [wrong(expected[0]), *list(expected)[1:]]
 
 
-def solved(path):
-    "`(name, arguments of check)` for each exercise of a notebook, answered by its solution; proofs have none."
-    calls = []
-    names = {"np": np, "adapool": adapool}
-    exec(f"from adapool.{path.stem[3:]} import *", names)
-    for i, cell in enumerate(cells := section(path)):
-        if cell.cell_type != "code": continue
-        if "check(answer" not in cell.source:
-            exec(cell.source, names)
-            names["check"] = lambda *args, **kwargs: calls.append((args, kwargs))
-            continue
-        solution = re.search(r"^```python\n(.*?)^```", cells[i + 1].source, re.MULTILINE | re.DOTALL)[1]
-        head, rest = re.fullmatch(r"((?:answer = |def answer).*?\n)\n(.*)", cell.source, re.DOTALL).groups()
-        assert "..." in head and solution.startswith(head[:6])
-        exec(f"{solution}\n{rest}", names)
-        yield cells[i - 1].source[:15], calls.pop()
+@pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
+def test_an_exercise_is_a_question_and_one_line(path):
+    "No answer stands in the cell or in what it shows, and each runs in a fresh kernel."
+    module = path.stem[3:]
+    for number, cell, _ in asked(path):
+        assert cell, f"{path.stem}, exercise {number}: more than a place for the answer, and `check`"
+        assert cell["name"] == f"{module}-{number}"
+        assert run_alone(cell[0]).right is None, cell["name"]
+    assert {cell["name"] for _, cell, _ in asked(path)} == set(answers._on_page(module))
+    shown = [output.data["text/plain"] for cell in section(path) for output in cell.get("outputs", [])]
+    assert set(shown) == {"Not answered yet: put your answer in place of the ... and run the cell again."}
 
 
 @pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
-def test_exercises(path):
-    exercises = list(solved(path))
-    for name, ((answer, expected, hint), more) in exercises:
-        check = adapool.exercises.check
-        assert check(answer, expected, hint, **more).right is True, f"{name}: the solution is wrong"
-        assert check(..., expected, hint, **more).right is None, name
-        verdict = check(wrong(expected), expected, hint, **more)
-        assert verdict.right is False and verdict.text.endswith(f"Hint: {hint}"), name
-        for slip, told in more.get("slips", ()):
-            assert told in check(slip, expected, hint, **more).text, f"{name}: {slip} is no slip"
+def test_the_solution_put_in_is_right(path):
+    for _, cell, solution in asked(path):
+        assert ("def answer" in solution) == cell["open"].startswith("def")
+        assert run_alone(cell[0].replace(cell["open"], solution)).right is True, f"{cell['name']}: a wrong solution"
+
+
+@pytest.mark.parametrize("page", answers._PAGES)
+def test_wrong_answers_get_the_hint_and_slips_what_they_tell(page):
+    exercises = answers._on_page(page)
     assert len(exercises) >= 6
+    for name, exercise in exercises.items():
+        verdict = answers.check(name, wrong(exercise.expected))
+        assert verdict.right is False and verdict.text.endswith(f"Hint: {exercise.hint}"), name
+        for slip, told in exercise.slips: assert told in answers.check(name, slip).text, f"{name}: {slip} is no slip"
 
 
 @pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)

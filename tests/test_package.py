@@ -13,7 +13,7 @@ import adapool
 
 PACKAGE = Path(adapool.__file__).parent
 ORDER = ["exercises", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
-         "networks", "plot", "explore", "flashcards"]
+         "networks", "answers", "plot", "explore", "flashcards"]
 
 
 def python(code, **where):

@@ -49,6 +49,7 @@ TESTS = {
     "export": "export notebook export_models export_grid",
     "networks": "networks bad_input exercises notebook explore",
     "exercises": "exercises notebook",
+    "answers": "exercises notebook",
     "vectors": "sweep kernels cache link notebook properties conformance exact",
     "plot": "explore notebook flashcards",
     "explore": "explore notebook",

@@ -45,13 +45,14 @@ def cell(browser, text):
     return found
 
 
+ASKED = 'check("arithmetic-1", answer)'
+
+
 @pytest.fixture(scope="module")
 def arithmetic(browser, lab):
-    "00_arithmetic, run down to its exercises."
+    "00_arithmetic in a fresh kernel, at its first exercise."
     open_notebook(browser, lab, "00_arithmetic.ipynb")
-    cell(browser, "check(answer, conv_output_size(30")
-    command(browser, "notebook:run-all-above")
-    wait(browser, lambda b: b.execute_script(IDLE))
+    cell(browser, ASKED)
     return browser
 
 
@@ -64,22 +65,22 @@ def test_the_front_page_is_the_index(browser, lab):
 
 
 def answer(browser, line):
-    "Type an answer over the first line of the exercise, run it, and return what it says."
-    exercise = cell(browser, "check(answer, conv_output_size(30")
+    "Type an answer over the line of the exercise that has a place for it, run it, and return what it says."
+    exercise = cell(browser, ASKED)
     before = exercise.find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").text
-    exercise.find_element(By.CSS_SELECTOR, ".cm-line").click()
+    next(e for e in exercise.find_elements(By.CSS_SELECTOR, ".cm-line") if e.text.startswith("answer = ")).click()
     keys = browser.switch_to.active_element
     keys.send_keys(Keys.HOME, Keys.SHIFT + Keys.END)
     keys.send_keys(line)
     browser.switch_to.active_element.send_keys(Keys.CONTROL + Keys.ENTER)
     def said(b):
-        found = cell(b, "check(answer, conv_output_size(30").find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output")
+        found = cell(b, ASKED).find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output")
         return found[0].text if found and found[0].text != before else None
     return wait(browser, said)
 
 
 def test_an_exercise_is_answered_wrong_and_right(arithmetic):
-    exercise = cell(arithmetic, "check(answer, conv_output_size(30")
+    exercise = cell(arithmetic, ASKED)
     stored = exercise.find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").text
     assert stored.startswith("Not answered yet")
     assert "too large by 1" in answer(arithmetic, "answer = 16")
