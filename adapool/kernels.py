@@ -1084,14 +1084,14 @@ def _forget():
 
 class _Teams:
     "How many threads are at work in teams, by call: the machine is not given more than it has."
-    def __init__(self): self.lock, self.calls, self.most = threading.Lock(), {}, os.cpu_count() or 1
+    def __init__(self): self.calls, self.most = {}, os.cpu_count() or 1
 
     def enter(self, call, threads):
-        with self.lock:
-            busy = sum(tuple(self.calls.values()))
-            if busy and busy + threads > self.most: return False
-            self.calls[call] = threads
-        return True
+        "Is there room for this call? Without a lock, which the handler of a signal could find closed; of two at once, none may enter."
+        self.calls[call] = threads
+        others = sum(self.calls.copy().values()) - threads
+        if others and others + threads > self.most: del self.calls[call]
+        return call in self.calls
 
 _teams = _Teams()
 if hasattr(os, "register_at_fork"): os.register_at_fork(

@@ -28,8 +28,8 @@ def example(planes, side):
     return x, x.reshape(planes, SIZE, k, SIZE, k).mean((2, 4))
 
 
-def plain(calls, *sizes):
-    (x, want), wrong = example(*sizes), 0
+def plain(calls, x, want):
+    wrong = 0
     for _ in range(calls):
         y = adaptive_pool(x, (SIZE, SIZE))
         wrong += not np.array_equal(y, want)
@@ -37,28 +37,28 @@ def plain(calls, *sizes):
     return wrong
 
 
-def forked(calls, *sizes):
-    plain(1, *sizes)  # which brings helpers of the parent's to life
-    return sum(in_child(min(100, calls - first), *sizes) for first in range(0, calls, 100))
+def forked(calls, x, want):
+    plain(1, x, want)  # which brings helpers of the parent's to life
+    return sum(in_child(min(100, calls - first), x, want) for first in range(0, calls, 100))
 
 
-def in_child(calls, *sizes):
+def in_child(calls, x, want):
     child = os.fork()
-    if not child: os._exit(plain(calls, *sizes))
+    if not child: os._exit(plain(calls, x, want))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def callers(calls, *sizes):
-    with ThreadPoolExecutor(4) as crew: return sum(crew.map(lambda _: plain(calls // 4, *sizes), range(4)))
+def callers(calls, x, want):
+    with ThreadPoolExecutor(4) as crew: return sum(crew.map(lambda _: plain(calls // 4, x, want), range(4)))
 
 
-def functional(calls, *sizes):
+def functional(calls, x, want):
     import torch
 
     import adapool.functional as F
     torch.set_num_threads(THREADS)
     kernels._openmp = lambda: None
-    (x, want), wrong = map(torch.from_numpy, example(*sizes)), 0
+    x, want, wrong = torch.from_numpy(x), torch.from_numpy(want), 0
     for _ in range(calls):
         y = F.adaptive_avg_pool2d(x, SIZE)
         wrong += not torch.equal(y, want)
@@ -77,7 +77,7 @@ def main():
     kernels._EACH = kernels._EACH_ASLEEP = 1  # threads, however little there is to do
     shared, share = [], kernels.share
     kernels.share = lambda *args: shared.append(1) or share(*args)
-    wrong = ways[given.way](given.calls, given.planes, given.side)
+    wrong = ways[given.way](given.calls, *example(given.planes, given.side))
     print(f"{wrong} of {given.calls} wrong; {len(shared)} shared by this process; torch: {'torch' in sys.modules}")
     sys.exit(wrong > 0)
 

@@ -99,7 +99,7 @@ def test_one_and_three_dimensions_and_half_precision(kind, d, shape, size):
 
 
 @pytest.mark.parametrize("channels", [4, 64])  # torch's own operator eagerly, or a kernel
-@pytest.mark.parametrize("kind, d", itertools.product(("avg", "max"), (1, 2, 3)))
+@pytest.mark.parametrize("kind, d", list(itertools.product(("avg", "max"), (1, 2, 3))))
 def test_a_tracer_has_nothing_to_warn_of(kind, d, channels, monkeypatch):
     "Sizes are tensors to it: none may decide anything, or be remembered."
     monkeypatch.setattr(F, "_prepared", {})

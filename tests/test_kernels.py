@@ -237,7 +237,7 @@ def test_new_shapes_do_not_pile_up():
     assert len(kernels._loaded) < 200
 
 
-@pytest.mark.parametrize("kind, d", itertools.product(("avg", "max"), (1, 2, 3)))
+@pytest.mark.parametrize("kind, d", list(itertools.product(("avg", "max"), (1, 2, 3))))
 def test_an_output_size_of_nothing(kind, d):
     "As torch's, whose gradient is an error; for inputs of any size and format."
     name = f"adaptive_{kind}_pool{d}d"
