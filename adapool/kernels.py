@@ -975,8 +975,10 @@ def _made_for():
     from importlib.metadata import version
 
     import llvmlite.binding as llvm
-    here = Path(__file__).parent
-    parts = [version("numba"), version("llvmlite"), sys.version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    here, told = Path(__file__).parent, [os.environ.get(f"NUMBA_{name}") for name in ("CPU_NAME", "CPU_FEATURES", "ENABLE_AVX")]
+    try: features = llvm.get_host_cpu_features().flatten()
+    except RuntimeError: features = ""  # LLVM before 19 does not know them everywhere
+    parts = [version("numba"), version("llvmlite"), sys.version, llvm.get_host_cpu_name(), features, told]
     return repr(parts).encode() + b"".join((here / f"{name}.py").read_bytes() for name in ("kernels", "vectors"))
 
 def _read(path):

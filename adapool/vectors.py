@@ -17,6 +17,7 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, models, register_model
 
 # %% ../nbs/09_vectors.ipynb #fcd974c3
@@ -454,13 +455,15 @@ def _machine(triple, cpu="", features=""):
     return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
 
 def _this_machine():
+    "The processor that Numba compiles for: this one, unless `NUMBA_CPU_NAME` and its like say another. It links what it compiles, too."
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return _machine(llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return _machine(llvm.get_process_triple(), config.CPU_NAME or llvm.get_host_cpu_name(), features)
 
 def _emitted(text, machine):
     "The object code of LLVM code: two functions, `kernel` and `team`."
-    text = re.sub(r"^(define .*?)\s*{$", r'\1 nounwind "no-builtins" {', text + _team(), flags=re.M)
+    text = re.sub(r"^(define .*?)( !dbg \S+)?\s*{$", r'\1 nounwind "no-builtins"\2 {', text + _team(), flags=re.M)
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     for f in module.functions:

@@ -29,6 +29,17 @@ def run(code, *args, **environment):
     return done.stdout.strip()
 
 
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    "A process in which no kernel was asked for, and an empty folder."
+    monkeypatch.setattr(kernels, "_loaded", {})
+    monkeypatch.setattr(kernels, "_failed", [])
+    monkeypatch.setattr(kernels, "cache_folder", lambda: tmp_path)
+
+
+KEY = "scatter", "f4", "f4", "f4", "sum", "i4"
+
+
 # Wherever memory lies
 
 FRAGMENTS = """
@@ -111,8 +122,9 @@ def test_nothing_outside_is_referred_to(key, monkeypatch):
 
 
 @pytest.mark.slow
-def test_nothing_outside_is_referred_to_by_any_kernel(monkeypatch):
-    for key in keys():
+@pytest.mark.parametrize("name", [f.__name__ for f in kernels.KERNELS])
+def test_nothing_outside_is_referred_to_by_any_kernel(name, monkeypatch):
+    for key in [key for key in keys() if key[0] == name]:
         with monkeypatch.context() as patch: assert outside(key, patch) == {}, key
 
 
@@ -198,10 +210,12 @@ def test_float32_to_float16_without_the_instruction(function, monkeypatch):
 
 
 POOL = """
+import os
 import numpy as np, adapool
 from adapool import kernels
-import llvmlite.binding as llvm
-llvm.get_host_cpu_name, llvm.get_host_cpu_features = lambda: "x86-64", lambda: llvm.FeatureMap()
+if not os.environ.get("NUMBA_CPU_NAME"):
+    import llvmlite.binding as llvm
+    llvm.get_host_cpu_name, llvm.get_host_cpu_features = lambda: "x86-64", lambda: llvm.FeatureMap()
 x = (np.random.default_rng(0).integers(-2000, 2001, (9, 1500)) * 2.0**-24).astype(np.float16)  # sums are exact
 x[0, 0], x[1, 0] = np.nan, np.inf
 sums = x.astype(np.float32).reshape(9, 5, 300).sum(2)
@@ -211,22 +225,28 @@ print(*kernels._loaded.values())
 
 
 @x86
-def test_a_pool_of_float16_without_the_instruction(tmp_path):
-    assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path)).startswith("<CFunctionType")
+@pytest.mark.parametrize("told", [{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}], ids=["host", "told"])
+def test_a_pool_of_float16_without_the_instruction(told, tmp_path):
+    assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path), **told).startswith("<CFunctionType")
+
+
+def test_debug_information(tmp_path):
+    code = f"from adapool import kernels; print(kernels.compiled(*{KEY}))"
+    assert run(code, NUMBA_DEBUGINFO="1", ADAPOOL_CACHE_DIR=str(tmp_path)).startswith("<CFunctionType")
+
+
+def test_a_processor_whose_features_nobody_knows(fresh, monkeypatch):
+    import llvmlite.binding as llvm
+
+    def unknown(): raise RuntimeError("failed to get host cpu features.")
+
+    monkeypatch.setattr(llvm, "get_host_cpu_features", unknown)
+    kernels._made_for.cache_clear()
+    try: assert kernels.compiled(*KEY)
+    finally: kernels._made_for.cache_clear()
 
 
 # Whatever the compiler says
-
-@pytest.fixture
-def fresh(monkeypatch):
-    "A process in which no kernel was asked for."
-    monkeypatch.setattr(kernels, "_loaded", {})
-    monkeypatch.setattr(kernels, "_failed", [])
-    monkeypatch.setattr(kernels, "cache_folder", lambda: None)
-
-
-KEY = "scatter", "f4", "f4", "f4", "sum", "i4"
-
 
 @pytest.mark.parametrize("error", [
     RuntimeError("LLVM IR parsing error\nexpected type"), ImportError("Numba needs NumPy 2.4 or less"), MemoryError(),
