@@ -323,7 +323,8 @@ compile_kernel, x = adapool.vectors.compile_kernel, np.arange(2.0**14).reshape(6
 def compile_slowly(*args):
     signal.setitimer(signal.ITIMER_REAL, seconds)
     return compile_kernel(*args)
-adapool.vectors.compile_kernel = compile_slowly
+adapool.vectors.compile_kernel, seconds = compile_slowly, 0
+adapool.adaptive_pool(x.astype("f4"), 4, axes=0)  # Numba is imported: half of that cannot be taken up again
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 for seconds in (0.01, 0.1, 0.5):
     try: adapool.adaptive_pool(x, 4, axes=0)
@@ -333,7 +334,7 @@ seconds = 0
 y = adapool.adaptive_pool(x, 4, axes=0)
 print((y == x.reshape(4, 16, 16, 16).mean(1)).all(), len(os.listdir(os.environ["ADAPOOL_CACHE_DIR"])))"""
     said = run(code, ADAPOOL_CACHE_DIR=str(tmp_path)).split()
-    assert said[0] == "broken" and said[-2:] == ["True", "1"]
+    assert said[0] == "broken" and said[-2:] == ["True", "2"]
 
 
 def test_an_interrupted_call_leaves_its_team(monkeypatch, two_threads):
