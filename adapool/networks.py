@@ -8,11 +8,17 @@ __all__ = ['Row', 'Trace', 'trace_shapes']
 # %% ../nbs/07_networks.ipynb #33ebd724
 import html
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import cache, reduce
+from math import floor
+from numbers import Number
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -21,51 +27,85 @@ from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent
 
 # %% ../nbs/07_networks.ipynb #21bff6f0
 class _Field(NamedTuple):
-    "Along one axis: from which input cell to which each cell sees, and the distance of neighbours where it is the same for all."
+    "From which to which cell of one axis of the network's input each cell of a tensor sees; arrays that broadcast to the tensor's shape."
     starts: np.ndarray
     stops: np.ndarray
-    jump: int | None = None
-
-def _whole(n): return _Field(np.arange(n), np.arange(1, n + 1), 1)
+    jumps: tuple  # by axis of the tensor: how far apart the fields of neighbours start, if those are of one size; None where they are uneven
 
 _NEVER = 2**40  # a cell that sees nothing starts here and stops at minus this, so that it drops out of every union
 
-def _spans(seen):
-    "For the starts and stops that each cell depends on, their union; arrays."
-    starts, stops = ([*first, _NEVER] for first, _ in seen), ([*last, -_NEVER] for _, last in seen)
-    return np.array([min(s) for s in starts], int), np.array([max(s) for s in stops], int)
+def _whole(n, axis=0, axes=1):
+    "The field of the input itself: of `axes` axes, `axis` is the one in question, with `n` cells."
+    at = np.arange(n).reshape([n if a == axis else 1 for a in range(axes)])
+    return _Field(at, at + 1, tuple(int(a == axis) for a in range(axes)))
+
+def _jump(starts, stops, axis):
+    "How far apart fields of neighbours along `axis` start, where it is the same for all and they are of one size; otherwise None."
+    seen = np.moveaxis(starts < stops, axis, 0)
+    if (seen[1:] != seen[:-1]).any(): return None
+    steps = np.unique([np.diff(v, axis=0)[seen[1:]] for v in (np.moveaxis(starts, axis, 0), np.moveaxis(stops, axis, 0))])
+    return (int(steps[0]) if len(steps) else 0) if len(steps) <= 1 else None
+
+def _settled(starts, stops):
+    "The field with these starts and stops, of one cell along every axis where nothing changes."
+    for a in range(starts.ndim):
+        first = starts.take([0], a), stops.take([0], a)
+        if starts.shape[a] > 1 and (starts == first[0]).all() and (stops == first[1]).all(): starts, stops = first
+    return _Field(starts, stops, tuple(_jump(starts, stops, a) for a in range(starts.ndim)))
 
 # %% ../nbs/07_networks.ipynb #f1a5e002
-def _through(field, first, last, step=1):
-    "The field of a layer whose output j reads every `step`-th cell from first[j] to last[j] of `field`."
-    if field.jump is None:  # nothing is known of cells beyond the ends: leave them out
-        cells = [np.arange(a, b + 1, step) for a, b in zip(first.tolist(), last.tolist())]
-        cells = [at[(0 <= at) & (at < len(field.starts))] for at in cells]
-        return _Field(*_spans([(field.starts[at], field.stops[at]) for at in cells]))
-    starts = field.starts[0] + first * field.jump
-    stops = field.stops[0] + last * field.jump
-    steps, sizes = set(np.diff(starts).tolist()), set((stops - starts).tolist())
-    return _Field(starts, stops, (steps.pop() if steps else field.jump) if len(steps) <= 1 and len(sizes) == 1 else None)
+def _union(field, axis, first, last, step):
+    "The starts and stops of what reads every `step`-th cell from first[j] to last[j] along `axis`, and nothing beyond the ends."
+    starts, stops = (np.moveaxis(v, axis, -1) for v in field[:2])
+    reads = [np.arange(a, b + 1, step) for a, b in zip(first.tolist(), last.tolist())]
+    reads = [at[(0 <= at) & (at < starts.shape[-1])] for at in reads]
+    return (np.moveaxis(np.stack([starts[..., at].min(-1, initial=_NEVER) for at in reads], -1), -1, axis),
+            np.moveaxis(np.stack([stops[..., at].max(-1, initial=-_NEVER) for at in reads], -1), -1, axis))
+
+def _through(field, axis, first, last, step=1, stride=0):
+    "The field of a layer whose output j reads every `step`-th cell from first[j] to last[j] of `field`; one more output would read `stride` cells further on."
+    jump = field.jumps[axis]
+    if jump is None: starts, stops = _union(field, axis, first, last, step)
+    else:
+        ends = np.sort(np.stack([first, last]) * jump, 0) if jump else np.zeros((2, 1), int)
+        along = [-1 if a == axis else 1 for a in range(field.starts.ndim)]
+        starts, stops = (v.take([0], axis) + end.reshape(along) for v, end in zip(field[:2], ends))
+    found = _jump(starts, stops, axis) if starts.shape[axis] > 1 else jump and jump * stride
+    return _Field(starts, stops, (*field.jumps[:axis], found, *field.jumps[axis + 1:]))
+
+def _over(field, axes):
+    "What a cell sees that depends on all cells along `axes`; they stay, with one cell each."
+    return _Field(field.starts.min(axes, keepdims=True), field.stops.max(axes, keepdims=True),
+                  tuple(0 if a in axes else j for a, j in enumerate(field.jumps)))
 
 def _seen(field):
     "The smallest and the largest number of input cells that a cell sees."
     sizes = (field.stops - field.starts).clip(0)
     return int(sizes.min()), int(sizes.max())
 
-def _sum_up(field): return _Field(field.starts.min(keepdims=True), field.stops.max(keepdims=True))
+def _closed(field):
+    "The effective stride, effective padding and centre of the first field, all in cells of the input; None where fields are uneven."
+    moving = [a for a, jump in enumerate(field.jumps) if jump != 0]
+    first = _over(field, tuple(a for a in range(len(field.jumps)) if a not in moving))
+    if len(moving) > 1 or None in first.jumps or _seen(first)[1] == 0: return None, None, None
+    start, stop = int(first.starts.flat[0]), int(first.stops.flat[0])
+    return first.jumps[moving[0]] if moving else 0, -start, (start + stop - 1) / 2
 
 # %% ../nbs/07_networks.ipynb #fa11795e
 class _Layer(NamedTuple):
     "A spatial layer, one value per axis."
-    kind: str            # "conv", "pool", "transposed" or "adaptive"
+    kind: str             # "conv", "pool", "transposed", "adaptive", "pad" or "resize"
     output_size: tuple
     kernel_size: tuple = ()
     stride: tuple = ()
-    padding: tuple = ()  # cells before the input
+    padding: tuple = ()   # cells before the input
     dilation: tuple = ()
+    after: tuple = ()     # cells after the input
     ceil_mode: bool = False
     output_padding: tuple = ()
-    after: tuple = ()    # cells after the input, where they are not as many
+    groups: int = 1
+    channels: int | None = None  # output channels, where the layer mixes channels
+    how: dict | None = None      # of "resize": what it is told besides the size
 
 def _axes(value, d):
     "One value per axis."
@@ -83,255 +123,543 @@ def _written(n, out, K, S, P, D):
         idle += not len(o)
     return first, last, idle
 
+# %% ../nbs/07_networks.ipynb #5ee40220
+def _weights(n, a, layer):
+    "How much each of `n` cells along axis `a` counts in each output cell of an interpolation."
+    d, how = len(layer.output_size), dict(layer.how)
+    alone = [n if b == a else 1 for b in range(d)]
+    if how["size"] is not None: how["size"] = [layer.output_size[a] if b == a else 1 for b in range(d)]
+    else: how["scale_factor"] = [float(_axes(how["scale_factor"], d)[a]) if b == a else 1.0 for b in range(d)]
+    return F.interpolate(torch.eye(n, dtype=torch.float64, device="cpu").reshape(1, n, *alone), **how).reshape(n, -1).numpy()
+
+def _weighed(weights):
+    "The first and the last cell that each output cell reads, and how many cells nobody reads."
+    read = weights != 0
+    return read.argmax(0), len(read) - 1 - read[::-1].argmax(0), int((~read.any(1)).sum())
+
 # %% ../nbs/07_networks.ipynb #f1a5e00a
-def _follow(layer, a, n, field):
-    "The unread input cells of `layer` along axis `a`, and the field of its output."
+def _windows(layer, a, n):
+    "Along axis `a`, the first and the last cell that each output reads, the step between the cells it reads and from output to output; and the number of unread cells."
     out = layer.output_size[a]
-    if layer.kind == "adaptive":
-        w = adaptive_windows(n, out)
-        return 0, field and _through(field, w.starts, w.stops - 1)
+    if layer.kind == "adaptive": return (w := adaptive_windows(n, out)).starts, w.stops - 1, 1, 0, 0
+    if layer.kind == "resize":
+        first, last, unread = _weighed(_weights(n, a, layer))
+        return first, last, 1, 0, unread
     K, S, P, D = (v[a] for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
     if layer.kind == "transposed":
-        first, last, idle = _written(n, out, K, S, P, D)
-        return idle, field and _through(field._replace(jump=None), first, last)
-    at = np.arange(out) * S - P
-    return _unread(n, K, S, P, D, out), field and _through(field, at, at + D * (K - 1), D)
+        first, last, unread = _written(n, out, K, S, P, D)
+        return first, last, 1, 0, unread
+    first = np.arange(out) * S - P
+    return first, first + D * (K - 1), D, S, _unread(n, K, S, P, D, out)
+
+def _mixed(field, axis, layer):
+    "What a convolution's channels see: the union over their group."
+    if field.starts.shape[axis] == 1: return field
+    if layer.groups == 1: return _over(field, (axis,))
+    shape = (*field.starts.shape[:axis], layer.groups, -1, *field.starts.shape[axis + 1:])
+    starts, stops = (np.repeat(v, layer.channels // layer.groups, axis) for v in
+                     (field.starts.reshape(shape).min(axis + 1), field.stops.reshape(shape).max(axis + 1)))
+    return _Field(starts, stops, tuple(_jump(starts, stops, axis) if a == axis else j for a, j in enumerate(field.jumps)))
+
+def _follow(layer, field, windows):
+    "The field of what `layer` makes of its last axes, which it reads in `windows`."
+    first_axis = len(field.jumps) - len(windows)
+    if layer.channels is not None: field = _mixed(field, first_axis - 1, layer)
+    for axis, (first, last, step, stride, _) in enumerate(windows, first_axis):
+        # behind a transposed convolution nothing is known of cells beyond the ends
+        if layer.kind == "transposed" and field.jumps[axis]: field = field._replace(jumps=(*field.jumps[:axis], None, *field.jumps[axis + 1:]))
+        field = _through(field, axis, first, last, step, stride)
+    return field
 
 # %% ../nbs/07_networks.ipynb #3345fe1c
+def _adaptive_formula(n, out):
+    "The windows of an adaptive layer, and the ordinary pool that has them."
+    sizes, same = sorted(set(adaptive_windows(n, out).sizes.tolist())), blocked_equivalent(n, out)
+    windows = f"{n} → {out}: windows of {' or '.join(map(str, sizes))}"
+    if same is None: return f"{windows}, no ordinary pool"
+    pool = f"K = {same.kernel_size}, S = {same.stride}" + (f", P = {same.padding}" if same.padding else "")
+    return f"{windows}, exactly a pool {pool}" + (f" in {same.blocks} blocks" if same.blocks > 1 else "")
+
+def _signed(value): return f"+ {value}" if value >= 0 else f"− {-value}"
+
 def _formula(layer, a, n):
     "The formula of the output size along axis `a` with its numbers; of an adaptive layer, its windows and the ordinary pool that has them."
     out = layer.output_size[a]
-    if layer.kind == "adaptive":
-        sizes, same = sorted(set(adaptive_windows(n, out).sizes.tolist())), blocked_equivalent(n, out)
-        windows = f"{n} → {out}: windows of {' or '.join(map(str, sizes))}"
-        if same is None: return f"{windows}, no ordinary pool"
-        pool = f"K = {same.kernel_size}, S = {same.stride}" + (f", P = {same.padding}" if same.padding else "")
-        return f"{windows}, exactly a pool {pool}" + (f" in {same.blocks} blocks" if same.blocks > 1 else "")
-    K, S, P, D = (v[a] for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
+    if layer.kind == "adaptive": return _adaptive_formula(n, out)
+    if layer.kind == "resize":
+        scale = layer.how["scale_factor"] if layer.how["size"] is None else None
+        if scale is None or floor(n * float(_axes(scale, a + 1)[a])) != out: return f"{n} → {out}"
+        return f"⌊{n}·{str(float(_axes(scale, a + 1)[a])).removesuffix('.0')}⌋ = {out}"
+    K, S, P, D, after = (v[a] for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.after))
+    if layer.kind == "pad": return f"{n} {_signed(P)} {_signed(after)} = {out}"
     if layer.kind == "transposed":
         extra = f" + {layer.output_padding[a]}" if layer.output_padding[a] else ""
         return f"({n} − 1)·{S} − 2·{P} + {D}·({K} − 1) + 1{extra} = {out}"
-    pads = f"2·{P}" if not layer.after or layer.after[a] == P else f"{P} + {layer.after[a]}"
+    pads = f"2·{P}" if after == P else f"{P} + {after}"
     steps = f"{n} + {pads} − {K}" if D == 1 else f"{n} + {pads} − {D}·({K} − 1) − 1"
     if S == 1: return f"{steps} + 1 = {out}"
     if not layer.ceil_mode: return f"⌊({steps})/{S}⌋ + 1 = {out}"
-    dropped = " − 1" if (out - 1) * S < n + 2 * P - D * (K - 1) - 1 else ""  # by rounding up, out - 1 steps reach the end
+    dropped = " − 1" if (out - 1) * S < n + P + after - D * (K - 1) - 1 else ""  # by rounding up, out - 1 steps reach the end
     return f"⌈({steps})/{S}⌉ + 1{dropped} = {out}"
 
 # %% ../nbs/07_networks.ipynb #9e5cef55
-_CELL_BY_CELL = set("""relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu celu gelu silu mish sigmoid sigmoid_ tanh tanh_ hardtanh hardswish
-    hardsigmoid softplus prelu dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout batch_norm group_norm
-    instance_norm local_response_norm add add_ __add__ __iadd__ __radd__ sub sub_ __sub__ __rsub__ rsub mul mul_ __mul__ __imul__ __rmul__ div div_
-    true_divide __truediv__ neg abs pow square sqrt rsqrt exp log clamp clamp_ clip maximum minimum where clone contiguous detach to
-    float half double type_as cat concat concatenate chunk split __getitem__""".split())
-_RESHAPES = set("flatten reshape view view_as reshape_as squeeze unsqueeze unflatten".split())
-_REDUCTIONS = set("mean sum amax amin".split())
+_CELL_BY_CELL = set("""relu6 relu6_ hardswish hardswish_ selu selu_ prelu softsign tanhshrink logsigmoid alpha_dropout feature_alpha_dropout dropout dropout_
+    dropout1d dropout2d dropout3d batch_norm group_norm instance_norm layer_norm rms_norm local_response_norm truediv floordiv mod and or invert
+    float half double bfloat16 long int bool to type type_as contiguous detach data cpu requires_grad_""".split())
+
+@cache
+def _cell_by_cell(name):
+    "Whether the function of this name works cell by cell, as far as is known."
+    plain = name.strip("_") if name.startswith("__") else name
+    names = {name, plain, plain[1:] if plain[:1] in ("r", "i") and plain != name else plain}
+    packets = [getattr(torch.ops.aten, n, None) for n in names]
+    return bool(names & _CELL_BY_CELL) or any(torch.Tag.pointwise in getattr(p, o).tags for p in packets if p for o in p.overloads())
+
+_MOVES = set("""__getitem__ __setitem__ T mT H mH flatten unflatten reshape reshape_as view view_as squeeze unsqueeze permute transpose swapaxes swapdims movedim
+    moveaxis t select narrow chunk split tensor_split unbind index_select stack flip fliplr flipud rot90 roll expand expand_as repeat tile
+    repeat_interleave unfold channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle""".split())
+_JOINS = {"cat", "concat", "concatenate"}
+_REDUCTIONS = set("mean sum amax amin max min std var norm linalg_vector_norm logsumexp prod any all".split())
+_ALONG = {"softmax": -1, "log_softmax": -1, "softmin": -1, "normalize": 1}  # every cell sees all cells along the axis `dim`, by default this one
+_CONSTANTS = set("zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full".split())
 
 # %% ../nbs/07_networks.ipynb #f1a5e00c
+def _jumps(fields, starts, stops):
+    "The jumps on which all `fields` agree; where they do not, those of `starts` and `stops`."
+    fields = [f for f in fields if (f.starts < f.stops).any()] or fields  # what sees nothing has no say
+    agreed = [set(jumps) for jumps in zip(*(f.jumps for f in fields))]
+    return tuple(j.copy().pop() if len(j) == 1 and None not in j else _jump(starts, stops, a) for a, j in enumerate(agreed))
+
+def _with_axes(field, axes):
+    "The same field for a tensor of `axes` axes: new ones come first, with one cell."
+    new = axes - len(field.jumps)
+    return _Field(field.starts[(None,) * new], field.stops[(None,) * new], (0,) * new + field.jumps)
+
 def _join(fields):
-    "What a cell sees that depends on one cell of each of `fields`; a single cell meets all."
-    n = max(len(f.starts) for f in fields)
-    if {len(f.starts) for f in fields} - {1, n}: return None
-    jumps = {f.jump for f in fields if len(f.starts) == n}
-    starts, stops = np.minimum.reduce([f.starts + np.zeros(n, int) for f in fields]), np.maximum.reduce([f.stops + np.zeros(n, int) for f in fields])
-    even = len(set((stops - starts).tolist())) == 1 and len(jumps) == 1 and len({len(f.starts) for f in fields}) == 1
-    return _Field(starts, stops, jumps.pop() if even else None)
+    "What a cell sees that depends on one cell of each of `fields`."
+    fields = [_with_axes(f, max(len(f.jumps) for f in fields)) for f in fields]
+    starts, stops = reduce(np.minimum, [f.starts for f in fields]), reduce(np.maximum, [f.stops for f in fields])
+    return _Field(starts, stops, _jumps(fields, starts, stops))
+
+# %% ../nbs/07_networks.ipynb #5ee40300
+class _Call(NamedTuple):
+    "A call of torch, and the tensors that came out."
+    name: str
+    func: Any
+    args: tuple
+    kwargs: dict
+    outs: list
+    written: bool = False  # the first of them is the first that went in, with new numbers
+
+def _tensors(value):
+    "All tensors in `value`, however deep in lists, tuples and dictionaries."
+    if isinstance(value, torch.Tensor): return [value]
+    if isinstance(value, Mapping): value = list(value.values())
+    return [t for v in value for t in _tensors(v)] if isinstance(value, (tuple, list)) else []
 
 # %% ../nbs/07_networks.ipynb #f1a5e00f
-def _pass_on(name, args, kwargs, out, sources):
-    "The fields of `out`, one per spatial axis, for a call that is no spatial layer; None where they are not known."
-    d = len(sources[0][1])
-    x, fields = sources[0]
-    spatial, flat = tuple(out.shape[-d:]), tuple(_sum_up(f) for f in fields)
-    if name in _CELL_BY_CELL and {len(f) for _, f in sources} == {d}:
-        joined = tuple(_join(axis) for axis in zip(*(f for _, f in sources)))
-        if all(f is not None and (len(f.starts) in (n, 1)) for f, n in zip(joined, spatial)): return joined
-    if name == "linear" and x.dim() == 2: return fields
-    if out.dim() > d and spatial == tuple(x.shape[-d:]) and name in _RESHAPES: return fields
-    if name in _RESHAPES and out.dim() <= 2: return flat
-    if name in _REDUCTIONS:
-        dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        dims = {a % x.dim() for a in ([dims] if isinstance(dims, int) else dims if dims is not None else range(x.dim()))}
-        gone = [a in dims for a in range(x.dim() - d, x.dim())]
-        if all(gone): return flat
-        if out.dim() == x.dim(): return tuple(g if out_of else f for f, g, out_of in zip(fields, flat, gone))
-        if not any(gone): return fields
-    return None
+_WITHOUT_STRIDES = {"view": torch.Tensor.reshape, "view_as": torch.Tensor.reshape_as}  # arrays of one cell are expanded, which a view refuses
 
-# %% ../nbs/07_networks.ipynb #d988f282
-_MODULES = {"Conv": "conv", "ConvTranspose": "transposed", "MaxPool": "pool", "AvgPool": "pool", "LPPool": "pool",
-            "AdaptiveAvgPool": "adaptive", "AdaptiveMaxPool": "adaptive"}
+def _swapped(value, swap):
+    "`value` with `swap` done to every tensor in it."
+    if isinstance(value, (tuple, list)): return type(value)(_swapped(v, swap) for v in value)
+    return swap(value) if isinstance(value, torch.Tensor) else value
 
-def _pads(padding, n, K, S, D):
-    "The cells before and after the input along each axis, for a number, one per axis, 'same' or 'valid'."
-    if padding == "same": return tuple(zip(*(same_padding_pair(*axis) for axis in zip(n, K, S, D))))
-    return (_axes(0 if padding == "valid" else padding, len(n)),) * 2
+def _moved(call, sources):
+    "For each axis of the input the fields of all outputs of a call that only moves cells."
+    func, fields = _WITHOUT_STRIDES.get(call.name, call.func), {id(t): f for t, f in sources}
+    data, *rest = call.args
 
-def _of_module(module, n, out):
-    "The `_Layer` that a module is, from cells `n` to cells `out` along each axis; None for other modules."
-    names = [c.__name__ for c in type(module).__mro__ if c.__module__.startswith("torch.nn.modules")]
-    kind = next((_MODULES[c[:-2]] for c in names if c[:-2] in _MODULES and c[-2:] in ("1d", "2d", "3d")), None)
-    d = int(next((c[-2] for c in names if c[:-2] in _MODULES), 0))
-    if kind is None: return None
-    if kind == "adaptive": return d, _Layer(kind, out)
-    params = {name: getattr(module, name, 0) for name in ("padding", "output_padding")}
-    K, D = (_axes(getattr(module, name, 1), d) for name in ("kernel_size", "dilation"))
-    S = _axes(module.stride or K, d)
-    P, after = _pads(params["padding"], n, K, S, D)
-    return d, _Layer(kind, out, K, S, P, D, getattr(module, "ceil_mode", False), _axes(params["output_padding"], d), after)
+    def move(a, which, nothing):
+        "The starts or the stops along axis `a` of the input, moved."
+        def swap(t): return torch.from_numpy(fields[id(t)][a][which].copy() if id(t) in fields else np.full((1,) * t.dim(), nothing)).expand(t.shape)
+        if call.name != "__setitem__": return _tensors(func(_swapped(data, swap), *rest, **call.kwargs))
+        target = swap(data).clone()
+        func(target, rest[0], swap(rest[1]) if isinstance(rest[1], torch.Tensor) else nothing)
+        return [target]
+
+    return [[_settled(*map(_narrowed, both)) for both in zip(move(a, 0, _NEVER), move(a, 1, -_NEVER))] for a in range(len(sources[0][1]))]
+
+def _narrowed(t):
+    "The cells of `t`, one along every axis that was only expanded."
+    for a in range(t.dim()):
+        if t.stride(a) == 0 and t.shape[a] > 1: t = t.narrow(a, 0, 1)
+    return t.contiguous().numpy()
+
+def _concatenated(axis, sizes, fields):
+    "The field of tensors with these sizes along `axis`, one behind the other."
+    def whole(v, n): return np.broadcast_to(v, [n if a == axis else m for a, m in enumerate(shape)])
+    shape = np.broadcast_shapes(*([1 if a == axis else n for a, n in enumerate(f.starts.shape)] for f in fields))
+    starts, stops = (np.concatenate([whole(f[i], n) for n, f in zip(sizes, fields)], axis) for i in (0, 1))
+    jumps = _jumps(fields, starts, stops)
+    settled = _settled(starts, stops)
+    return settled._replace(jumps=tuple(settled.jumps[a] if a == axis else j for a, j in enumerate(jumps)))
+
+# %% ../nbs/07_networks.ipynb #5ee40340
+def _reduced(call, x, field):
+    "The field of a mean, sum, maximum, ... over the axes that the call names."
+    place = 2 if "norm" in call.name else 1
+    dims = call.kwargs.get("dim", call.kwargs.get("axis", call.args[place] if len(call.args) > place else None))
+    if dims is None or isinstance(dims, bool): dims = range(x.dim())
+    axes = tuple({a % x.dim() for a in ([dims] if isinstance(dims, int) else dims)}) if x.dim() else ()
+    field = _over(field, axes)
+    if call.outs[0].dim() == x.dim(): return field
+    return _Field(field.starts.squeeze(axes), field.stops.squeeze(axes), tuple(j for a, j in enumerate(field.jumps) if a not in axes))
+
+def _along(call, x, field):
+    "The field of a softmax and its like."
+    dim = call.kwargs.get("dim", next((v for v in call.args[1:] if isinstance(v, int)), None))
+    return _over(field, ((_ALONG[call.name] if dim is None else dim) % x.dim(),))
+
+def _new_axis(field): return _Field(field.starts[..., None], field.stops[..., None], (*field.jumps, 0))
+
+_NOTHING = _Field(np.array(_NEVER), np.array(-_NEVER), ())
+
+def _joined_end_to_end(call, sources):
+    "The fields of a concatenation."
+    known = {id(t): fields for t, fields in sources}
+    parts = [t for t in _tensors([call.args, call.kwargs]) if t.numel()]
+    axis = call.kwargs.get("dim", call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else 0)) % parts[0].dim()
+    sizes = [t.shape[axis] for t in parts]
+    return tuple(_concatenated(axis, sizes, [known[id(t)][a] if id(t) in known else _with_axes(_NOTHING, t.dim()) for t in parts])
+                 for a in range(len(sources[0][1])))
+
+# %% ../nbs/07_networks.ipynb #5ee40350
+def _pass_on(call, sources):
+    "For each output of a call that is no spatial layer its fields, one per axis of the input; None where they are not known."
+    name, (x, fields), alone = call.name, sources[0], len(sources) == 1 and sources[0][0] is (call.args or (None,))[0]
+    two = len(call.args) > 1 and isinstance(call.args[1], torch.Tensor)
+    if name in _MOVES and call.args:
+        data = {id(t) for t in _tensors([call.args[0], call.args[2:] if name == "__setitem__" else ()])}
+        try: return list(zip(*_moved(call, sources))) if {id(t) for t, _ in sources} <= data else None
+        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError): return None
+    if name in _JOINS: found = _joined_end_to_end(call, sources)
+    elif name in _ALONG and alone: found = tuple(_along(call, x, f) for f in fields)
+    elif name in _REDUCTIONS and alone and not two: found = tuple(_reduced(call, x, f) for f in fields)
+    elif name == "linear" and alone: found = tuple(_over(f, (x.dim() - 1,)) for f in fields)
+    elif name == "embedding" and alone: found = tuple(map(_new_axis, fields))
+    elif name in ("max", "min") or _cell_by_cell(name): found = tuple(_join(axis) for axis in zip(*(f for _, f in sources)))
+    else: return None
+    return [found] * len(call.outs)
+
+def _fits(fields, out):
+    "Whether the arrays of `fields` broadcast to the shape of `out`."
+    return all(len(f.jumps) == out.dim() and all(m in (1, n) for m, n in zip(f.starts.shape, out.shape)) for f in fields)
 
 # %% ../nbs/07_networks.ipynb #f1a5e011
 _NAMES = {"conv": "input weight bias stride padding dilation groups",
           "conv_transpose": "input weight bias stride padding output_padding groups dilation",
           "max_pool": "input kernel_size stride padding dilation ceil_mode return_indices",
           "avg_pool": "input kernel_size stride padding ceil_mode count_include_pad divisor_override",
-          "adaptive_avg_pool": "input output_size", "adaptive_max_pool": "input output_size return_indices"}
-_KINDS = {"conv": "conv", "conv_transpose": "transposed", "max_pool": "pool", "avg_pool": "pool"}
+          "lp_pool": "input norm_type kernel_size stride ceil_mode",
+          "adaptive_avg_pool": "input output_size", "adaptive_max_pool": "input output_size return_indices",
+          "interpolate": "input size scale_factor mode align_corners recompute_scale_factor antialias", "pad": "input pad mode value",
+          "linear": "input weight bias"}
+_KINDS = {"conv": "conv", "conv_transpose": "transposed", "max_pool": "pool", "avg_pool": "pool", "lp_pool": "pool"}
 
-def _of_function(name, args, kwargs, out):
-    "The `_Layer` that a call of torch is, to cells `out` along each axis; None for other calls."
-    match = re.fullmatch(r"(\w+?)([123])d(_with_indices)?", name)
-    if not match or match[1] not in _NAMES: return None
-    what, d = match[1], int(match[2])
-    if what.startswith("adaptive"): return d, _Layer("adaptive", out)
-    given = dict(zip(_NAMES[what].split(), args)) | kwargs
-    K = tuple(given["weight"].shape[2:]) if "weight" in given else _axes(given["kernel_size"], d)
-    S = _axes(given.get("stride") or (K if "pool" in what else 1), d)
+def _pads(padding, n, K, S, D):
+    "The cells before and after the input along each axis, for a number, one per axis, 'same' or 'valid'."
+    if padding == "same": return tuple(zip(*(same_padding_pair(*axis) for axis in zip(n, K, S, D))))
+    return (_axes(0 if padding == "valid" else padding, len(n)),) * 2
+
+def _given(what, call):
+    "The arguments of a call, those that are given, in the order of `_NAMES`."
+    given = dict(zip(_NAMES[what].split(), call.args)) | call.kwargs
+    return [given[name] for name in _NAMES[what].split() if name in given]
+
+def _added(these, those): return tuple(a + b for a, b in zip(these, those))
+
+def _pad_layer(pads, n):
+    "The `_Layer` of a padding of axes from the third on, and its unread cells."
+    before, after = zip(*(pads.get(axis, (0, 0)) for axis in range(2, len(n) + 2)))
+    layer = _Layer("pad", tuple(a + b + size for a, b, size in zip(before, after, n)), (1,) * len(n), (1,) * len(n), before, (1,) * len(n), after)
+    return layer, tuple(_windows(layer, a, size)[-1] for a, size in enumerate(n))
+
+def _of_function(call):
+    "The `_Layer` that a call is, and its input; None and None for other calls."
+    match = re.fullmatch(r"(\w+?)([123]d)?", call.name)
+    what = match[1] if match else ""
+    if match is None or what not in _NAMES or what in ("pad", "linear"): return None, None
+    given = dict(zip(_NAMES[what].split(), call.args)) | call.kwargs
+    x = given.pop("input")
+    d = int(match[2][0]) if match[2] else x.dim() - 2
+    out = tuple(call.outs[0].shape[-d:])
+    if what.startswith("adaptive") or given.get("mode") == "area": return _Layer("adaptive", out), x
+    if what == "interpolate": return _Layer("resize", out, how={name: given.get(name) for name in _NAMES[what].split()[1:] if name in given} |
+                                            {name: given.get(name) for name in ("size", "scale_factor")}), x
+    weight = given.get("weight")
+    K = _axes(given["kernel_size"], d) if weight is None else tuple(weight.shape[2:])
+    S = _axes(given.get("stride") or (K if weight is None else 1), d)
     D = _axes(given.get("dilation", 1), d)
-    P, after = _pads(given.get("padding", 0), given["input"].shape[-d:], K, S, D)
-    return d, _Layer(_KINDS[what], out, K, S, P, D, given.get("ceil_mode", False), _axes(given.get("output_padding", 0), d), after)
+    P, after = _pads(given.get("padding", 0), x.shape[-d:], K, S, D)
+    channels = None if weight is None else call.outs[0].shape[-d - 1]
+    return _Layer(_KINDS[what], out, K, S, P, D, after, given.get("ceil_mode", False), _axes(given.get("output_padding", 0), d),
+                  given.get("groups", 1), channels), x
+
+# %% ../nbs/07_networks.ipynb #5ee40370
+def _padded(field, pads, shape, mode, still):
+    "The field of a tensor of this `shape` with `pads` cells before and after its axes; along the axes `still` no field changes."
+    for axis, (before, after) in pads.items():
+        n = shape[axis]
+        at = np.arange(-before, n + after)
+        if axis in still or field.jumps[axis] is None:
+            if mode != "constant": at = F.pad(torch.arange(n, dtype=torch.float64, device="cpu")[None], (before, after), mode)[0].long().numpy()
+            starts, stops = (np.broadcast_to(v, [n if a == axis else m for a, m in enumerate(v.shape)]) for v in field[:2])
+            field = _Field(starts, stops, (*field.jumps[:axis], None, *field.jumps[axis + 1:]))
+        field = _through(field, axis, at, at, stride=1)
+    return field
 
 # %% ../nbs/07_networks.ipynb #08b350ad
 class Row(NamedTuple):
-    "A layer of a network as it ran; tuples have one value per spatial axis."
+    "A layer of a network as it ran; what is said of sizes has one value per axis of the layer, what is said of fields one per spatial axis of the input."
     name: str               # its path in the model, `features.0`
     layer: str              # its class, or the function that was called
     input_shape: tuple
     output_shape: tuple
     formula: tuple = ()     # in words; of an adaptive layer its windows and the ordinary pool that has them
     unread: tuple = ()      # input cells that no window reads, at the end or between windows
-    fields: tuple | None = None  # (smallest, largest) receptive field in cells of the network's input; None: not known
+    fields: tuple | None = None  # (smallest, largest) receptive field in cells of the network's input; None: not known; (): no input reaches it
     windows: tuple = ()     # of an adaptive layer: its `Windows`
     equivalents: tuple = () # of an adaptive layer: the `FixedPool` with the same windows, or None
+    effective_stride: tuple = ()   # from the field of one cell to that of the next; 0: all see the same; None: it is not always as far
+    effective_padding: tuple = ()  # cells of the first field that lie before the input
+    centre: tuple = ()      # of the first field: 0 is the middle of the input's first cell
 
 # %% ../nbs/07_networks.ipynb #f1a5e014
 def _once(values, join=" × "):
     "The values of all axes, or one of them where they are all the same."
-    words = [str(v) for v in values]
+    words = ["?" if v is None else str(v) for v in values]
     return words[0] if len(set(words)) == 1 else join.join(words)
 
 def _span(field): return str(field[0]) if field[0] == field[1] else f"{field[0]}–{field[1]}"
+
+def _field_words(row): return "?" if row.fields is None else _once([_span(f) for f in row.fields]) if row.fields else "none"
 
 class Trace(Sequence):
     "The layers of a network in the order in which they ran: a list of `Row`, shown as a table."
     heads = "layer", "", "output size, with its numbers", "output shape", "unread", "receptive field"
 
-    def __init__(self, rows, unknown): self.rows, self.unknown = rows, unknown
-    def __getitem__(self, i): return Trace(self.rows[i], self.unknown) if isinstance(i, slice) else self.rows[i]
+    def __init__(self, rows, unknown, details=False): self.rows, self.unknown, self.details = rows, unknown, details
+    def __getitem__(self, i): return Trace(self.rows[i], self.unknown, self.details) if isinstance(i, slice) else self.rows[i]
     def __len__(self): return len(self.rows)
 
+    def wide(self):
+        "The same with the effective stride, the effective padding and the centre of the first field in place of the formulas."
+        return Trace(self.rows, self.unknown, True)
+
     def _lines(self):
+        "The heads, and a line of words for each row."
+        yield ("layer", "", "output shape", "receptive field", "stride", "padding", "centre") if self.details else self.heads
         for r in self.rows:
-            fields = "?" if r.fields is None else _once([_span(f) for f in r.fields])
-            yield r.name, r.layer, _once(r.formula, "; ") if r.formula else "", _once([r.output_shape]), _once(r.unread) if r.unread else "", fields
+            shape, fields = _once([r.output_shape]), _field_words(r)
+            if self.details: yield r.name, r.layer, shape, fields, *(_once(v) if r.fields else fields for v in r[-3:])
+            else: yield r.name, r.layer, _once(r.formula, "; ") if r.formula else "", shape, _once(r.unread) if r.unread else "", fields
 
     def _note(self):
         return f"Not followed: {', '.join(sorted(self.unknown))}. Receptive fields behind are not known (?)." if self.unknown else ""
 
     def __repr__(self):
-        lines = [self.heads, *self._lines()]
+        lines = list(self._lines())
         widths = [max(map(len, column)) for column in zip(*lines)]
         text = ["  ".join(word.ljust(w) for word, w in zip(line, widths)).rstrip() for line in lines]
         return "\n".join([*text, self._note()]).rstrip()
 
     def _repr_html_(self):
         def cells(tag, words): return "".join(f'<{tag} style="text-align: left">{html.escape(w)}</{tag}>' for w in words)
-        body = "\n".join(f"<tr>{cells('td', line)}</tr>" for line in self._lines())
+        heads, *lines = self._lines()
+        body = "\n".join(f"<tr>{cells('td', line)}</tr>" for line in lines)
         note = f"<p>{html.escape(self._note())}</p>" if self.unknown else ""
-        return f'<table class="adapool-trace">\n<thead><tr>{cells("th", self.heads)}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{note}'
+        return f'<table class="adapool-trace">\n<thead><tr>{cells("th", heads)}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{note}'
 
 # %% ../nbs/07_networks.ipynb #d47ba8d2
+_ELSEWHERE = "a tensor made outside torch"
+
+class _Fields:
+    "Of each tensor its fields, one per axis of the input; (): nothing of the input reaches it; None: not known. And why not."
+    def __init__(self, constants):
+        self.fields, self.unknown = WeakIdKeyDictionary(), set()
+        self.put(constants, ())
+
+    def put(self, tensors, fields):
+        for t in tensors: self.fields[t] = fields
+
+    def of(self, t, call, weights=()):
+        "The fields of `t`, which `call` reads beside `weights`."
+        if t not in self.fields: self.unknown.add(_ELSEWHERE)
+        elif any(self.fields.get(w, ()) != () for w in weights): self.unknown.add(f"{call.name} with weights made from the input")
+        else: return self.fields[t]
+        return None
+
+    def follow(self, call):
+        "Finds the fields of what came out of a call that is no layer."
+        of_one = call.args and (call.name == "to" or call.name.endswith("_as"))  # another tensor only tells a type or a shape
+        given = list({id(t): t for t in _tensors(call.args[0] if of_one else [call.args, call.kwargs])}.values())
+        if given and not any(t in self.fields for t in given): return  # made of what is not known to come from the input, or not to
+        found = [self.of(t, call) for t in given]
+        sources = [(t, f) for t, f in zip(given, found) if f]
+        if None in found: self.put(call.outs, None)
+        elif not sources or call.name in _CONSTANTS: self.put(call.outs, ())
+        else:
+            passed = _pass_on(call, sources) or [None] * len(call.outs)
+            for y, fields in zip(call.outs, passed, strict=True): self.fields[y] = fields if fields and _fits(fields, y) else None
+            if None in (self.fields[y] for y in call.outs): self.unknown.add(call.name)
+        if call.written and (base := call.outs[0]._base) is not None and not _same(self.fields[call.outs[0]], found[0]):
+            self.put([base], None)
+            self.unknown.add(f"{call.name} into a part of a tensor")
+
+def _same(fields, others):
+    return fields is not None and others is not None and len(fields) == len(others) and all(
+        np.array_equal(v, w) for f, g in zip(fields, others) for v, w in zip(f[:2], g[:2]))
+
+# %% ../nbs/07_networks.ipynb #5ee40390
+def _home(module):
+    "The module of torch that defines this layer, as `conv`; '' where none does."
+    homes = [c.__module__.removeprefix("torch.nn.modules.") for c in type(module).__mro__ if c.__module__.startswith("torch.nn.modules.")]
+    return next((home for home in homes if home not in ("module", "container")), "")
+
+def _version(args): return args[0]._version if args and isinstance(args[0], torch.Tensor) and not args[0].is_inference() else 0
+
 class _Watch(TorchFunctionMode):
-    "Follows the fields of tensors through every call of torch, and writes a `Row` for each spatial layer."
-    def __init__(self):
+    "Shows every call of torch to `known`, and writes a `Row` for each spatial layer."
+    def __init__(self, constants):
         super().__init__()
-        self.fields, self.rows, self.unknown, self.path, self.inside = WeakIdKeyDictionary(), [], set(), [], None
+        self.known, self.rows, self.path, self.padded = _Fields(constants), [], [("", None)], WeakIdKeyDictionary()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if self.inside is not None: return func(*args, **kwargs)
-        given = [t for v in (*args, *kwargs.values()) for t in (v if isinstance(v, (tuple, list)) else (v,))]
-        sources = [(t, self.fields[t]) for t in given if isinstance(t, torch.Tensor) and t in self.fields]
-        shape = tuple(sources[0][0].shape) if sources else ()
-        out, name = func(*args, **kwargs), getattr(func, "__name__", str(func))
-        outs = [t for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, torch.Tensor)]
-        if not sources or not outs: return out
-        if found := _of_function(name, args, kwargs, tuple(outs[0].shape[-int(name[-2]):]) if name[-1] == "d" and name[-2:-1].isdigit() else ()):
-            d, layer = found
-            self.layer(self.path[-1] if self.path else "", name, d, layer, sources[0], shape, outs)
-            return out
-        known = all(f is not None for _, f in sources)
-        for y in outs:
-            self.fields[y] = _pass_on(name, args, kwargs, y, sources) if known else None
-            if known and self.fields[y] is None: self.unknown.add(name)
+        name, version = getattr(func, "__name__", str(func)), _version(args)
+        if name == "__get__": name = getattr(func.__self__, "__name__", name)
+        out = func(*args, **kwargs or {})
+        outs = _tensors(args[0] if name == "__setitem__" else out)
+        if not outs: return out
+        call = _Call(name.split(".")[0].removesuffix("_with_indices"), func, args, kwargs or {}, outs, _version(args) != version)
+        layer, x = _of_function(call)
+        if layer: self.layer(call, layer, x)
+        elif call.name == "pad": self.pad(call, *_given("pad", call))
+        else:
+            self.known.follow(call)
+            if call.name == "linear": self.row(call, _given("linear", call)[0].shape, self.known.fields.get(call.outs[0]))
         return out
 
-    def layer(self, path, name, d, layer, source, shape, outs):
-        "A row for `layer`, and the fields of its outputs."
-        fields, n = source[1], shape[-d:]
-        if fields is not None and len(fields) != d: fields = None
-        unread, fields = zip(*(_follow(layer, a, n[a], fields and fields[a]) for a in range(d)))
-        fields = None if None in [f if f is None else 0 for f in fields] else fields
-        for y in outs: self.fields[y] = fields
-        windows = tuple(adaptive_windows(a, b) for a, b in zip(n, layer.output_size)) if layer.kind == "adaptive" else ()
-        self.rows.append(Row(path, name, shape, tuple(outs[0].shape), tuple(_formula(layer, a, n[a]) for a in range(d)), unread,
-                             fields and tuple(map(_seen, fields)), windows, tuple(fixed_equivalent(w.input_size, len(w)) for w in windows)))
+    def layer(self, call, layer, x):
+        "A row for a spatial layer, and the fields of its outputs."
+        shape, d = tuple(x.shape), len(layer.output_size)
+        windows = [_windows(layer, a, n) for a, n in enumerate(shape[-d:])]
+        fields = self.known.of(x, call, [t for t in _tensors([call.args, call.kwargs]) if t is not x])
+        fields = fields and tuple(_follow(layer, f, windows) for f in fields)
+        self.known.put(call.outs, fields)
+        inner, pads = self.padded.get(x, (None, {}))
+        if pads and min(pads) >= x.dim() - d and layer.padding:
+            before, after = zip(*(pads.get(axis, (0, 0)) for axis in range(x.dim() - d, x.dim())))
+            layer = layer._replace(padding=_added(layer.padding, before), after=_added(layer.after, after))
+            shape, windows = inner, [_windows(layer, a, n) for a, n in enumerate(inner[-d:])]
+        self.row(call, shape, fields, layer, tuple(w[-1] for w in windows))
+
+    def pad(self, call, x, pad, mode="constant", value=None):
+        "The fields of a padded tensor, and a row where no layer takes the padding into its own."
+        pads = {x.dim() - 1 - i: pair for i, pair in enumerate(zip(pad[::2], pad[1::2])) if pair != (0, 0)}
+        fields = self.known.of(x, call)
+        still = [axis for axis in pads if fields and all(f.jumps[axis] == 0 for f in fields)]
+        self.known.put(call.outs, fields and tuple(_padded(f, pads, x.shape, mode, still) for f in fields))
+        if _home(self.path[-1][1]) in ("conv", "pooling") and min(pad) >= 0: self.padded[call.outs[0]] = tuple(x.shape), pads
+        elif pads and min(pads) >= 2: self.row(call, x.shape, self.known.fields[call.outs[0]], *_pad_layer(pads, x.shape[2:]))
+
+    def row(self, call, shape, fields, layer=None, unread=()):
+        path, module = self.path[-1]
+        n = shape[len(shape) - len(layer.output_size):] if layer else ()
+        windows = tuple(map(adaptive_windows, n, layer.output_size)) if layer and layer.kind == "adaptive" else ()
+        self.rows.append(Row(path, type(module).__name__ if _home(module) else call.name, tuple(shape), tuple(call.outs[0].shape),
+                             tuple(_formula(layer, a, size) for a, size in enumerate(n)), unread, fields and tuple(map(_seen, fields)), windows,
+                             tuple(fixed_equivalent(w.input_size, len(w)) for w in windows), *(zip(*map(_closed, fields)) if fields else ())))
 
 # %% ../nbs/07_networks.ipynb #4c62391a
-def _spatial(module): return any(c.__module__.startswith("torch.nn.modules") and c.__name__[:-2] in _MODULES for c in type(module).__mro__)
-
 def _hook(watch, model):
     "Let `watch` know which module of `model` runs; returns what removes the hooks."
-    def enter(module, args, kwargs, path):
-        watch.path.append(path)
-        if watch.inside is None and _spatial(module): watch.inside = module
-
-    def leave(module, args, kwargs, out, path):
-        watch.path.pop()
-        if watch.inside not in (None, module): return
-        tensors = [t for t in (*args, *kwargs.values()) if isinstance(t, torch.Tensor)]
-        outs = [t for t in (out if isinstance(out, (tuple, list)) else (out,)) if isinstance(t, torch.Tensor)]
-        if watch.inside is module:
-            watch.inside, x, d = None, tensors[0], int(next(c.__name__[-2] for c in type(module).__mro__ if c.__name__[:-2] in _MODULES))
-            d, layer = _of_module(module, tuple(x.shape[-d:]), tuple(outs[0].shape[-d:]))
-            watch.layer(path, type(module).__name__, d, layer, (x, watch.fields.get(x)), tuple(x.shape), outs)
-        elif isinstance(module, torch.nn.Linear):
-            fields = watch.fields.get(outs[0])
-            watch.rows.append(Row(path, "Linear", tuple(tensors[0].shape), tuple(outs[0].shape), fields=fields and tuple(map(_seen, fields))))
-
     handles = []
     for path, module in model.named_modules():
-        handles.append(module.register_forward_pre_hook(lambda m, a, k, path=path: enter(m, a, k, path), with_kwargs=True))
-        handles.append(module.register_forward_hook(lambda m, a, k, y, path=path: leave(m, a, k, y, path), with_kwargs=True))
+        here = path.replace("._orig_mod", "").removeprefix("_orig_mod."), module
+        handles.append(module.register_forward_pre_hook(lambda m, args, here=here: watch.path.append(here)))
+        handles.append(module.register_forward_hook(lambda m, args, out: watch.path.pop() and None))
     return lambda: [handle.remove() for handle in handles]
 
+def _unwrapped(model):
+    "The model in a compiled one, in a DataParallel or DistributedDataParallel."
+    if hasattr(model, "_orig_mod"): return _unwrapped(model._orig_mod)
+    spread = isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel))
+    return _unwrapped(model.module) if spread else model
+
+def _eagerly():
+    "Runs what is compiled as it was written. Where torch's compiler is not loaded nothing is."
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
 # %% ../nbs/07_networks.ipynb #f1a5e018
-def _watched(model, x):
-    "The output of `model` on `x`, and the `_Watch` that saw it run."
-    watch = _Watch()
-    watch.fields[x] = tuple(_whole(n) for n in x.shape[2:])
+def _spatial_axes(t):
+    "The sizes of a tensor behind batch and channels."
+    return tuple(t.shape[1 if t.dim() == 2 and not t.is_floating_point() else 2:])
+
+def _fields_of_inputs(known, inputs):
+    "Gives the inputs of a model their fields."
+    sizes = next(filter(None, map(_spatial_axes, inputs)), ())
+    for place, t in enumerate(inputs):
+        first = t.dim() - len(sizes)
+        if first > 0 and tuple(t.shape[first:]) == sizes: fields = tuple(_whole(n, first + a, t.dim()) for a, n in enumerate(sizes))
+        elif not _spatial_axes(t): fields = ()
+        else:
+            fields = None
+            known.unknown.add(f"input {place}, of another size")
+        known.put([t], fields)
+    return sizes
+
+def _watched(model, *args, **kwargs):
+    "The output of `model`, and the `_Watch` that saw it run."
+    watch = _Watch([t for m in model.modules() for t in _tensors(vars(m))])
+    _fields_of_inputs(watch.known, _tensors([args, kwargs]))
     unhook = _hook(watch, model)
     try:
-        with torch.no_grad(), watch: return model(x), watch
+        with torch.no_grad(), _eagerly(), watch: return model(*args, **kwargs), watch
     except Exception as error:
-        if watch.path: error.add_note(f"in layer {watch.path[-1] or type(model).__name__!r}")
+        if watch.path[1:]: error.add_note(f"in layer {watch.path[-1][0] or type(model).__name__!r}")
         raise
     finally: unhook()
 
+# %% ../nbs/07_networks.ipynb #5ee40400
+def _is_shape(value):
+    values = None if isinstance(value, torch.Tensor) else _sequence(value)
+    return bool(values) and isinstance(values[0], Number) and not isinstance(values[0], bool)
+
+def _filled(value, like):
+    "`value` with zeros in place of every shape in it, and with copies of its tensors."
+    if isinstance(value, torch.Tensor): return value.detach().to(like.device, copy=True)
+    if isinstance(value, Mapping): return {name: _filled(v, like) for name, v in value.items()}
+    if not _is_shape(value): return [_filled(v, like) for v in value] if isinstance(value, (tuple, list)) else value
+    sizes = _sequence(value)
+    shape = tuple(_integer("input_size", n, 1, f" for axis {a} of {sizes}") for a, n in enumerate(sizes))
+    return torch.zeros(shape, dtype=like.dtype, device=like.device)
+
+def _inputs(model, input_size, kwargs):
+    "The arguments that `input_size` and `kwargs` ask for."
+    if not isinstance(model, torch.nn.Module): raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError("model must be a torch.nn.Module that runs in Python; a scripted or traced one does not show its calls: pass what it was made from")
+    if isinstance(input_size, torch.Tensor) and input_size.dim() == 1 and not input_size.is_floating_point(): input_size = input_size.tolist()
+    if not _is_shape(input_size) and not isinstance(input_size, (tuple, list, Mapping, torch.Tensor)):
+        raise TypeError(f"input_size must be a tuple (N, C, n, ...), a tensor, a list of these or a dict of them by name, got {input_size!r}")
+    if kwargs is not None and not isinstance(kwargs, Mapping): raise TypeError(f"kwargs must be a dict of arguments by name, got {kwargs!r}")
+    like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(()))
+    by_name = {**(input_size if isinstance(input_size, Mapping) else {}), **(kwargs or {})}
+    one = _is_shape(input_size) or isinstance(input_size, torch.Tensor)
+    args = [] if isinstance(input_size, Mapping) else [_filled(v, like) for v in ([input_size] if one else input_size)]
+    kwargs = _filled(by_name, like)
+    tensors = _tensors([args, kwargs])
+    if not any(map(_spatial_axes, tensors)):
+        raise ValueError(f"input_size must be (N, C, n, ...) with at least one spatial axis, or a tensor of integers (N, n), got {input_size!r}"
+                         + (" of other tensors" if not tensors else ""))
+    return args, kwargs
+
 # %% ../nbs/07_networks.ipynb #6e2ff13b
 def trace_shapes(
-    model: torch.nn.Module,     # a torch.nn.Module
-    input_size: Sequence[int],  # (N, C, n, ...): the shape of its input, batch and channels first
+    model: torch.nn.Module,  # a torch.nn.Module
+    input_size: Any,         # (N, C, n, ...): the shape of its input, batch and channels first; a tensor; a list of these, or a dict of them by name
+    kwargs: Mapping[str, Any] | None = None,  # keyword arguments: shapes, tensors or whatever the model takes
 ) -> Trace:
     """Run `model` once on zeros and say of each layer what it computes, in a table.
 
@@ -339,10 +667,15 @@ def trace_shapes(
     in, its output shape, the input cells that no window reads, and the receptive field in cells of the network's input:
     one number, or a range behind an adaptive layer with windows of two sizes. Adaptive layers also carry their
     `windows`, and the ordinary pool with the same windows where there is one. Fields are counted beyond the borders, as
-    is usual. The model runs in eval mode, without gradients, on its own device, and is left as it was.
+    is usual; `.wide()` shows their effective stride and padding and the centre of the first. The model runs in eval
+    mode, without gradients, uncompiled, on its own device, and is left as it was.
 
-    Skip connections, concatenations and functions of torch are followed. Behind a call that is not (an interpolation, a
-    softmax, a transpose, functions that are not torch's) the field is unknown. Normalisations count as cell by cell.
+    A shape stands for zeros of the model's type; models of several inputs take a list, models with keyword arguments a dict or
+    `kwargs`, embeddings a tensor of integers. Fields are cells of the first input that has spatial axes.
+
+    Skip connections, concatenations, paddings, slices, views, transposes, interpolations and the rest of torch's functions
+    that work cell by cell or move cells are followed. Behind a call that is not (a product of matrices, an attention,
+    functions that are not torch's) the field is unknown, and the table says why. Normalisations count as cell by cell.
 
     Raises `TypeError` for what is not a module or not integers, `ValueError` for a size below 1 or a missing spatial
     axis, and what the model raises, with the name of the layer.
@@ -350,14 +683,10 @@ def trace_shapes(
     Source of the closed form: Araujo, Norris and Sim, Computing receptive fields of convolutional neural networks,
     Distill 2019, doi:10.23915/distill.00021.
     """
-    if not isinstance(model, torch.nn.Module): raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    sizes = _sequence(input_size)
-    if sizes is None: raise TypeError(f"input_size must be a tuple (N, C, n, ...), got {input_size!r}")
-    shape = tuple(_integer("input_size", n, 1, f" for axis {a} of {sizes}") for a, n in enumerate(sizes))
-    if len(shape) < 3: raise ValueError(f"input_size must be (N, C, n, ...) with at least one spatial axis, got {shape}")
-    like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(()))
+    if isinstance(model, torch.nn.Module): model = _unwrapped(model)
+    args, kwargs = _inputs(model, input_size, kwargs)
     modes = {m: m.training for m in model.modules()}
-    try: watch = _watched(model.eval(), torch.zeros(shape, dtype=like.dtype, device=like.device))[1]
+    try: watch = _watched(model.eval(), *args, **kwargs)[1]
     finally:
         for module, training in modes.items(): module.training = training
-    return Trace(watch.rows, watch.unknown)
+    return Trace(watch.rows, watch.known.unknown)

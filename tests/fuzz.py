@@ -225,9 +225,9 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     cases=of((), ((1,), (2,))), ax=AXES, title=of(None, "t"),
     label=of("a"), at=of((0, 0), (1, 1)), seconds=of(0.1), alt=of("a"), windows=of([(0, 2), (1, 3)]),
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
-    names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), finite=FLAG, path=of("model.onnx"),
-    input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES, columns=SIZES,
-    page=of(None, "01_windows"))
+    names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
+    path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
+    columns=SIZES, page=of(None, "01_windows"))
 
 
 # -- Which calls are made. --

@@ -210,6 +210,10 @@ WRONG_MODELS = [
     case(TypeError, ["input_size", "integer", "9.0", "axis 2"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9.0)),
     case(ValueError, ["input_size", ">= 1", "axis 3"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9, 0)),
     case(ValueError, ["input_size", "spatial axis", "(3, 9)"], networks.trace_shapes, torch.nn.ReLU(), (3, 9)),
+    case(TypeError, ["input_size", "list", "dict", "array"], networks.trace_shapes, torch.nn.ReLU(), np.ones((4, 4))),
+    case(ValueError, ["input_size", "spatial", "integers"], networks.trace_shapes, torch.nn.ReLU(), torch.ones(4)),
+    case(ValueError, ["input_size", "spatial axis", "[]"], networks.trace_shapes, torch.nn.ReLU(), []),
+    case(TypeError, ["kwargs", "dict", "3"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9, 9), 3),
     case(RuntimeError, ["Output size is too small"], networks.trace_shapes, torch.nn.MaxPool2d(9), (1, 3, 8, 8)),
 ]
 
