@@ -177,7 +177,7 @@ _TRANSPOSED = "(n − 1)·S − 2·P + D·(K − 1) + 1"
 
 def _with_numbers(n, out, K, S, P, D, ceil_mode=False, transposed=False):
     "The formula of the output size with letters, and with numbers."
-    layer = _Layer("transposed" if transposed else "pool", (out,), (K,), (S,), (P,), (D,), ceil_mode, (0,))
+    layer = _Layer("transposed" if transposed else "pool", (out,), (K,), (S,), (P,), (D,), after=(P,), ceil_mode=ceil_mode, output_padding=(0,))
     return f"{_TRANSPOSED if transposed else _CEIL if ceil_mode else _FLOOR}\n= {_formula(layer, 0, n)}"
 
 # %% ../nbs/11_explore.ipynb #1196fedd

@@ -623,8 +623,8 @@ def _watched(model, *args, **kwargs):
 
 # %% ../nbs/07_networks.ipynb #5ee40400
 def _is_shape(value):
-    values = None if isinstance(value, torch.Tensor) else _sequence(value)
-    return bool(values) and isinstance(values[0], Number) and not isinstance(values[0], bool)
+    first = next(iter(() if isinstance(value, torch.Tensor) else _sequence(value) or ()), None)
+    return isinstance(first, Number) and not isinstance(first, bool)
 
 def _filled(value, like):
     "`value` with zeros in place of every shape in it, and with copies of its tensors."
