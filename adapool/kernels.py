@@ -1045,7 +1045,7 @@ def compiled(
     reduction,  # "sum", "max", "min" or "spread"
     place,      # type of places: "i4" or "i8"
 ):
-    "The kernel in machine code, a function of nine addresses and two numbers; None where there is no compiler."
+    "The kernel in machine code, a function of nine addresses and two numbers; None where there is no compiler, or it fails."
     key = kernel, x, y, compute, reduction, place
     if key not in _loaded:
         with _loading:
