@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, SupportsIndex
 # %% ../nbs/00_arithmetic.ipynb #960511a2
 _Ints = SupportsIndex | Sequence[SupportsIndex]       # one for all axes, or one per axis
 _Pads = _Ints | Sequence[Sequence[SupportsIndex]] | str  # the same, or a (before, after) pair per axis, or a word
+_AXES = 64  # as many as an array can have, of NumPy or of torch
 _SMALLEST = dict(input_size=1, output_size=1, kernel_size=1, stride=1, padding=0, dilation=1, output_padding=0)
 
 def _integer(name, value, smallest=None, where=""):
@@ -29,10 +30,10 @@ def _integer(name, value, smallest=None, where=""):
     return whole
 
 def _sequence(value):
-    "The values in `value`, at most 65, as a tuple where it is a sequence: of Python, of NumPy, a tensor; else None."
+    "The values in `value`, the first 65 of them, as a tuple where it is a sequence: of Python, of NumPy, a tensor; else None."
     ndim = getattr(value, "ndim", None)
     if isinstance(value, (str, bytes, bytearray)) or not (ndim if isinstance(ndim, int) else isinstance(value, Sequence)): return None
-    return tuple(islice(value, 65))
+    return tuple(islice(value, _AXES + 1))
 
 # %% ../nbs/00_arithmetic.ipynb #429dcffb
 def _per_axis(params):
@@ -68,6 +69,7 @@ def _each_axis(one_axis, shape=None, **params):
     given = f"{first} is {reprlib.repr(params.get(first))}" if shape is None else f"input_shape is {shape}"
     for name, values in several.items():
         if not values: raise ValueError(f"{name} must have one value per axis, got none")
+        if len(values) > _AXES: raise ValueError(f"{name} must have one value for each of at most {_AXES} axes, got more")
         if len(values) != axes: raise ValueError(
             f"{name} must have one value{', or one (before, after) pair,' * (name == 'padding')} for each of {axes} axes, "
             f"got {reprlib.repr(params[name])} where {given}")
@@ -147,6 +149,7 @@ def conv_output_shape(
     """
     shape = _sequence(input_shape)
     if shape is None: raise TypeError(f"input_shape must be a tuple (N, C, ...), got {reprlib.repr(input_shape)}")
+    if len(shape) > _AXES: raise ValueError(f"input_shape must have at most {_AXES} axes, got more")
     if len(shape) < 3: raise ValueError(
         f"input_shape must have a batch, a channel and at least one spatial axis, got {shape}")
     batch, _, *spatial = (_integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))

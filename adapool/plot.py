@@ -339,7 +339,7 @@ def _pair(rows, columns, title, at, ax):
         colour = OUTPUT if (r, c) <= (i, j) else _BLANK
         _cell(ax, right + 1.5 + c, top - r - 1, colour, height=1, edgecolor="black" if (r, c) == (i, j) else "white", zorder=1 + ((r, c) == (i, j)))
     ax.set(xlim=(-columns.before - 0.1, right + 1.6 + out[1]), ylim=(-rows.size - rows.right - 0.1, rows.before + 0.1), aspect="equal")
-    return _bare(ax, title(at))
+    return _bare(ax, title((i, j)))
 
 # %% ../nbs/10_plot.ipynb #1728d709
 def _sliding_boards(input_size, kernel_size, stride=1, padding=0, dilation=1, ceil_mode=False):

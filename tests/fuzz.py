@@ -316,8 +316,9 @@ def per_axis(one):
 
 def conv(input_size, kernel_size, stride=1, padding=0, dilation=1):
     "The places where a window fits, counted where they are few."
-    if padding == "same": return math.ceil(fractions.Fraction(operator.index(input_size), operator.index(stride)))
-    padding = 0 if padding == "valid" else padding
+    word = padding if isinstance(padding, str) else None
+    if word == "same": return math.ceil(fractions.Fraction(operator.index(input_size), operator.index(stride)))
+    padding = 0 if word == "valid" else padding
     before, after = map(operator.index, padding if several(padding) else (padding, padding))
     n, k, s, d = map(operator.index, (input_size, kernel_size, stride, dilation))
     steps = n + before + after - d*(k - 1) - 1
@@ -379,10 +380,9 @@ def check_found(got, args):
 
 def as_loops_take(x, output_size, axes):
     "The sizes and the axes of a call that went well."
-    output_size, axes = (v.tolist() if isinstance(v, np.ndarray) else v for v in (output_size, axes))
-    sizes = output_size if isinstance(output_size, (tuple, list)) else None
+    sizes = list(output_size) if several(output_size) else None
     if axes is None: axes = range(x.ndim - (len(sizes) if sizes else 1), x.ndim)
-    axes = [operator.index(a) % x.ndim for a in (axes if isinstance(axes, (tuple, list, range)) else [axes])]
+    axes = [operator.index(a) % x.ndim for a in (axes if several(axes) else [axes])]
     return [m if m is None else operator.index(m) for m in sizes or [output_size] * len(axes)], axes
 
 
