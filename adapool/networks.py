@@ -633,7 +633,8 @@ def _filled(value, like):
     if not _is_shape(value): return [_filled(v, like) for v in value] if isinstance(value, (tuple, list)) else value
     sizes = _sequence(value)
     shape = tuple(_integer("input_size", n, 1, f" for axis {a} of {sizes}") for a, n in enumerate(sizes))
-    return torch.zeros(shape, dtype=like.dtype, device=like.device)
+    try: return torch.zeros(shape, dtype=like.dtype, device=like.device)
+    except (TypeError, RuntimeError) as error: raise ValueError(f"input_size must be a shape that torch can make, got {sizes}") from error
 
 def _inputs(model, input_size, kwargs):
     "The arguments that `input_size` and `kwargs` ask for."
@@ -643,13 +644,16 @@ def _inputs(model, input_size, kwargs):
     if isinstance(input_size, torch.Tensor) and input_size.dim() == 1 and not input_size.is_floating_point(): input_size = input_size.tolist()
     if not _is_shape(input_size) and not isinstance(input_size, (tuple, list, Mapping, torch.Tensor)):
         raise TypeError(f"input_size must be a tuple (N, C, n, ...), a tensor, a list of these or a dict of them by name, got {input_size!r}")
-    if kwargs is not None and not isinstance(kwargs, Mapping): raise TypeError(f"kwargs must be a dict of arguments by name, got {kwargs!r}")
+    named = [given for given in (input_size, kwargs) if isinstance(given, Mapping)]
+    if not isinstance(kwargs, (Mapping, type(None))) or not all(isinstance(name, str) for given in named for name in given):
+        raise TypeError(f"kwargs and a dict as input_size must hold arguments by name, got {kwargs if kwargs is not None else input_size!r}")
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(()))
     by_name = {**(input_size if isinstance(input_size, Mapping) else {}), **(kwargs or {})}
     one = _is_shape(input_size) or isinstance(input_size, torch.Tensor)
     args = [] if isinstance(input_size, Mapping) else [_filled(v, like) for v in ([input_size] if one else input_size)]
     kwargs = _filled(by_name, like)
     tensors = _tensors([args, kwargs])
+    if any(t.dim() > 64 for t in tensors): raise ValueError("input_size must be a shape of at most 64 axes, as NumPy's arrays have")
     if not any(map(_spatial_axes, tensors)):
         raise ValueError(f"input_size must be (N, C, n, ...) with at least one spatial axis, or a tensor of integers (N, n), got {input_size!r}"
                          + (" of other tensors" if not tensors else ""))

@@ -214,6 +214,9 @@ WRONG_MODELS = [
     case(ValueError, ["input_size", "spatial", "integers"], networks.trace_shapes, torch.nn.ReLU(), torch.ones(4)),
     case(ValueError, ["input_size", "spatial axis", "[]"], networks.trace_shapes, torch.nn.ReLU(), []),
     case(TypeError, ["kwargs", "dict", "3"], networks.trace_shapes, torch.nn.ReLU(), (1, 3, 9, 9), 3),
+    case(TypeError, ["input_size", "by name", "5"], networks.trace_shapes, torch.nn.ReLU(), {5: (1, 3, 9, 9)}),
+    case(ValueError, ["input_size", "shape", str(2**70)], networks.trace_shapes, torch.nn.ReLU(), (2**70, 3, 9)),
+    case(ValueError, ["input_size", "shape"], networks.trace_shapes, torch.nn.ReLU(), (1,) * 65),
     case(RuntimeError, ["Output size is too small"], networks.trace_shapes, torch.nn.MaxPool2d(9), (1, 3, 8, 8)),
 ]
 
