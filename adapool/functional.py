@@ -32,15 +32,32 @@ from . import kernels
 from .arithmetic import _integer
 from .windows import adaptive_windows
 
+# %% ../nbs/03_functional.ipynb #ad0e5501
+_CLASSES = torch.Tensor, torch.nn.Parameter
+_begins_at = getattr(torch._C, "_data_address", Tensor.data_ptr)  # leaves memory shared that is copied once it is written to
+
+def _address(x):
+    "Where the numbers of `x` begin, 0 if there are none; None if they are not plain numbers in the CPU's memory, or if somebody is watching."
+    if type(x) not in _CLASSES or torch._C._len_torch_dispatch_stack(): return None
+    if not torch._C._has_storage(x): x = torch._C._functorch.unwrap_if_dead(x)  # what `torch.func` has wrapped, and is done with
+    if not (torch._C._has_storage(x) and x.is_cpu) or x.is_neg() or x.is_nested or torch._is_functional_tensor(x): return None
+    begin = _begins_at(x)
+    return begin if begin or not x.numel() else None  # autograd's zeros have no memory
+
+def _run(job, threads, x, y, index=None):
+    "Did `job` run on these tensors? Not if one of them has no address."
+    begins = _address(x), _address(y), 0 if index is None else _address(index)
+    if None in begins: return False
+    job(*begins, threads, x, y, index)
+    return True
+
 # %% ../nbs/03_functional.ipynb #66641ea4
 _CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bfloat16: "bf"}
 _TYPES = {dtype: (code, code, kernels.COMPUTE[code]) for dtype, code in _CODES.items()}
 
 def _in_memory(x):
-    "Are these plain numbers in the memory of the CPU, and nobody watching?"
-    return (type(x) in (torch.Tensor, torch.nn.Parameter) and x.is_cpu and x.dtype in _CODES
-            and not torch._C._len_torch_dispatch_stack() and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-            and not torch._C._functorch.is_legacy_batchedtensor(x) and not x.is_neg() and (x.data_ptr() != 0 or not x.numel()))
+    "Are these numbers of a type that the kernels know, in memory that they may touch?"
+    return x.dtype in _CODES and _address(x) is not None
 
 def _nhwc(shape, strides):
     "Does (N, C, H, W) have its channels innermost in memory? By the strides, as torch's `suggest_memory_format` does."
@@ -85,9 +102,10 @@ _madvise = getattr(ctypes.CDLL(None), "madvise", None) if hasattr(mmap, "MADV_HU
 def _new(shape, strides, dtype):
     "An empty tensor without gaps. For large ones Linux is asked for huge pages, as NumPy does: the first touch is the dearest."
     y = torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
-    if _madvise and y.nbytes >= 2**22:
-        first = -(-y.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
-        pages = (y.data_ptr() + y.nbytes - first) // mmap.PAGESIZE
+    at = _address(y) if _madvise and y.nbytes >= 2**22 else None
+    if at:
+        first = -(-at // mmap.PAGESIZE) * mmap.PAGESIZE
+        pages = (at + y.nbytes - first) // mmap.PAGESIZE
         _madvise(ctypes.c_void_p(first), ctypes.c_size_t(pages * mmap.PAGESIZE), mmap.MADV_HUGEPAGE)
     return y
 
@@ -103,7 +121,7 @@ def _by_kernel(kind, x, plan):
         if job is None: return None
     y = _new(shape, strides, x.dtype)
     index = _new(shape, strides, torch.int64) if kind == "places" else None
-    if job: job(x.data_ptr(), y.data_ptr(), 0 if index is None else index.data_ptr(), torch.get_num_threads(), x, y, index)
+    if job and not _run(job, torch.get_num_threads(), x, y, index): return None
     return y if index is None else (y, index)
 
 # %% ../nbs/03_functional.ipynb #16a774fd
@@ -314,12 +332,9 @@ def _by_torch(op, sizes): return lambda x: op(x, sizes)
 def _by_job(job, shape, strides, threads):
     "A function of a tensor that lets `job` pool it, or returns None where this is no plain tensor now."
     def pool(x):
-        if torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack(): return None
-        data = x.data_ptr()  # autograd's zeros have none
-        if forward_ad._current_level >= 0 or x.is_neg() or not data: return None
+        if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0: return None
         y = x.new_empty_strided(shape, strides)
-        job(data, y.data_ptr(), 0, threads, x, y)
-        return y
+        return y if _run(job, threads, x, y) else None
     return pool
 
 def _prepare(kind, d, x, output_size, recorded):
@@ -500,13 +515,12 @@ def _put_back(g, index, plan):
 def _put_back_in_order(g, index, plan):
     start, end = g.dim() + plan[0][0], g.dim() + plan[-1][0] + 1
     shape = *g.shape[:start], *(n for _, n, _ in plan), *g.shape[end:]
-    if _in_memory(g) and g.numel():
+    if _in_memory(g) and g.numel() and index.dtype is torch.int64:
         n, m = (math.prod(axis[i] for axis in plan) for i in (1, 2))
         job = kernels.scatter_job(_CODES[g.dtype], math.prod(shape[:start]), n, m, math.prod(shape[end:]))
         if job:
-            y, g, index = _new(shape, _dense(shape, range(len(shape))), g.dtype), g.contiguous(), index.contiguous()
-            job(g.data_ptr(), y.data_ptr(), index.data_ptr(), torch.get_num_threads(), g, y, index)
-            return y
+            y = _new(shape, _dense(shape, range(len(shape))), g.dtype)
+            if _run(job, torch.get_num_threads(), g.contiguous(), y, index.contiguous()): return y
     cells, axis = _flat(g.new_zeros(shape), plan)
     return cells.scatter_add(axis, _flat(index, plan)[0], _flat(g, plan)[0]).reshape(shape)
 

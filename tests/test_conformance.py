@@ -1,9 +1,15 @@
 "Every cell of the table of conformance; see conformance.py."
 
+import ast
+import warnings
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as T
-from conformance import DTYPES, SIZES, cells, expected, nothing_left_to_torch, verdict
+from conformance import DTYPES, SIZES, Held, cells, expected, nothing_left_to_torch, verdict
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import adapool.functional as F
 
@@ -26,3 +32,57 @@ def test_the_average_of_half_precision_is_summed_in_single(dtype):
     exact = T.adaptive_avg_pool3d(x.double(), SIZES[3][1])
     ours, theirs = ((lib.adaptive_avg_pool3d(x, SIZES[3][1]).double() - exact).abs().max() for lib in (F, T))
     assert ours <= max(theirs, torch.finfo(DTYPES[dtype]).eps)
+
+
+def uses(tree, names):
+    "The functions of a module in which one of `names` is called, or is looked up in something."
+    def used(node):
+        if isinstance(node, ast.Attribute): return node.attr in names
+        return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    return [getattr(part, "name", ast.unparse(part)) for part in tree.body if any(map(used, ast.walk(part)))]
+
+
+def test_every_address_comes_through_one_gate():
+    package = {path.name: ast.parse(path.read_text()) for path in Path(F.__file__).parent.rglob("*.py")}
+    memory = "data_ptr", "const_data_ptr", "_data_address", "_data_ptr", "untyped_storage", "_begins_at"
+    found = {name: uses(tree, memory) for name, tree in package.items()}
+    assert [name.split(" ")[0] for name in found.pop("functional.py")] == ["_begins_at", "_address"]
+    assert not any(found.values()), found
+    assert uses(package["functional.py"], ("job",)) == ["_run"]
+
+
+class Watched(TorchDispatchMode):
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None): return op(*args, **(kwargs or {}))
+
+
+def kinds_of_tensors(x):
+    "Tensors of every kind that torch has for the CPU, and one that is elsewhere."
+    with torch.inference_mode(): made_there = x * 1
+    leaf = x.clone().requires_grad_()
+    yield from (x, x[0], x[:0], x.half(), x.long(), leaf, leaf * 2, made_there, torch.nn.Parameter(x))
+    yield from (torch._lazy_clone(x), torch.complex(x, x).conj().imag, torch._efficientzerotensor(x.shape))
+    yield from (torch._to_functional_tensor(x), x.to("meta"), Held(x), FakeTensorMode().from_tensor(x))
+    yield from (x.to_sparse(), x.to_sparse_csr(), x.to_mkldnn(), torch.quantize_per_tensor(x, 0.1, 0, torch.quint8))
+    yield from (torch.nested.nested_tensor([x, x], layout=layout) for layout in (torch.strided, torch.jagged))
+
+
+PLAIN = [torch._C._dispatch_keys(x) for x in (torch.zeros(1), torch.inference_mode()(torch.zeros)(1))]
+
+
+def plain(x): return any(torch._C._dispatch_keys(x) == keys for keys in PLAIN)
+
+
+def test_the_gate_knows_every_kind_of_tensor():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        every = [*kinds_of_tensors(torch.rand(2, 4))]
+    for x in every:
+        assert (F._address(x) is not None) == plain(x) or x.is_quantized, x
+        if plain(x): assert F._address(x) == torch._C._data_address(x)
+    assert 8 < sum(map(plain, every)) < len(every) - 8
+    with Watched(): assert F._address(every[0]) is None
+    asked = []
+    note = lambda x: asked.append((F._address(x), plain(x))) or x.sum()
+    for transform in (torch.func.vmap, torch.func.grad, torch.func.functionalize): transform(note)(every[0])
+    torch.func.vjp(note, every[0])
+    assert asked == [(None, False)] * 4
