@@ -34,14 +34,14 @@ from .windows import adaptive_windows
 
 # %% ../nbs/03_functional.ipynb #ad0e5501
 _CLASSES = torch.Tensor, torch.nn.Parameter
-_begins_at = getattr(torch._C, "_data_address", Tensor.data_ptr)  # leaves memory shared that is copied once it is written to
+_is_shared = getattr(torch._C, "_is_cow_tensor", lambda x: False)  # until somebody writes to it, as `data_ptr` is taken to do
 
 def _address(x):
     "Where the numbers of `x` begin, 0 if there are none; None if they are not plain numbers in the CPU's memory, or if somebody is watching."
     if type(x) not in _CLASSES or torch._C._len_torch_dispatch_stack(): return None
     if not torch._C._has_storage(x): x = torch._C._functorch.unwrap_if_dead(x)  # what `torch.func` has wrapped, and is done with
     if not (torch._C._has_storage(x) and x.is_cpu) or x.is_neg() or x.is_nested or torch._is_functional_tensor(x): return None
-    begin = _begins_at(x)
+    begin = torch._C._data_address(x) + x.storage_offset() * x.itemsize if _is_shared(x) else x.data_ptr()
     return begin if begin or not x.numel() else None  # autograd's zeros have no memory
 
 def _run(job, threads, x, y, index=None):

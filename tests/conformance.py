@@ -232,10 +232,11 @@ def linearized(pool, x):
 def copied_when_written(pool, x):
     "A pool of shared memory, its gradients for shared memory, and whether all is shared still."
     leaf, shared = torch._lazy_clone(x).requires_grad_(), torch._lazy_clone(x)
+    second = torch._lazy_clone(torch.stack([-x, x]))[1]
     y = pool(leaf)
     g = torch._lazy_clone(weights(first(y)))
-    out = pool(shared), y, torch.autograd.grad(first(y), leaf, g)
-    return out, torch.tensor([torch._C._is_cow_tensor(t) for t in (leaf, shared)])
+    out = pool(shared), pool(second), y, torch.autograd.grad(first(y), leaf, g)
+    return out, torch.tensor([torch._C._is_cow_tensor(t) for t in (leaf, shared, second)])
 
 
 def away(x): return x.movedim(0, -1).contiguous()

@@ -44,9 +44,9 @@ def uses(tree, names):
 
 def test_every_address_comes_through_one_gate():
     package = {path.name: ast.parse(path.read_text()) for path in Path(F.__file__).parent.rglob("*.py")}
-    memory = "data_ptr", "const_data_ptr", "_data_address", "_data_ptr", "untyped_storage", "_begins_at"
+    memory = "data_ptr", "const_data_ptr", "_data_address", "_data_ptr", "untyped_storage"
     found = {name: uses(tree, memory) for name, tree in package.items()}
-    assert [name.split(" ")[0] for name in found.pop("functional.py")] == ["_begins_at", "_address"]
+    assert found.pop("functional.py") == ["_address"]
     assert not any(found.values()), found
     assert uses(package["functional.py"], ("job",)) == ["_run"]
 
@@ -59,8 +59,8 @@ def kinds_of_tensors(x):
     "Tensors of every kind that torch has for the CPU, and one that is elsewhere."
     with torch.inference_mode(): made_there = x * 1
     leaf = x.clone().requires_grad_()
-    yield from (x, x[0], x[:0], x.half(), x.long(), leaf, leaf * 2, made_there, torch.nn.Parameter(x))
-    yield from (torch._lazy_clone(x), torch.complex(x, x).conj().imag, torch._efficientzerotensor(x.shape))
+    yield from (x, x[1], x.t()[1:], x[:0], x.half(), x.long(), leaf, leaf * 2, made_there, torch.nn.Parameter(x))
+    yield from (torch.complex(x, x).conj().imag, torch._efficientzerotensor(x.shape))
     yield from (torch._to_functional_tensor(x), x.to("meta"), Held(x), FakeTensorMode().from_tensor(x))
     yield from (x.to_sparse(), x.to_sparse_csr(), x.to_mkldnn(), torch.quantize_per_tensor(x, 0.1, 0, torch.quint8))
     yield from (torch.nested.nested_tensor([x, x], layout=layout) for layout in (torch.strided, torch.jagged))
@@ -78,9 +78,13 @@ def test_the_gate_knows_every_kind_of_tensor():
         every = [*kinds_of_tensors(torch.rand(2, 4))]
     for x in every:
         assert (F._address(x) is not None) == plain(x) or x.is_quantized, x
-        if plain(x): assert F._address(x) == torch._C._data_address(x)
+        if plain(x): assert F._address(x) == x.data_ptr()
     assert 8 < sum(map(plain, every)) < len(every) - 8
     with Watched(): assert F._address(every[0]) is None
+    x = torch.rand(2, 4)
+    begin, shared = x.data_ptr(), torch._lazy_clone(x)
+    assert [F._address(t) - begin for t in (x, x[1], shared, shared[1, 2:])] == [0, 16, 0, 24]
+    assert torch._C._is_cow_tensor(x) and torch._C._is_cow_tensor(shared)
     asked = []
     note = lambda x: asked.append((F._address(x), plain(x))) or x.sum()
     for transform in (torch.func.vmap, torch.func.grad, torch.func.functionalize): transform(note)(every[0])
