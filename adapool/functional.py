@@ -41,7 +41,7 @@ def _address(x):
     if type(x) not in _CLASSES or torch._C._len_torch_dispatch_stack(): return None
     if not torch._C._has_storage(x): x = torch._C._functorch.unwrap_if_dead(x)  # what `torch.func` has wrapped, and is done with
     if not (torch._C._has_storage(x) and x.is_cpu) or x.is_neg() or x.is_nested or torch._is_functional_tensor(x): return None
-    begin = torch._C._data_address(x) + x.storage_offset() * x.itemsize if _is_shared(x) else x.data_ptr()
+    begin = torch._C._data_address(x) + x.storage_offset() * x.itemsize if _is_shared(x) else x.data_ptr()  # type: ignore[attr-defined]
     return begin if begin or not x.numel() else None  # autograd's zeros have no memory
 
 def _run(job, threads, x, y, index=None):
@@ -102,8 +102,7 @@ _madvise = getattr(ctypes.CDLL(None), "madvise", None) if hasattr(mmap, "MADV_HU
 def _new(shape, strides, dtype):
     "An empty tensor without gaps. For large ones Linux is asked for huge pages, as NumPy does: the first touch is the dearest."
     y = torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
-    at = _address(y) if _madvise and y.nbytes >= 2**22 else None
-    if at:
+    if _madvise and y.nbytes >= 2**22 and (at := _address(y)):
         first = -(-at // mmap.PAGESIZE) * mmap.PAGESIZE
         pages = (at + y.nbytes - first) // mmap.PAGESIZE
         _madvise(ctypes.c_void_p(first), ctypes.c_size_t(pages * mmap.PAGESIZE), mmap.MADV_HUGEPAGE)
