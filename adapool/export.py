@@ -87,8 +87,9 @@ def _form(kind, n, m, dtype=torch.float32, finite=True):
     "The name of the form for one axis n → m: the first in the list that has its windows."
     if _same(n, m): return "keep"
     if _whole(m) and m == 1: return "whole"
-    if not _whole(n, m): return "run time"
+    if not _whole(n, m): return "product" if kind == "avg" and finite and _whole(m) and m <= _WIDE else "cells"
     pools = finite if kind == "max" else dtype != torch.float64
+    if n == 1: return "gather"  # torch's 3-D pool refuses a kernel that is larger than its input, padded or not
     if pools and fixed_equivalent(n, m): return "pool"
     if n % m == 0: return "cut"
     if m > n: return "gather"
@@ -154,6 +155,11 @@ def _cut(x, dim, sizes):
 
 def _beside(a, dim): return a.reshape(*a.shape, *[1] * (-dim - 1))
 
+def _ones(inside, x):
+    "1 where `inside` holds and 0 elsewhere, in the type of `x`; no Cast, which a tool that converts a file to half precision would leave."
+    one, zero = (torch.scalar_tensor(i, dtype=x.dtype, device=x.device) for i in (1, 0))
+    return torch.where(inside, one, zero)
+
 def _cells(x, axis):
     "The cells of each window, its last repeated up to k: their numbers (m, k), and `x` with (m, k) in place of the axis."
     starts, stops = _bounds(x, axis.n, axis.m)
@@ -166,15 +172,22 @@ def _matrix(x, n, m):
     "The averaging matrix (m, n), computed in the graph."
     starts, stops = _bounds(x, n, m)
     cell = torch.arange(n, device=x.device)
-    inside = (starts[:, None] <= cell) & (cell < stops[:, None])
-    return inside.to(x.dtype) / (stops - starts)[:, None].to(x.dtype)
+    inside = _ones((starts[:, None] <= cell) & (cell < stops[:, None]), x)
+    return inside / inside.sum(1, keepdim=True)
 
 def _times(matrix, x, dim):
     if dim == -1: return x @ matrix.T
     if dim == -2: return matrix @ x
     return (matrix @ x.flatten(dim + 1)).reshape(*x.shape[:dim], matrix.shape[0], *x.shape[dim + 1:])
 
-def _avg_axis(x, axis, finite):
+def _products(x, axes):
+    "The averages along all of `axes` as one Einsum, the last axis first: its cells lie side by side."
+    names, new = "abcde"[:x.dim()], {axis.dim: "vwxyz"[axis.dim] for axis in reversed(axes)}
+    left = ",".join([names, *(new[dim] + names[dim] for dim in new)])
+    right = "".join(new.get(i - x.dim(), name) for i, name in enumerate(names))
+    return torch.einsum(f"{left}->{right}", x, *(_matrix(x, axis.n, axis.m) for axis in reversed(axes)))
+
+def _avg_axis(x, axis):
     "The average along one axis whose form is no ordinary pool."
     dim, n, m, form = axis
     if form == "cut": return _cut(x, dim, (m, n // m)).mean(dim)
@@ -182,38 +195,39 @@ def _avg_axis(x, axis, finite):
     if form == "gather":
         starts, stops = _bounds(x, n, m)
         return (x.index_select(dim, starts) + x.index_select(dim, stops - 1)) / 2
-    if form == "matrix" or (finite and _whole(m) and m <= _WIDE): return _times(_matrix(x, n, m), x, dim)
+    if form == "matrix": return _times(_matrix(x, n, m), x, dim)
     cells, seen = _cells(x, axis)
     starts, stops = _bounds(x, n, m)
     inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
-    return torch.where(_beside(inside, dim), seen, 0).sum(dim) / _beside((stops - starts).to(x.dtype), dim)
+    return torch.where(_beside(inside, dim), seen, 0).sum(dim) / _beside(_ones(inside, x).sum(1), dim)
 
 def _avg(x, sizes, finite):
     "The adaptive average of (N, C, ...) by plain operators."
     axes = [_Axis(i - len(sizes), n, m, _form("avg", n, m, x.dtype, finite)) for i, (n, m) in enumerate(zip(x.shape[2:], sizes))]
     forms = {axis.form for axis in axes}
-    y = x.float() if x.dtype in (torch.float16, torch.bfloat16) and forms & {"gather", "matrix", "cells", "run time"} else x
+    y = x.float() if x.dtype in (torch.float16, torch.bfloat16) and forms & {"gather", "matrix", "product", "cells"} else x
     pools = [_as_pool(axis) for axis in axes]
     one_pool = bool(forms & {"pool", "blocks"})
     whole = [axis.dim for axis, pool in zip(axes, pools) if axis.form == "whole" and not (one_pool and pool != _ONE)]
     if whole: y = y.mean(whole, keepdim=True)
     if one_pool: y = _ordinary("avg", y, [_ONE if axis.dim in whole else pool for axis, pool in zip(axes, pools)])
+    if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes)
     for axis in sorted(axes, key=_turn):
-        if axis.form in ("cut", "gather", "matrix", "cells", "run time"): y = _avg_axis(y, axis, finite)
+        if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis)
     return y.to(x.dtype)
 
 # %% ../nbs/06_export.ipynb #e0600029
 def _max_axis(x, axis, finite):
     "The maximum along one axis whose form is no ordinary pool."
     dim, n, m, form = axis
-    if form == "whole": return x.max(dim, keepdim=True)[0]
-    if form == "cut": return _cut(x, dim, (m, n // m)).max(dim)[0]
+    if form == "whole": return x.amax(dim, keepdim=True)
+    if form == "cut": return _cut(x, dim, (m, n // m)).amax(dim)
     if form == "gather" and m % n == 0: return x.index_select(dim, torch.arange(m, device=x.device) // (m // n))
     if form == "gather":
         starts, stops = _bounds(x, n, m)
         return torch.maximum(x.index_select(dim, starts), x.index_select(dim, stops - 1))
     seen = _cells(x, axis)[1]
-    if not finite or not _whole(n, m): return seen.max(dim)[0]
+    if not finite or not _whole(n, m): return seen.amax(dim)
     k, at = _largest(n, m), x.dim() + dim
     return _ordinary("max", seen.flatten(at, at + 1), [BlockedPool(1, k, k) if i == at else _ONE for i in range(2, x.dim())])
 
@@ -225,7 +239,7 @@ def _max(x, sizes, finite):
     for axis, pool in sorted(zip(axes, pools), key=lambda pair: _turn(pair[0])):
         if pool == _ONE and axis.form != "keep": y = _max_axis(y, axis, finite)
     if finite: return y
-    return torch.where(_max(x.isnan().to(x.dtype), sizes, True) > 0, torch.nan, y)
+    return torch.where(_max(_ones(x.isnan(), x), sizes, True) > 0, torch.nan, y)
 
 # %% ../nbs/06_export.ipynb #e060002c
 def _first(x, axis, finite):
@@ -234,7 +248,7 @@ def _first(x, axis, finite):
     best, place = seen.max(axis.dim)
     if not finite:
         order = _beside(torch.arange(cells.shape[1], device=x.device), axis.dim)
-        last_nan = torch.where(seen.isnan(), order, -1).max(axis.dim)[0]
+        last_nan = torch.where(seen.isnan(), order, -1).amax(axis.dim)
         best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
     def pick(shown): return shown.expand(seen.shape).gather(axis.dim, place.unsqueeze(axis.dim)).squeeze(axis.dim)
     def same(a): return pick(_cut(a.index_select(axis.dim, cells.flatten()), axis.dim, cells.shape))

@@ -136,6 +136,18 @@ def test_sizes_along_one_axis_that_follow_from_a_shape(lib, tmp_path):
         for a, b in zip(Half()(x, y), run(x, y), strict=True): torch.testing.assert_close(torch.from_numpy(b), a)
 
 
+@pytest.mark.parametrize("kind", ["Avg", "Max"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_cell_to_two_beside_other_axes(kind, axis, tmp_path):
+    "Torch's pool in three dimensions refuses a kernel of two on one cell, though its padding would make room."
+    sizes, wanted = [6, 6, 6], [3, 3, 3]
+    sizes[axis], wanted[axis] = 1, 2
+    layer, x = getattr(torch.nn, f"Adaptive{kind}Pool3d")(tuple(wanted)), numbers((1, 2, *sizes))
+    for dynamic in (None, ({2 + (axis + 1) % 3: "a"},)):
+        to_onnx(layer, x, tmp_path / "a.onnx", dynamic, progress=False)
+        same(layer(x), opened(tmp_path / "a.onnx")(x))
+
+
 @pytest.mark.parametrize("dynamic", [None, ({2: "h", 3: "w"},)])
 @pytest.mark.parametrize("layer", [torch.nn.AdaptiveAvgPool2d((5, 7)), torch.nn.AdaptiveMaxPool2d((4, 3), True)])
 def test_inf_and_nan_stay_in_their_windows_when_asked(layer, dynamic, tmp_path):
