@@ -220,14 +220,14 @@ def _avg(x, sizes, finite):
 def _max_axis(x, axis, finite):
     "The maximum along one axis whose form is no ordinary pool."
     dim, n, m, form = axis
-    if form == "whole": return x.amax(dim, keepdim=True)
-    if form == "cut": return _cut(x, dim, (m, n // m)).amax(dim)
+    if form == "whole": return x.max(dim, keepdim=True)[0]
+    if form == "cut": return _cut(x, dim, (m, n // m)).max(dim)[0]
     if form == "gather" and m % n == 0: return x.index_select(dim, torch.arange(m, device=x.device) // (m // n))
     if form == "gather":
         starts, stops = _bounds(x, n, m)
         return torch.maximum(x.index_select(dim, starts), x.index_select(dim, stops - 1))
     seen = _cells(x, axis)[1]
-    if not finite or not _whole(n, m): return seen.amax(dim)
+    if not finite or not _whole(n, m): return seen.max(dim)[0]
     k, at = _largest(n, m), x.dim() + dim
     return _ordinary("max", seen.flatten(at, at + 1), [BlockedPool(1, k, k) if i == at else _ONE for i in range(2, x.dim())])
 
@@ -248,7 +248,7 @@ def _first(x, axis, finite):
     best, place = seen.max(axis.dim)
     if not finite:
         order = _beside(torch.arange(cells.shape[1], device=x.device), axis.dim)
-        last_nan = torch.where(seen.isnan(), order, -1).amax(axis.dim)
+        last_nan = torch.where(seen.isnan(), order, -1).max(axis.dim)[0]
         best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
     def pick(shown): return shown.expand(seen.shape).gather(axis.dim, place.unsqueeze(axis.dim)).squeeze(axis.dim)
     def same(a): return pick(_cut(a.index_select(axis.dim, cells.flatten()), axis.dim, cells.shape))
