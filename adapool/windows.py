@@ -26,9 +26,8 @@ def _size(name, value):
 
 def _scaled(first, n, m, roundup):
     "`i * n / m` for m numbers i from `first` on, rounded down or up, as read-only int64."
-    try: i = np.arange(m)
+    try: i = np.arange(first, first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
     except (MemoryError, ValueError): raise ValueError(f"output_size must be one whose windows fit in memory, got {m}") from None
-    i += first  # arange(1, 2**63) would be empty
     q, r = divmod(n, m)
     cells = i * q + (-(-i * r // m) if roundup else i * r // m)
     cells.flags.writeable = False
