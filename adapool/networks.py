@@ -108,9 +108,10 @@ class _Layer(NamedTuple):
     how: dict | None = None      # of "resize": what it is told besides the size
 
 def _axes(value, d):
-    "One value per axis."
+    "One number per axis; some models keep theirs in tensors."
     if isinstance(value, (tuple, list)) and len(value) == 1: value = value[0]
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * d
+    values = value if isinstance(value, (tuple, list)) else (value,) * d
+    return tuple(v.item() if isinstance(v, torch.Tensor) else v for v in values)
 
 # %% ../nbs/07_networks.ipynb #f1a5e006
 def _written(n, out, K, S, P, D):
@@ -205,6 +206,7 @@ def _formula(layer, a, n):
 # %% ../nbs/07_networks.ipynb #9e5cef55
 _CELL_BY_CELL = set("""relu6 relu6_ hardswish hardswish_ selu selu_ prelu softsign tanhshrink logsigmoid alpha_dropout feature_alpha_dropout dropout dropout_
     dropout1d dropout2d dropout3d batch_norm group_norm instance_norm layer_norm rms_norm local_response_norm truediv floordiv mod and or invert
+    multiply multiply_ divide divide_ subtract subtract_ negative absolute
     float half double bfloat16 long int bool to type type_as contiguous detach data cpu requires_grad_""".split())
 
 @cache
@@ -556,6 +558,7 @@ class _Watch(TorchFunctionMode):
 
     def pad(self, call, x, pad, mode="constant", value=None):
         "The fields of a padded tensor, and a row where no layer takes the padding into its own."
+        pad = _axes(pad, len(pad))
         pads = {x.dim() - 1 - i: pair for i, pair in enumerate(zip(pad[::2], pad[1::2])) if pair != (0, 0)}
         fields = self.known.of(x, call)
         still = [axis for axis in pads if fields and all(f.jumps[axis] == 0 for f in fields)]

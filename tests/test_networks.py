@@ -315,6 +315,13 @@ def test_a_layer_that_pads_itself_has_one_row_and_a_padding_elsewhere_its_own():
     assert (row.effective_padding, row.centre) == ((-2, -1), (2.0, 1.0))
 
 
+def test_numbers_that_a_model_keeps_in_tensors():
+    two = torch.tensor(2)
+    model = Calls(lambda x: F.conv2d(F.pad(x, (two, two - 1, two, two - 1)), X, stride=(two, 2)))
+    assert [r.formula for r in trace_shapes(model, (1, 3, 9, 8))] == [
+        ("9 + 2 + 1 = 12", "8 + 2 + 1 = 11"), ("⌊(12 + 2·0 − 3)/2⌋ + 1 = 5", "⌊(11 + 2·0 − 2)/2⌋ + 1 = 5")]
+
+
 @pytest.mark.parametrize("function", [
     lambda x: F.max_pool2d(x, 2, return_indices=True), lambda x: F.max_pool2d_with_indices(x, (3, 2), 2, 1),
     lambda x: F.adaptive_max_pool2d(x, (3, 2), return_indices=True),
