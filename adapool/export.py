@@ -10,6 +10,7 @@ import importlib.util
 import io
 import logging
 import math
+import operator
 import os
 import tempfile
 import warnings
@@ -619,9 +620,9 @@ def _inlined(graph_module, finite):
 # %% ../nbs/06_export.ipynb #e060005c
 def _folded(graph_module):
     "Numbers that follow from sizes alone (windows, matrices), computed once and kept as buffers."
-    graph, known = graph_module.graph, {}
+    graph, known, aten = graph_module.graph, {}, torch.ops.aten
     for node in list(graph.nodes):
-        seed = node.target is torch.ops.aten.arange.default or node.target is torch.ops.aten.arange.start
+        seed = node.target in (aten.arange.default, aten.arange.start, aten.scalar_tensor.default)
         if node.op != "call_function" or not (seed or node.all_input_nodes) or any(i not in known for i in node.all_input_nodes): continue
         args, kwargs = torch.fx.map_arg((node.args, node.kwargs), known.__getitem__)
         known[node] = node.target(*args, **kwargs)
@@ -631,6 +632,22 @@ def _folded(graph_module):
         graph_module.register_buffer(name, value, persistent=False)
         with graph.inserting_before(node): node.replace_all_uses_with(graph.get_attr(name), delete_user_cb=lambda user: user not in known)
     graph.eliminate_dead_code()
+    return graph_module
+
+def _pinned(graph_module):
+    """The graph with each input going through a reshape to n + 2(s - n)² cells along each axis, n being the size of the example and s that
+    of the input: n for s = n, and more than s for any other, so that no other input has as many cells. Unlike an `if`, a reshape survives."""
+    graph = graph_module.graph
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    def pinned(node, axis, n):
+        off = graph.call_function(operator.sub, (graph.call_method("size", (node, axis)), n))
+        return graph.call_function(operator.add, (graph.call_function(operator.mul, (graph.call_function(operator.mul, (off, off)), 2)), n))
+    with graph.inserting_before(inputs[-1].next):
+        for node in inputs:
+            if not isinstance(node.meta.get("val"), torch.Tensor) or not node.meta["val"].dim(): continue
+            users, shape = list(node.users), node.meta["val"].shape
+            x = graph.call_method("reshape", (node, [pinned(node, axis, n) for axis, n in enumerate(shape)]))
+            for user in users: user.replace_input_with(node, x)
     return graph_module
 
 def _plain(graph_module, spec):
@@ -647,6 +664,17 @@ def _plain(graph_module, spec):
         graph.set_codegen(torch.fx.graph.CodeGen())
     return torch.fx.GraphModule(graph_module, graph, "Portable")
 
+def _module(graph_module, sizes):
+    "The graph's code as a module that says what it was made for. It has no `.graph`: torch.onnx.export would take it for a scripted one."
+    def __call__(self, *args, **kwargs):
+        given = [tuple(t.shape) for t in _tensors((args, kwargs))]
+        if not torch.jit.is_tracing() and given != sizes: raise ValueError(f"this copy was made for inputs of {sizes}, got {given}: "
+            "call portable again for other sizes, or to_onnx with dynamic_shapes")
+        return torch.nn.Module.__call__(self, *args, **kwargs)
+    copy = type("Portable", (torch.nn.Module,), {"forward": type(graph_module).forward, "__call__": __call__})()
+    copy.__dict__ |= {name: value for name, value in vars(graph_module).items() if name != "_graph"}
+    return copy.eval()
+
 # %% ../nbs/06_export.ipynb #e060005d
 def portable(
     model,        # a torch.nn.Module; unchanged
@@ -657,7 +685,8 @@ def portable(
 
     For tools that trace or script a module: `torch.jit.trace`, `torch.jit.script`, `torch.onnx.export(dynamo=False)`, the
     converters of Core ML, OpenVINO and TensorRT. Layers and calls of `torch.nn.functional` are replaced alike. The copy
-    computes as the model does in evaluation mode, and takes inputs of these sizes only: others raise `ValueError`.
+    computes as the model does in evaluation mode, and takes inputs of these sizes only: others raise `ValueError`. What is traced, scripted or exported from it
+    refuses them too, also where a tool has left sizes open: its inputs go through a reshape that no other size passes.
     Its parameters are those of the model, under the same names. Scripting needs a model that takes tensors, one by one.
 
     Raises `TypeError` for what is not a module or not an input, `ValueError` for devices that differ and for sizes that
@@ -668,20 +697,9 @@ def portable(
         _run(model, args)
         program = _capture(model, args)
         spec = program.call_spec.in_spec, program.call_spec.out_spec
-        copy = _plain(_folded(_inlined(program.module(check_guards=False), finite)), spec)
+        copy = _plain(_pinned(_folded(_inlined(program.module(check_guards=False), finite))), spec)
     for parameter in copy.parameters(): parameter.grad = None
-    return _for_these_sizes(copy.eval(), [tuple(t.shape) for t in _tensors(args)])
-
-def _for_these_sizes(copy, sizes):
-    "Let the copy refuse what it was not made for, except while it is traced, when sizes are not numbers."
-    call = type(copy).__call__
-    def __call__(self, *args, **kwargs):
-        given = [tuple(t.shape) for t in _tensors((args, kwargs))]
-        if not torch.jit.is_tracing() and given != sizes: raise ValueError(f"this copy was made for inputs of {sizes}, got {given}: "
-            "call portable again for other sizes, or to_onnx with dynamic_shapes")
-        return call(self, *args, **kwargs)
-    type(copy).__call__ = __call__
-    return copy
+    return _module(copy, [tuple(t.shape) for t in _tensors(args)])
 
 # %% ../nbs/06_export.ipynb #e0600065
 class _Table(list):

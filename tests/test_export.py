@@ -179,11 +179,58 @@ def test_places_that_differ_at_all_are_refused(monkeypatch, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-def test_portable_computes_windows_once():
+@pytest.mark.parametrize("layer", [torch.nn.AdaptiveMaxPool2d((5, 7)), torch.nn.AdaptiveAvgPool2d((5, 7))])
+def test_portable_computes_windows_once(layer):
     x = torch.zeros(1, 2, 17, 19)
-    copy = portable(torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d((5, 7)), torch.nn.ReLU()), x)
-    made = [str(node.target) for node in copy.graph.nodes if "arange" in str(node.target)]
-    assert not made and any(node.op == "get_attr" for node in copy.graph.nodes)
+    traced = torch.jit.trace(portable(torch.nn.Sequential(layer, torch.nn.ReLU()), x), x)
+    found = {node.kind() for node in traced.graph.nodes()}
+    assert not found & {"aten::arange", "aten::where", "aten::lt"} and list(traced.named_buffers())
+
+
+def refuses(run, shape):
+    try: run(torch.zeros(shape))
+    except Exception: return True
+    return False
+
+
+OTHERS = [[1, 3, 9, 9], [1, 3, 10, 8], [1, 3, 5, 16], [1, 3, 16, 5],
+          [2, 3, 8, 5], [3, 1, 8, 10], [1, 3, 1, 10], [0, 3, 8, 10]]
+
+
+@pytest.mark.parametrize("layer", [
+    torch.nn.AdaptiveAvgPool2d(2), torch.nn.AdaptiveAvgPool2d((5, 7)), torch.nn.AdaptiveAvgPool2d((None, 20)),
+    torch.nn.AdaptiveMaxPool2d((5, 7)), torch.nn.AdaptiveMaxPool2d(3, True), torch.nn.Identity()])
+def test_what_is_made_of_a_portable_copy_refuses_other_sizes(layer):
+    "Traced, scripted, and exported with all axes open: others of as many cells too, lying down or with a batch."
+    x, file, options = numbers((1, 3, 8, 10)), io.BytesIO(), {"dynamic_axes": {"x": dict(enumerate("nchw"))}}
+    copy = portable(layer, x)
+    with _quiet(): torch.onnx.export(copy, (x,), file, dynamo=False, input_names=["x"], **options)
+    made = {"traced": torch.jit.trace(copy, x), "scripted": torch.jit.script(copy), "exported": opened(file.getvalue())}
+    wanted = layer(x) if isinstance(layer(x), tuple) else (layer(x),)
+    for name, run in made.items():
+        got = run(x)
+        for a, b in zip(wanted, got if isinstance(got, (tuple, list)) else (got,), strict=True):
+            torch.testing.assert_close(torch.as_tensor(b), a)
+        assert [shape for shape in OTHERS if not refuses(run, shape)] == [], name
+
+
+@pytest.mark.parametrize("kind", ["Avg", "Max"])
+@pytest.mark.parametrize("d", [1, 3])
+def test_a_traced_copy_refuses_other_sizes_along_any_axis(kind, d):
+    layer, shape = getattr(torch.nn, f"Adaptive{kind}Pool{d}d")(3), (2, 1, 8, 7, 6)[:d + 2]
+    traced = torch.jit.trace(portable(layer, numbers(shape)), numbers(shape))
+    for axis in range(d + 2):
+        for size in {1, 2, 3, shape[axis] + 1, 2 * shape[axis]} - {shape[axis]}:
+            assert refuses(traced, [*shape[:axis], size, *shape[axis + 1:]])
+
+
+def test_the_older_exporter_takes_any_part_of_the_names():
+    "With names for the input alone it asked a copy for its graph, as if it were scripted."
+    x = numbers((1, 3, 8, 10))
+    for names in ({"input_names": ["x"]}, {"output_names": ["y"]}, {"input_names": ["x"], "output_names": ["y"]}):
+        file, axes = io.BytesIO(), {"x" if "input_names" in names else "y": {0: "b"}}
+        with _quiet(): torch.onnx.export(portable(HEAD, x), (x,), file, dynamo=False, dynamic_axes=axes, **names)
+        same(HEAD(x), opened(file.getvalue())(x))
 
 
 def test_portable_shares_weights_and_keeps_containers():

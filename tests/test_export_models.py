@@ -141,6 +141,7 @@ def test_second_judge(name, tmp_path):
     traced = torch.jit.trace(portable(model, x), x)
     compiled = core.compile_model(openvino.convert_model(traced, example_input=x), "CPU", exact)
     np.testing.assert_allclose(compiled(x.numpy())[0], model(x).detach().numpy(), rtol=1e-3, atol=1e-4)
+    with pytest.raises(RuntimeError): compiled(np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), np.float32))
 
 
 def test_why_not_names_every_pool():
