@@ -7,6 +7,7 @@ __all__ = ['decompositions', 'Report', 'to_onnx', 'portable', 'why_not']
 
 # %% ../nbs/06_export.ipynb #e0600003
 import importlib.util
+import inspect
 import io
 import logging
 import math
@@ -15,9 +16,11 @@ import os
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, is_dataclass
 from functools import partial
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,32 +38,71 @@ from .windows import BlockedPool, adaptive_windows, blocked_equivalent, fixed_eq
 
 # %% ../nbs/06_export.ipynb #e0600006
 def _tensors(args): return [leaf for leaf in pytree.tree_leaves(args) if isinstance(leaf, torch.Tensor)]
+def _shapes(args): return [tuple(tensor.shape) for tensor in _tensors(args)]
 
-def _checked_args(model, args):
-    "`args` as a tuple, for a model that can be captured with them; what is wrong with them is said here."
+class _Call(NamedTuple):
+    "What a model is called with. Its tensors, in this order, are the inputs of a file."
+    args: tuple
+    kwargs: dict  # in the order of the model's signature
+
+def _unwrapped(model):
+    "The module inside a compiled or a data-parallel one: those pass on whatever they are given, and know no name of it."
+    while True:
+        match model:
+            case torch._dynamo.OptimizedModule(): model = model._orig_mod
+            case torch.nn.DataParallel() | torch.nn.parallel.DistributedDataParallel(): model = model.module
+            case _: return model
+
+def _checked_call(model, args, kwargs):
+    "The module to capture and its `_Call`; what is wrong with either is said here."
     if not isinstance(model, torch.nn.Module): raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    model = _unwrapped(model)
     if isinstance(model, torch.jit.ScriptModule): raise TypeError(
         "model is scripted or traced already, which torch.export does not take: pass the module that it was made from")
-    if isinstance(args, torch.Tensor): args = (args,)
-    if not isinstance(args, (tuple, list)) or not _tensors(args): raise TypeError(
-        f"args must be a tensor, or a tuple with one, as the model takes them, got {type(args).__name__}")
+    if isinstance(args, Mapping): raise TypeError(f"args must be a tensor, or a tuple with one, got {type(args).__name__}: pass kwargs=..., "
+        "and args=(), where the model takes its entries by name, args=({...},) where it takes a dict")
+    if kwargs is not None and not (isinstance(kwargs, Mapping) and all(isinstance(name, str) for name in kwargs)): raise TypeError(
+        f"kwargs must be a dict of keyword arguments by name, got {kwargs!r:.80}")
+    args, kwargs = (args,) if isinstance(args, torch.Tensor) else () if args is None and kwargs else args, dict(kwargs or {})
+    if not isinstance(args, (tuple, list)) or not _tensors([args, kwargs]): raise TypeError(
+        f"args must be a tensor, or a tuple with one, as the model takes them, got {type(args).__name__}"
+        + (" and no tensor in kwargs" if kwargs else "; kwargs takes those that the model wants by name"))
+    try: taken = inspect.signature(model.forward).bind(*args, **kwargs).arguments
+    except TypeError as error: raise TypeError(f"args and kwargs must be what the model takes: {error}") from error
+    call = _Call(tuple(args), {name: kwargs[name] for name in [*taken, *kwargs] if name in kwargs})
     places = {t.device for t in [*model.parameters(), *model.buffers()]}
-    given = {t.device for t in _tensors(args)}
+    given = {t.device for t in _tensors(call)}
     if torch.device("meta") in places & given: raise ValueError(
         "model and args must hold numbers, and the device meta has none: model.to_empty(device=...) and args on that device")
     if len(places | given) > 1: raise ValueError("args and model must be on one device: args on "
         f"{', '.join(sorted(map(str, given)))}, model on {', '.join(sorted(map(str, places))) or 'none'}; move one with .to(...)")
-    return tuple(args)
+    return model, call
 
+# %% ../nbs/06_export.ipynb #e06a0001
 @contextmanager
-def _evaluating(model):
-    "The model in evaluation mode, without gradients; every module is put back into the mode it was in."
+def _evaluating(model, call):
+    "The model in evaluation mode, not compiled, without gradients; every module is put back into the mode it was in."
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with torch.no_grad(): yield
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"), _named_arguments(model, call): yield
     finally:
         for module in training: module.training = True
+
+@contextmanager
+def _named_arguments(model, call):
+    "The model with a name for each input: torch.export has no open axes in what **kwargs takes."
+    signature, own = inspect.signature(model.forward), vars(model).get("forward")
+    named = [parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+    named += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in call.kwargs if name not in signature.parameters]
+    if len(named) == len(signature.parameters) - 1 + (len(call.kwargs) == 0): yield; return
+    forward = model.forward
+    def named_forward(*args, **kwargs): return forward(*args, **kwargs)
+    named_forward.__signature__, model.forward = signature.replace(parameters=named), named_forward
+    try: yield
+    finally:
+        del model.forward
+        if own: model.forward = own
 
 @contextmanager
 def _quiet():
@@ -74,6 +116,12 @@ def _quiet():
         with warnings.catch_warnings(action="ignore"), redirect_stdout(nothing), redirect_stderr(nothing): yield
     finally:
         for logger, level in zip(loggers, levels): logger.setLevel(level)
+
+def _told(error):
+    "What torch says in its first line, with the reasons and the fixes that it lists below, without advice for its own developers."
+    first, *lines = str(error.__cause__ if isinstance(error, torch.onnx.errors.OnnxExporterError) else error).strip().splitlines() or [""]
+    listed = list(takewhile(str.strip, lines)) if lines and lines[0].startswith("  - ") else []
+    return "\n".join([first.split(" For more information, run with")[0], *(line.split(" If you're using")[0] for line in listed)])
 
 # %% ../nbs/06_export.ipynb #e060000f
 _WIDE, _BIG = 128, 2**18  # the most rows of an averaging matrix, and the most numbers in a constant one
@@ -309,9 +357,10 @@ def decompositions(
     return {operator: _replacement(*key, finite) for operator, key in _OPERATORS.items()}
 
 # %% ../nbs/06_export.ipynb #e0600036
-def _run(model, args):
+def _run(model, call):
     "What the eager model returns; its input may be changed in place."
-    with torch.no_grad(): return model(*pytree.tree_map_only(torch.Tensor, torch.clone, args))
+    args, kwargs = pytree.tree_map_only(torch.Tensor, torch.clone, call)
+    with torch.no_grad(): return model(*args, **kwargs)
 
 _INTS_ONLY = {getattr(T, name): (kind, d, False) for (kind, d), name in _POOLS.items() if kind == "max" or d == 1}
 _INTS_ONLY |= {getattr(T, f"{name}_with_indices"): (kind, d, True) for (kind, d), name in _POOLS.items() if kind == "max"}
@@ -332,16 +381,16 @@ class _SymbolicSizes(TorchFunctionMode):
 def _unbacked(size): return isinstance(size, torch.SymInt) and torch.fx.experimental.symbolic_shapes.has_free_unbacked_symbols(size)
 
 # %% ../nbs/06_export.ipynb #e0600037
-def _capture(model, args, dynamic_shapes=None, finite=True):
-    "The model as torch.export sees it, adaptive operators still inside; sizes of 1 in `args` do not become constants."
+def _capture(model, call, shapes=None, finite=True):
+    "The model as torch.export sees it, adaptive operators still inside; sizes of 1 in `call` do not become constants."
     try:
         with torch.fx.experimental._config.patch(backed_size_oblivious=True), _SymbolicSizes(finite):
-            program = torch.export.export(model, args, dynamic_shapes=dynamic_shapes)
+            program = torch.export.export(model, *call, dynamic_shapes=shapes)
     except Exception as error:
         if any(word in str(error).lower() for word in ("data-dependent", "data dependent", "unbacked")): raise ValueError(
             "the model computes a size, or a branch, from the numbers in its input, and no graph can hold that: compute "
             "output_size from shapes, or pass it as an int") from error
-        raise RuntimeError(f"torch.export cannot capture the model: {str(error).strip().splitlines()[0]}") from error
+        raise RuntimeError(f"torch.export cannot capture the model: {_told(error)}") from error
     for node in _adaptive(program): _checked_sizes(node)
     return program
 
@@ -355,45 +404,97 @@ def _checked_sizes(node):
         "shape, so its windows are unknown: compute it from shapes, or pass an int")
 
 # %% ../nbs/06_export.ipynb #e0600074a1
-def _open_axes(model, args, dynamic_shapes):
-    "For each tensor of `args`, its open axes and how `dynamic_shapes` calls them; what is wrong with it is said here."
-    found, sizes, example = [], {}, '({0: "batch", 2: "height"},)'
-    if dynamic_shapes is None: return [{} for _ in _tensors(args)]
+_EXAMPLE = '({0: "batch", 2: "height"},), or {"x": {0: "batch"}} by the names of the arguments'
+
+def _entries(model, call, dynamic_shapes):
+    "What the model takes, and beside it the entries of `dynamic_shapes`; in a dict, inputs that are not named stay as they are."
+    given = export_shapes._combine_args(model, *call)
+    if isinstance(dynamic_shapes, (export_shapes.ShapesCollection, export_shapes.AdditionalInputs)):
+        dynamic_shapes = dynamic_shapes.dynamic_shapes(model, *call)
     if not isinstance(dynamic_shapes, (tuple, list, dict)): raise TypeError(
-        f"dynamic_shapes must be a tuple with an entry for each input, such as {example}, got {dynamic_shapes!r}")
-    def visit(path, tensor, entry):
-        if not isinstance(tensor, torch.Tensor): return
-        names = {axis: name for axis, name in (entry.items() if isinstance(entry, dict) else enumerate(entry or ()))
-                 if name is not None and name != Dim.STATIC and not isinstance(name, int)}
-        for axis, name in names.items():
-            if type(axis) is not int or not 0 <= axis < tensor.dim(): raise ValueError(
-                f"dynamic_shapes must name axes in [0, {tensor.dim()}) of an input of shape {tuple(tensor.shape)}, got {axis!r}")
-            if isinstance(name, str) and sizes.setdefault(name, tensor.shape[axis]) != tensor.shape[axis]: raise ValueError(
-                f"dynamic_shapes must give one name to one size, and {name!r} is {sizes[name]} and {tensor.shape[axis]} in args")
-        found.append(names)
-    given = export_shapes._combine_args(model, args, None)
-    entries = given if isinstance(dynamic_shapes, dict) else type(dynamic_shapes)(given.values())
-    try: export_shapes._tree_map_with_path(visit, entries, dynamic_shapes, tree_name="args")
-    except torch._dynamo.exc.UserError as error: raise ValueError(f"dynamic_shapes must have an entry for each input, such as {example}: "
-        f"{str(error).strip().splitlines()[0]}") from error
+        f"dynamic_shapes must be a tuple with an entry for each input, such as {_EXAMPLE}, got {dynamic_shapes!r}")
+    if not isinstance(dynamic_shapes, dict): return type(dynamic_shapes)(given.values()), dynamic_shapes
+    if unknown := [name for name in dynamic_shapes if name not in given]: raise ValueError(
+        f"dynamic_shapes must have an entry for each input, such as {_EXAMPLE}; the model is given {list(given)}, got {unknown}")
+    return given, {name: dynamic_shapes.get(name) for name in given}
+
+def _open_axes(model, call, dynamic_shapes):
+    "For each tensor of `call`, its open axes and what `dynamic_shapes` says of them; what is wrong with it is said here."
+    found, sizes = [], {}
+    if dynamic_shapes is None: return [{} for _ in _tensors(call)]
+    def visit(path, leaf, entry):
+        axes = _axes(leaf, entry)
+        for axis, dim in axes.items():
+            name, known = _name(dim), (leaf.shape[axis], _range(dim))
+            if name and sizes.setdefault(name, known)[0] != known[0]: raise ValueError(
+                f"dynamic_shapes must give one name to one size, and {name!r} is {sizes[name][0]} and {known[0]} in args")
+            if name and isinstance(dim, Dim) and sizes[name][1] != known[1]: raise ValueError(
+                f"dynamic_shapes must give {name!r} one range, got {sizes[name][1]} and {known[1]}")
+        if isinstance(leaf, torch.Tensor): found.append(axes)
+    try: export_shapes._tree_map_with_path(visit, *_entries(model, call, dynamic_shapes), tree_name="args")
+    except torch._dynamo.exc.UserError as error: raise ValueError(
+        f"dynamic_shapes must have an entry for each input, such as {_EXAMPLE}: {_told(error)}") from error
     return found
 
+# %% ../nbs/06_export.ipynb #e06a0002
+_Hint = type(Dim.AUTO)
+
+def _axes(tensor, entry):
+    "The open axes that an entry of `dynamic_shapes` names: a dict by axis, a sequence for all of them, or None."
+    if not isinstance(tensor, torch.Tensor):
+        if entry is not None: raise ValueError(f"dynamic_shapes must be None for an input that is no tensor, such as {tensor!r}, got {entry!r}")
+        return {}
+    if not isinstance(entry, dict | tuple | list | None) or (isinstance(entry, (tuple, list)) and len(entry) != tensor.dim()): raise ValueError(
+        f"dynamic_shapes must have a dict of axes, or a name or None for each of the {tensor.dim()} axes, for an input of shape "
+        f"{tuple(tensor.shape)}, got {entry!r}")
+    axes = entry if isinstance(entry, dict) else dict(enumerate(entry or ()))
+    for axis, dim in axes.items():
+        if type(axis) is not int or not 0 <= axis < tensor.dim(): raise ValueError(
+            f"dynamic_shapes must name axes in [0, {tensor.dim()}) of an input of shape {tuple(tensor.shape)}, got {axis!r}")
+        if not isinstance(dim, str | int | Dim | _Hint | None): raise TypeError(
+            f"dynamic_shapes must give an axis a name, a torch.export.Dim or None, got {dim!r} for axis {axis}")
+        low, high = _range(dim)
+        if not low <= tensor.shape[axis] <= high: raise ValueError(
+            f"dynamic_shapes must have sizes in their range in args, and axis {axis} has {tensor.shape[axis]}, not in [{low}, {high}]")
+    return {axis: dim for axis, dim in axes.items() if not (dim is None or isinstance(dim, int) or dim == Dim.STATIC)}
+
+def _root(dim): return getattr(dim, "root", dim)
+
+def _name(dim):
+    "The name of an open size; None for a hint, and for a size that is computed from another's."
+    return dim if isinstance(dim, str) else dim.__name__ if isinstance(dim, Dim) and dim is _root(dim) else None
+
+def _range(dim):
+    "The least and the largest size that the caller allows; an int is one size."
+    if isinstance(dim, int): return dim, dim
+    low, high = getattr(dim, "min", None), getattr(dim, "max", None)
+    return low or 0, high if isinstance(high, int) else math.inf
+
+def _specs(open_axes):
+    "The open axes as torch.export wants them. A size is held to no more than its range, so that a model may have limits of its own."
+    roots = {_root(dim).__name__: _root(dim) for axes in open_axes for dim in axes.values() if dim is not _root(dim)}
+    def spec(dim):
+        if isinstance(dim, _Hint) or _name(dim) is None: return dim
+        low, high = _range(dim)
+        return roots.get(_name(dim)) or (Dim.DYNAMIC if isinstance(dim, str) else Dim.DYNAMIC(min=low, max=None if high == math.inf else high))
+    return [{axis: spec(dim) for axis, dim in axes.items()} for axes in open_axes]
 
 # %% ../nbs/06_export.ipynb #e0600074a2
-def _capture_open(model, args, dynamic_shapes, open_axes, finite):
+def _capture_open(model, call, open_axes, finite):
     "As `_capture`, with open axes of one cell as two cells if the model takes them."
-    of_each = iter(open_axes)
+    of_each, specs = iter(open_axes), iter(_specs(open_axes))
     def larger(tensor):
         axes = next(of_each)
         return tensor.expand([2 if n == 1 and axis in axes else n for axis, n in enumerate(tensor.shape)]).clone()
-    example = pytree.tree_map_only(torch.Tensor, larger, args)
-    if [t.shape for t in _tensors(example)] != [t.shape for t in _tensors(args)]:
+    given = export_shapes._combine_args(model, *call)
+    shapes = pytree.tree_map(lambda leaf: next(specs) if isinstance(leaf, torch.Tensor) else None, given) if any(open_axes) else None
+    example = pytree.tree_map_only(torch.Tensor, larger, call)
+    if _shapes(example) != _shapes(call):
         try:
             _run(model, example)
-            return _capture(model, example, dynamic_shapes, finite)
+            return _capture(model, example, shapes, finite)
         except Exception: pass
-    return _capture(model, args, dynamic_shapes, finite)
-
+    return _capture(model, call, shapes, finite)
 
 # %% ../nbs/06_export.ipynb #e060003a
 _OLDEST, _NEWEST = 18, torch.onnx._constants.ONNX_MAX_OPSET
@@ -412,38 +513,90 @@ def _checked_path(path, opset):
     if not os.access(path.parent, os.W_OK): raise PermissionError(f"path must be in a folder that can be written, and {path.parent} cannot")
     return path
 
-def _no_names(shapes):
-    "Names of axes, which torch.onnx.export takes, as torch.export wants them: `Dim.DYNAMIC`."
-    if isinstance(shapes, str): return torch.export.Dim.DYNAMIC
-    if isinstance(shapes, dict): return {key: _no_names(value) for key, value in shapes.items()}
-    return type(shapes)(map(_no_names, shapes)) if type(shapes) in (list, tuple) else shapes
-
 # %% ../nbs/06_export.ipynb #e060003b
-def _spread(n, batch):
-    "Sizes to try for an axis that had n cells: 1, small ones, and ones around n, no multiple of much."
-    return [1, 3, 2, 5] if batch else list(dict.fromkeys([n + 1, max(1, n - 1), 2*n + 3, 1, max(1, n // 2), 7, 13, n + n//3 + 1, 2, 3]))
+class _Open(NamedTuple):
+    "A size that whoever runs the file chooses: what stands for it in dynamic_shapes, its size in the example, sizes to try."
+    says: str
+    n: int
+    odd: list    # ten that have little in common with n
+    round: list  # for models that take multiples only
 
-def _other_args(program, args, open_axes):
-    "Other inputs to try: each symbol of the captured program takes another size every time; one name, one size."
+def _spread(n, batch, low, high):
+    "Sizes to try for an axis that had n cells: 1, small ones, and ones around n, no multiple of much; then some that share its powers of 2."
+    step = n & -n
+    odd = [1, 3, 2, 5] if batch else [n + 1, n - 1, 2*n + 3, 1, n // 2, 7, 13, n + n//3 + 1, 2, 3]
+    several = [2*n, n + step, n - step, n // 2, n + 2*step, n - 2*step]
+    def fit(sizes):
+        "Those that are allowed, then the smallest that are allowed; n itself only for a batch, whose other axes change."
+        more = dict.fromkeys([*sizes, *range(low, min(high, low + 2 * len(sizes)) + 1)])
+        return [size for size in more if low <= size <= high and (batch or size != n)][:len(sizes)] or [n]
+    return fit(odd), fit(several)
+
+def _symbolic(program):
+    "The shapes of a captured program's inputs, with symbols for open sizes."
     nodes = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
-    shapes = [node.meta["val"].shape for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
-    symbols, named, first = {}, {}, {}
-    for shape, tensor, names in zip(shapes, _tensors(args), open_axes):
-        for axis, (size, n) in enumerate(zip(shape, tensor.shape)):
-            if not isinstance(size, torch.SymInt) or not size.node.expr.is_Symbol: continue
-            symbols.setdefault(size.node.expr, (n, axis == 0 and tensor.dim() > 1))
-            if isinstance(names.get(axis), str): first[size.node.expr] = named.setdefault(names[axis], size.node.expr)
-    leaves, spec = pytree.tree_flatten(args)
-    for turn in range(10 if symbols else 0):
-        chosen = {}
-        for i, (symbol, (n, batch)) in enumerate(symbols.items()):
-            limits = program.range_constraints.get(symbol)
-            fit = [size for size in _spread(n, batch) if limits is None or (size == 1 and limits.lower <= 2) or limits.lower <= size <= limits.upper]
-            chosen[symbol] = (fit or [n])[(turn + i * (1 + turn // 3)) % len(fit or [n])]
-        chosen |= {symbol: chosen[other] for symbol, other in first.items()}
-        sizes = iter([[int(s.node.expr.subs(chosen)) if isinstance(s, torch.SymInt) else s for s in shape] for shape in shapes])
-        yield pytree.tree_unflatten([_like(a, next(sizes), turn) if isinstance(a, torch.Tensor) else a for a in leaves], spec)
+    return [node.meta["val"].shape for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
 
+def _expression(size): return size.node.expr if isinstance(size, torch.SymInt) else size
+
+def _open_sizes(program, call, open_axes):
+    "The symbols of a captured program, one of each name, as `_Open`, and for each named symbol the one that stands for it."
+    found, first, same = {}, {}, {}
+    for shape, tensor, axes in zip(_symbolic(program), _tensors(call), open_axes):
+        for axis, (size, n) in enumerate(zip(shape, tensor.shape)):
+            for symbol in getattr(_expression(size), "free_symbols", ()):
+                plain, dim = symbol == _expression(size), _root(axes.get(axis))
+                if symbol in found and not plain: continue
+                at = [int(_expression(size).subs(symbol, value)) for value in (0, 1)]  # linear where it is not plain
+                limits, (low, high) = program.range_constraints.get(symbol), _range(dim)
+                low = max(low, int(limits.lower) if limits and limits.lower > 2 else 1)
+                high = min(high, int(limits.upper)) if limits and limits.upper.is_Integer else high
+                root = (n - at[0]) // (at[1] - at[0]) if at[1] > at[0] else n
+                says = f'Dim("{_name(dim)}")' if _name(dim) else "Dim.DYNAMIC()"
+                found[symbol] = _Open(says, root, *_spread(root, plain and axis == 0 and tensor.dim() > 1, low, high))
+                if plain and _name(dim): same[symbol] = first.setdefault(_name(dim), symbol)
+    return {symbol: size for symbol, size in found.items() if same.get(symbol, symbol) == symbol}, same
+
+# %% ../nbs/06_export.ipynb #e06a0003
+class _Tries:
+    "The sizes at which a file is compared with its model: what is asked of each, and what came of it."
+    def __init__(self, model, call, outputs, program, open_axes):
+        self.model, self.call, self.shapes = model, call, _symbolic(program)
+        self.open, self.same = _open_sizes(program, call, open_axes)
+        self.empty = self._empty(outputs)
+        self.served, self.refused = [{symbol: size.n for symbol, size in self.open.items()}], []
+
+    @staticmethod
+    def _empty(outputs): return [tensor.numel() == 0 for tensor in _tensors(outputs)]
+
+    def shapes_of(self, chosen):
+        "The shapes of the inputs, given what is `chosen` for each symbol of its own."
+        chosen = chosen | {symbol: chosen[other] for symbol, other in self.same.items()}
+        return [[int(_expression(size).subs(chosen)) if isinstance(size, torch.SymInt) else size for size in shape] for shape in self.shapes]
+
+    def asked(self, chosen, seed=0):
+        "A call with the sizes `chosen`, and what the eager model gives: None where it refuses, or gives nothing unlike in the example."
+        shapes = iter(self.shapes_of(chosen))
+        call = pytree.tree_map_only(torch.Tensor, lambda tensor: _like(tensor, next(shapes), seed), self.call)
+        try:
+            outputs = _run(self.model, call)
+            nothing = any(has and not had for had, has in zip(self.empty, self._empty(outputs), strict=True))
+        except Exception: nothing = True
+        return call, None if nothing else outputs
+
+    def serves(self, symbol, n): return self.asked({**self.served[0], symbol: n})[1] is not None
+
+    def __iter__(self):
+        "Calls at ten other sizes that the model serves, if twenty attempts find as many, and what it gives for each."
+        for turn in range(20 if self.open else 0):
+            lists = [size.round if turn >= 10 and self.refused else size.odd for size in self.open.values()]
+            chosen = {symbol: fit[(turn + i * (1 + turn // 3)) % len(fit)] for i, (symbol, fit) in enumerate(zip(self.open, lists))}
+            if len(self.served) > 10 or chosen in [*self.served, *self.refused] or min(map(min, self.shapes_of(chosen))) < 0: continue
+            call, wanted = self.asked(chosen, turn)
+            (self.refused if wanted is None else self.served).append(chosen)
+            if wanted is not None: yield call, wanted
+
+# %% ../nbs/06_export.ipynb #e06a0004
 def _like(tensor, shape, seed):
     "Other numbers of the same type and range, of another shape."
     generator = torch.Generator().manual_seed(seed)
@@ -451,19 +604,42 @@ def _like(tensor, shape, seed):
     low, high = (int(tensor.min()), int(tensor.max())) if tensor.numel() else (0, 0)
     return torch.randint(low, high + 1, shape, generator=generator).to(tensor)
 
+def _edge(serves, good, bad):
+    "The last size that is served on the way from one that is to one that is not."
+    while abs(good - bad) > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if serves(middle) else (good, middle)
+    return good
+
+def _ranges(tries):
+    "The range of each size that the model serves, where sizes were refused and ranges explain it."
+    found = {}
+    for symbol, size in tries.open.items():
+        serves = partial(tries.serves, symbol)
+        refused = [chosen[symbol] for chosen in tries.refused if not serves(chosen[symbol])]
+        below, above = [n for n in refused if n < size.n], [n for n in refused if n > size.n]
+        found[symbol] = (_edge(serves, size.n, max(below)) if below else None, _edge(serves, size.n, min(above)) if above else None)
+    def inside(chosen): return all((low or 1) <= chosen[symbol] <= (high or math.inf) for symbol, (low, high) in found.items())
+    if not tries.refused or not all(map(inside, tries.served)) or any(map(inside, tries.refused)): return []
+    def said(size, low, high):
+        if (low or 1) == high == size.n: return f"None for {size.says}"
+        return f"{size.says[:-1]}{', ' * (size.says[-2] != '(')}{', '.join(f'{end}={n}' for end, n in (('min', low), ('max', high)) if n)})"
+    return [said(tries.open[symbol], *ends) for symbol, ends in found.items() if any(ends)]
+
 # %% ../nbs/06_export.ipynb #e0600074a3
-def _checked_outputs(args, outputs):
+def _checked_outputs(call, outputs):
     "The tensors that the model returns, if files and NumPy hold such."
     tensors, others = _tensors(outputs), [leaf for leaf in pytree.tree_leaves(outputs) if not isinstance(leaf, torch.Tensor | None)]
-    if others or not tensors: raise TypeError(f"model must return tensors, got {type(others[0] if others else None).__name__}")
-    for t in [*_tensors(args), *tensors]:
+    if others or not tensors: raise TypeError(f"model must return tensors, got {type(others[0] if others else None).__name__}"
+        + (": torch.export.register_dataclass makes it known" if others and is_dataclass(others[0]) else ""))
+    for t in [*_tensors(call), *tensors]:
         if t.dtype == torch.bfloat16 or t.dtype.is_complex: raise TypeError(
             f"args and what the model returns must be of a type that NumPy and ONNX Runtime have, got {t.dtype}: pass real numbers; "
             "model.float() and float32 args for half precision")
     return tensors
 
-def _checked_names(inputs, outputs, args, wanted):
-    for parameter, names, tensors in (("input_names", inputs, args), ("output_names", outputs, wanted)):
+def _checked_names(inputs, outputs, call, wanted):
+    for parameter, names, tensors in (("input_names", inputs, call), ("output_names", outputs, wanted)):
         if names is None: continue
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names): raise TypeError(
             f"{parameter} must be a list of names, got {names!r}")
@@ -472,20 +648,36 @@ def _checked_names(inputs, outputs, args, wanted):
     both = [*(inputs or ()), *(outputs or ())]
     if len(set(both)) < len(both): raise ValueError(f"input_names and output_names must differ from each other, got {both}")
 
+# %% ../nbs/06_export.ipynb #e06a0005
+def _named(value, name):
+    "The names of the tensors in what a model returns: keys and fields, joined by points."
+    if isinstance(value, torch.Tensor): return [name]
+    parts = (value.items() if isinstance(value, Mapping) else vars(value).items() if is_dataclass(value)
+        else value._asdict().items() if hasattr(value, "_asdict") else enumerate(value) if isinstance(value, (list, tuple)) else ())
+    return [found for key, part in parts for found in _named(part, f"{name}.{key}" if name else str(key))]
+
+def _output_names(outputs, taken):
+    "Names for outputs that have some in the model, those of inputs apart; None where it returns plain tensors."
+    if isinstance(outputs, torch.Tensor) or type(outputs) in (tuple, list): return None
+    names = [f"{name}_out" if name in taken else name for name in _named(outputs, "")]
+    return names if len(set(names) - set(taken)) == len(_tensors(outputs)) == len(names) else None
+
 # %% ../nbs/06_export.ipynb #e060003c
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 def _distance(wanted, got):
-    "The largest error over all outputs, relative to the largest number of each; inf where shapes, types or whole numbers differ."
+    """The largest error over all outputs, relative to the largest number of each: inf where shapes, types or whole numbers differ, nan
+    where one is not finite and the other is something else."""
     wanted, worst = _tensors(wanted), 0.0
     if len(wanted) != len(got): return math.inf
     for a, b in zip(wanted, map(torch.from_numpy, got)):
         a = a.detach().cpu()
-        if a.shape != b.shape or a.dtype != b.dtype: return math.inf
-        if not a.is_floating_point() or not torch.equal(a.isfinite(), b.isfinite()):
-            if not torch.equal(a, b): return math.inf
-        a, b = (t[a.isfinite()].double() for t in (a, b))
-        if a.is_floating_point() and a.numel(): worst = max(worst, ((a - b).abs().max() / a.abs().max().clamp(min=1e-30)).item())
+        if a.shape != b.shape or a.dtype != b.dtype or not (a.is_floating_point() or torch.equal(a, b)): return math.inf
+        finite = a.isfinite() & b.isfinite()
+        a, b = a.double(), b.double()
+        if not torch.allclose(a[~finite], b[~finite], equal_nan=True): return math.nan
+        a, b = a[finite], b[finite]
+        if a.numel(): worst = max(worst, ((a - b).abs().max() / a.abs().max().clamp(min=1e-30)).item())
     return worst
 
 # %% ../nbs/06_export.ipynb #e060003d
@@ -496,17 +688,20 @@ class Report:
     opset: int
     operators: dict   # how many nodes of each kind, most first
     sizes: list       # of each input, per try; the first is the example
-    refused: list     # sizes that the eager model itself does not take
+    refused: list     # sizes that the eager model itself does not take, or at which it gives nothing
     error: float      # the largest difference from eager, relative to the largest number of an output
+    ranges: list = field(default_factory=list)  # what to write in dynamic_shapes, so that no such sizes are left
 
     def __repr__(self):
-        shown = [" and ".join("×".join(map(str, shape)) for shape in shapes) for shapes in self.sizes]
-        few = ", ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
+        def shown(sizes): return [" and ".join("×".join(map(str, shape)) for shape in shapes) for shapes in sizes]
+        def few(sizes): return ", ".join(shown(sizes)[:4]) + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else "")
         bounds = (1e-12, 1e-9, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
         error = f"below {min(bound for bound in bounds if self.error < bound):.0e}" if self.error else "none"
-        return (f"{self.path.name}: as eager at {len(shown)} size{'s' * (len(shown) > 1)}, opset {self.opset}\n"
+        left = f"\n  left out       {few(self.refused)}: the model refuses them or gives nothing" + (
+            f"; {' and '.join(self.ranges)} in dynamic_shapes says so" if self.ranges else "") if self.refused else ""
+        return (f"{self.path.name}: as eager at {len(self.sizes)} size{'s' * (len(self.sizes) > 1)}, opset {self.opset}\n"
                 f"  operators      {', '.join(f'{name} {count}' for name, count in self.operators.items())}\n"
-                f"  sizes tried    {few}" + (f"; {len(self.refused)} that the model refuses" if self.refused else "") + "\n"
+                f"  sizes tried    {few(self.sizes)}{left}\n"
                 f"  largest error  {error}")
 
 # %% ../nbs/06_export.ipynb #e060003e
@@ -516,58 +711,79 @@ def _translate(program, finite, opset, names):
     with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # torch.onnx.export decomposes once more
         program = program.run_decompositions(decompositions(finite))
         try: onnx_program = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, optimize=True, **names)
-        except torch.onnx.errors.OnnxExporterError as error: raise RuntimeError("torch.onnx.export cannot translate the model: "
-            f"{str(error.__cause__ or error).strip().splitlines()[0]}") from error
+        except torch.onnx.errors.OnnxExporterError as error: raise RuntimeError(
+            f"torch.onnx.export cannot translate the model: {_told(error)}") from error
     onnxscript.optimizer.optimize_ir(onnx_program.model, input_size_limit=8 * _BIG, output_size_limit=8 * _BIG)
     return onnx_program
 
-def _compare(session, model, args):
-    "The largest error at `args`, None where the eager model does not take them."
-    try: wanted = _run(model, args)
-    except Exception: return None
-    feed = {i.name: t.detach().cpu().numpy() for i, t in zip(session.get_inputs(), _tensors(args), strict=True)}
+def _opened(file, program):
+    "The file in ONNX Runtime; what it says of a model that it does not take is put in words."
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, and need not be printed too
+    try: return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
+        values = pytree.tree_leaves([node.meta.get("val") for graph in graphs for node in graph.nodes])
+        half = ("the model computes in bfloat16 (autocast, or .bfloat16() on a part of it), which ONNX Runtime does not on the CPU: export it in "
+            "float32, without autocast, or all of it in float16, model.half() and args of that type. ")
+        raise RuntimeError("ONNX Runtime does not take the model: " + half * any(getattr(value, "dtype", None) == torch.bfloat16 for value in values)
+            + str(error).rsplit(" failed:", 1)[-1]) from error
+
+def _compare(session, call, wanted):
+    "The largest error at `call`, for which the eager model gives `wanted`."
+    feed = {i.name: t.detach().cpu().numpy() for i, t in zip(session.get_inputs(), _tensors(call), strict=True)}
     try: return _distance(wanted, session.run(None, feed))
-    except Exception as error: raise RuntimeError(f"ONNX Runtime fails at {[tuple(t.shape) for t in _tensors(args)]} where the "
+    except Exception as error: raise RuntimeError(f"ONNX Runtime fails at {_shapes(call)} where the "
         f"eager model does not; where the model's own code branches on a size, leave that axis fixed: {error}") from error
+
+def _judged(session, calls, limit, finite, bar):
+    "The largest error over all `calls`, pairs of a call and what the eager model gives; raises where one is larger than `limit`."
+    worst = 0.0
+    for call, wanted in calls:
+        error = _compare(session, call, wanted)
+        hint = " where one is not finite, and finite=False keeps inf and NaN in the windows that read them" if finite else " where one is not finite"
+        if not error <= limit: raise RuntimeError(f"the ONNX model differs from the eager one at {_shapes(call)}"
+            + (hint if math.isnan(error) else f", relative error {error:.2g}" if error < math.inf else " in shapes, types or whole numbers")
+            + "; nothing was written")
+        worst = max(worst, error)
+        bar.update()
+    return worst
 
 def _replace(folder, path):
     "Move what is in `folder` beside `path`, the model itself last."
     for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name): os.replace(file, path.parent / file.name)
 
 # %% ../nbs/06_export.ipynb #e060003f
-def _write(model, args, path, open_axes, opset, finite, names, bar):
+def _write(model, call, path, open_axes, opset, finite, names, bar):
     "The work of `to_onnx`, its arguments checked; `names` are those that torch.onnx.export takes."
-    import onnxruntime
     def step(text): bar.update(); bar.set_description(text, refresh=False)
-    outputs = _checked_outputs(args, _run(model, args))
-    _checked_names(names["input_names"], names["output_names"], args, outputs)
-    limit = max(_TOLERANCE.get(t.dtype, 0) for t in outputs)
+    outputs = _run(model, call)
+    tensors = _checked_outputs(call, outputs)
+    _checked_names(names["input_names"], names["output_names"], call, outputs)
     step("capture")
-    program = _capture_open(model, args, _no_names(names["dynamic_shapes"]), open_axes, finite)
+    program = _capture_open(model, call, open_axes, finite)
     step("translate")
+    taken = names["input_names"] or program.graph_signature.user_inputs
+    names = {**names, "output_names": names["output_names"] or _output_names(outputs, taken)}
     onnx_program = _translate(program, finite, opset, names)
     step("compare")
     with tempfile.TemporaryDirectory(prefix=".adapool-", dir=path.parent) as folder:
         weights = sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()])
         onnx_program.save(Path(folder) / path.name, external_data=weights > 1.5e9)
-        session = onnxruntime.InferenceSession(Path(folder) / path.name, providers=["CPUExecutionProvider"])
-        tried, refused, worst = [], [], 0.0
-        for given in [args, *_other_args(program, args, open_axes)]:
-            error = _compare(session, model, given)
-            (refused if error is None else tried).append([tuple(t.shape) for t in _tensors(given)])
-            if error is not None and not error <= limit: raise RuntimeError(
-                f"the ONNX model differs from the eager one at {tried[-1]}, relative error {error:.2g}; nothing was written")
-            worst = max(worst, error or 0.0)
-            bar.update()
+        session, tries = _opened(Path(folder) / path.name, program), _Tries(model, call, outputs, program, open_axes)
+        limit = max(_TOLERANCE.get(t.dtype, 0) for t in tensors)
+        worst = _judged(session, chain([(call, outputs)], tries), limit, finite, bar)
         del session
         _replace(Path(folder), path)
     nodes = Counter(node.op_type for node in onnx_program.model.graph)
-    return Report(path, opset, dict(nodes.most_common()), tried, refused, worst)
+    sizes, refused = ([[tuple(shape) for shape in tries.shapes_of(chosen)] for chosen in some] for some in (tries.served, tries.refused))
+    return Report(path, opset, dict(nodes.most_common()), sizes, refused, worst, _ranges(tries))
 
 # %% ../nbs/06_export.ipynb #e0600040
 def to_onnx(
     model,                # a torch.nn.Module; unchanged
-    args,                 # the example input: a tensor, or the tuple that the model takes
+    args,                 # the example input: a tensor, or the tuple that the model takes; () if it takes all by name
     path,                 # the file to write
     dynamic_shapes=None,  # which sizes stay open, as in torch.export and torch.onnx.export
     opset=18,             # 18 or newer
@@ -575,30 +791,36 @@ def to_onnx(
     output_names=None,
     finite=True,          # inputs of the pools hold no inf and no NaN
     progress=True,        # a bar, if it takes longer than a second
+    kwargs=None,          # what the model takes by name: a dict
 ):
     """Write `model` to an ONNX file that gives the same numbers, or raise and write nothing.
 
-    The model goes through `torch.export` and `decompositions()` in evaluation mode. ONNX Runtime then runs the file on
-    `args` and, with `dynamic_shapes`, at ten other sizes, each compared with the eager model: floats to a ten-thousandth
-    of the largest number of an output (float16 a hundredth, double 1e-9), whole numbers and indices exactly. Sizes that the
-    eager model itself refuses are left out. Only a file that passes takes the place of one that was there. Weights of more
-    than 1.5 GB go into a second file beside it.
+    The model goes through `torch.export` and `decompositions()` in evaluation mode. ONNX Runtime then runs the file on the
+    example and, with `dynamic_shapes`, at ten other sizes (fewer for a batch alone), each compared with the eager model: floats to a
+    ten-thousandth of the largest number of an output (float16 a hundredth, double 1e-9), whole numbers and indices exactly. Sizes that
+    the eager model itself refuses, or at which it gives nothing, are left out, and the report names them, with the range that leaves
+    none. Only a file that passes takes the place of one that was there. Weights of more than 1.5 GB go into a second file beside it.
 
-    A name in `dynamic_shapes` stands for one size wherever it stands. `input_names` and `output_names` name what the file takes and
-    gives, one for each tensor.
+    `dynamic_shapes` is a tuple with an entry for each input, or a dict with one for some, by the names of the model's arguments. A name in
+    it stands for one size wherever it stands; `torch.export.Dim` gives it a range, or a rule such as `2 * Dim("h")`.
+
+    Inputs are called as the model's arguments are, outputs by their keys or fields if the model returns a dict, a dataclass or a named tuple;
+    `input_names` and `output_names` are other names, one for each tensor. Inputs that are no tensors are written as they are in the example.
+
+    A compiled or data-parallel model is written as the module inside it.
 
     Returns a `Report`: path, opset, operators, sizes tried and refused, largest relative error.
 
     Raises what `portable` raises; `ValueError` or `TypeError` for shapes and names that do not fit; `ImportError` without the extra `onnx`; `ValueError` for an opset that is too old;
     `FileNotFoundError` and the like for a path that cannot be written; `RuntimeError` for a file that does not match.
     """
-    path, args = _checked_path(path, opset), _checked_args(model, args)
-    open_axes = _open_axes(model, args, dynamic_shapes)
-    names = {"dynamic_shapes": dynamic_shapes, "input_names": input_names, "output_names": output_names}
+    path, (model, call) = _checked_path(path, opset), _checked_call(model, args, kwargs)
     with _quiet(): from tqdm.auto import tqdm
-    steps = 3 + (11 if dynamic_shapes else 1)
-    with tqdm(total=steps, disable=not progress, delay=1, leave=False) as bar, _evaluating(model), _quiet():
-        return _write(model, args, path, open_axes, opset, finite, names, bar)
+    with _evaluating(model, call):
+        open_axes = _open_axes(model, call, dynamic_shapes)
+        names = {"dynamic_shapes": open_axes if any(open_axes) else None, "input_names": input_names, "output_names": output_names}
+        with tqdm(total=14 if any(open_axes) else 4, disable=not progress, delay=1, leave=False) as bar, _quiet():
+            return _write(model, call, path, open_axes, opset, finite, names, bar)
 
 # %% ../nbs/06_export.ipynb #e060005b
 def _inlined(graph_module, finite):
@@ -650,26 +872,33 @@ def _pinned(graph_module):
             for user in users: user.replace_input_with(node, x)
     return graph_module
 
-def _plain(graph_module, spec):
+def _plain(graph_module, spec, call):
     "The graph as an ordinary module that scripting takes: inputs by name, outputs as they were, operators by their short names."
-    graph = graph_module.graph
-    inputs, outputs = spec
-    flat = all(child.is_leaf() for child in inputs.child(0).children()) and not inputs.child(1).num_children
+    graph, fixed = graph_module.graph, False
     for node in list(graph.nodes):
         if node.target is torch.ops.aten._assert_tensor_metadata.default: graph.erase_node(node)
         elif isinstance(node.target, torch._ops.OpOverload): node.target = node.target.overloadpacket
-    if flat:
+    if all(child.is_leaf() for part in spec.in_spec.children() for child in part.children()):
         output = graph.output_node()
-        output.args = (pytree.tree_unflatten(list(output.args[0]), outputs),)
+        output.args = (pytree.tree_unflatten(list(output.args[0]), spec.out_spec),)
+        for node, value in zip(graph.find_nodes(op="placeholder"), pytree.tree_leaves(call)):  # what is no tensor, and what comes after it, need not be given
+            fixed = fixed or not isinstance(value, torch.Tensor)
+            if fixed: node.args = (None if isinstance(value, torch.Tensor) else value,)
         graph.set_codegen(torch.fx.graph.CodeGen())
     return torch.fx.GraphModule(graph_module, graph, "Portable")
 
-def _module(graph_module, sizes):
+def _module(graph_module, call):
     "The graph's code as a module that says what it was made for. It has no `.graph`: torch.onnx.export would take it for a scripted one."
+    sizes, names = _shapes(call), [node.target for node in graph_module.graph.find_nodes(op="placeholder")]
+    fixed = {name: value for name, value in zip(names, pytree.tree_leaves(call)) if not isinstance(value, torch.Tensor)}
     def __call__(self, *args, **kwargs):
-        given = [tuple(t.shape) for t in _tensors((args, kwargs))]
+        kwargs = {name: kwargs[name] for name in [*names, *call.kwargs, *kwargs] if name in kwargs}
+        given = _shapes((args, kwargs))
         if not torch.jit.is_tracing() and given != sizes: raise ValueError(f"this copy was made for inputs of {sizes}, got {given}: "
             "call portable again for other sizes, or to_onnx with dynamic_shapes")
+        for name, value in [*zip(names, args), *kwargs.items()]:
+            if name in fixed and value != fixed[name]: raise ValueError(
+                f"this copy was made for {name}={fixed[name]!r}, got {value!r}: call portable again")
         return torch.nn.Module.__call__(self, *args, **kwargs)
     copy = type("Portable", (torch.nn.Module,), {"forward": type(graph_module).forward, "__call__": __call__})()
     copy.__dict__ |= {name: value for name, value in vars(graph_module).items() if name != "_graph"}
@@ -678,8 +907,9 @@ def _module(graph_module, sizes):
 # %% ../nbs/06_export.ipynb #e060005d
 def portable(
     model,        # a torch.nn.Module; unchanged
-    args,         # the example input: a tensor, or the tuple that the model takes
+    args,         # the example input: a tensor, or the tuple that the model takes; () if it takes all by name
     finite=True,  # inputs of the pools hold no inf and no NaN
+    kwargs=None,  # what the model takes by name: a dict
 ):
     """A copy of `model`, weights shared, whose adaptive pools have become plain operators for the sizes of `args`.
 
@@ -687,19 +917,19 @@ def portable(
     converters of Core ML, OpenVINO and TensorRT. Layers and calls of `torch.nn.functional` are replaced alike. The copy
     computes as the model does in evaluation mode, and takes inputs of these sizes only: others raise `ValueError`. What is traced, scripted or exported from it
     refuses them too, also where a tool has left sizes open: its inputs go through a reshape that no other size passes.
-    Its parameters are those of the model, under the same names. Scripting needs a model that takes tensors, one by one.
+    Its parameters are those of the model, under the same names (of the module inside, if it is compiled or data-parallel). It
+    takes `kwargs` by name or in their order. Scripting needs a model that takes tensors, one by one.
 
     Raises `TypeError` for what is not a module or not an input, `ValueError` for devices that differ and for sizes that
     follow from the numbers in the input, `RuntimeError` for a model that `torch.export` cannot capture.
     """
-    args = _checked_args(model, args)
-    with _evaluating(model), _quiet():
-        _run(model, args)
-        program = _capture(model, args)
-        spec = program.call_spec.in_spec, program.call_spec.out_spec
-        copy = _plain(_pinned(_folded(_inlined(program.module(check_guards=False), finite))), spec)
+    model, call = _checked_call(model, args, kwargs)
+    with _evaluating(model, call), _quiet():
+        _run(model, call)
+        program = _capture(model, call)
+        copy = _plain(_pinned(_folded(_inlined(program.module(check_guards=False), finite))), program.call_spec, call)
     for parameter in copy.parameters(): parameter.grad = None
-    return _module(copy, [tuple(t.shape) for t in _tensors(args)])
+    return _module(copy, call)
 
 # %% ../nbs/06_export.ipynb #e0600065
 class _Table(list):
@@ -753,8 +983,9 @@ def _row(node, finite):
 
 def why_not(
     model,        # a torch.nn.Module; unchanged
-    args,         # the example input: a tensor, or the tuple that the model takes
+    args,         # the example input: a tensor, or the tuple that the model takes; () if it takes all by name
     finite=True,  # inputs of the pools hold no inf and no NaN
+    kwargs=None,  # what the model takes by name: a dict
 ):
     """A table of the adaptive pools that `model` runs with `args`: what PyTorch's exporters do with each, and what we do.
 
@@ -763,7 +994,7 @@ def why_not(
     other numbers at other sizes; as measured with PyTorch 2.13); our form for these sizes, and why. A list of dicts that
     shows as a table. Raises what `portable` raises.
     """
-    args = _checked_args(model, args)
-    with _evaluating(model), _quiet():
-        _run(model, args)
-        return _Table(_row(node, finite) for node in _adaptive(_capture(model, args)))
+    model, call = _checked_call(model, args, kwargs)
+    with _evaluating(model, call), _quiet():
+        _run(model, call)
+        return _Table(_row(node, finite) for node in _adaptive(_capture(model, call)))

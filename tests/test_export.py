@@ -425,9 +425,10 @@ class OddOnly(torch.nn.Module):
     (OddOnly(), numbers((1, 2, 9)), {2: "n"}, lambda shape: shape[2] % 2 == 1)])
 def test_sizes_that_the_model_refuses_are_told_apart(model, x, open_axes, taken, tmp_path):
     report = to_onnx(model, x, tmp_path / "a.onnx", (open_axes,), progress=False)
-    assert len(report.sizes) + len(report.refused) == 11 and report.refused
+    assert len(report.sizes) >= 6 and report.refused
+    assert report.ranges == (['None for Dim("rows")'] if "rows" in open_axes.values() else [])
     assert all(taken(shape) for (shape,) in report.sizes) and not any(taken(shape) for (shape,) in report.refused)
-    assert f"; {len(report.refused)} that the model refuses" in repr(report)
+    assert f" and {len(report.refused) - 4} more: the model refuses them" in repr(report)
 
 
 def test_a_file_that_fails_where_the_model_does_not_is_not_written(tmp_path):

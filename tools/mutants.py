@@ -46,7 +46,7 @@ TESTS = {
     "functional": "bad_input torch_samples enable properties notebook compile conformance exact kernels bits stress",
     "nn": "bad_input notebook",
     "kernels": "uncompiled share sweep kernels cache link notebook properties bits conformance exact memory stress",
-    "export": "export notebook export_models export_grid export_tools",
+    "export": "export export_calls notebook export_models export_grid export_tools",
     "networks": "networks bad_input exercises notebook explore",
     "exercises": "exercises notebook",
     "answers": "exercises notebook",
