@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KERNELS', 'BYTES', 'COMPUTE', 'job', 'cache_folder', 'compiled', 'can_compile', 'share', 'threads_to_use', 'Job',
-           'description', 'new_job', 'scatter_job']
+           'InParts', 'description', 'new_job', 'scatter_job']
 
 # %% ../nbs/05_kernels.ipynb #30daecf6
 import _thread
@@ -29,6 +29,9 @@ import numpy as np
 # %% ../nbs/05_kernels.ipynb #e5e64f8d
 LANES = 8
 AHEAD = 8192        # so many bytes before they are read, cells are asked for
+LINE = 4096         # so many cells of a row are joined in one go: a line of them stays in the innermost cache
+TALL = 4096         # so many rows are joined before the result goes into a wider sum
+SIZES = 2048        # so many windows are kept in a table, where cells are divided by their sizes
 CELL_BYTES = 4      # of an input cell; this and the next three are set when a kernel is compiled
 REDUCTION = "sum"   # or "max" or "min"
 SPREAD = False      # divide each cell by the size of the window that it stands for?
@@ -84,6 +87,10 @@ def vreduce(v):
 
 def wide(v): return np.float64(v) if REDUCTION == "sum" and v.dtype == np.float32 else v
 def wjoin(p, q): return sjoin(p, q)
+def wget(x, o): return x[o:o + 2].view(np.float64)[0] if REDUCTION == "sum" and x.dtype == np.float32 else get(x, o)
+def wput(y, o, w):
+    if y.dtype == np.float32 and REDUCTION == "sum": y[o:o + 2].view(np.float64)[0] = w
+    else: put(y, o, w)
 def narrow(w): return np.float32(w) if CELL_BYTES < 8 else w
 
 def tread(x, o, step, count): return np.stack([vload(x, o + min(i, count - 1) * step) for i in range(LANES)])
@@ -129,9 +136,18 @@ def fill(tab, at, first, last, n, m):
             start += 1
         tab[at + 2*j + 1] = start + (1 if rest else 0)
 
+def begins(i, n, m):
+    "The first cell of window `i` of n → m."
+    return i * (n // m) + i * (n % m) // m
+
+def ends(i, n, m):
+    "The cell after the last of window `i` of n → m."
+    return (i + 1) * (n // m) + ((i + 1) * (n % m) + m - 1) // m
+
 def span(i, n, m):
     "The cells of window `i` of n → m."
-    return (i*n + n + m - 1) // m - i*n // m
+    return ends(i, n, m) - begins(i, n, m)
+
 
 # %% ../nbs/05_kernels.ipynb #8e563a99
 def shape(g):
@@ -139,7 +155,7 @@ def shape(g):
     return g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], g[10], g[11], g[12]
 
 # further entries of g: how a mean is taken, and how the work is cut
-LIMIT, MODE, DIVISOR, TILE, NEAR, Y_A, Y_P, ROOM, STEP, LINES, FEW = 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
+LIMIT, MODE, DIVISOR, TILE, NEAR, Y_A, Y_P, ROOM, LINES, FEW, ROWS, PARTS, BLOCK = 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
 AS_IS, BY_WINDOW, BY_DIVISOR = 0, 1, 2
 
 # %% ../nbs/05_kernels.ipynb #d0ccfa9a
@@ -169,9 +185,9 @@ def piece(x, o, k):
     if o < end: s = vjoin_first(s, vload(x, o), end - o)
     return s
 
-def run(x, o, k):
-    "x[o:o+k] joined; reads up to seven cells more."
-    if k <= 512: return vreduce(piece(x, o, k))
+def joined(x, o, k):
+    "x[o:o+k] joined, `wide`; reads up to seven cells more."
+    if k <= 512: return wide(vreduce(piece(x, o, k)))
     total = wide(vreduce(piece(x, o, 512)))
     i = 512
     while i < k:
@@ -183,11 +199,19 @@ def run(x, o, k):
             i += 512
         i = stop
         total = wjoin(total, group)
-    return narrow(total)
+    return total
+
+def inside(x, o, k, limit):
+    "x[o:o+k] joined, `wide`; reads no cell from `limit` on."
+    if o + k + 7 <= limit: return joined(x, o, k)
+    even = k // 8 * 8
+    s = joined(x, o, even) if even else wide(get(x, o))
+    for i in range(even if even else 1, k): s = wjoin(s, wide(get(x, o + i)))
+    return s
 
 # %% ../nbs/05_kernels.ipynb #b28d4b50
-def run_apart(x, o, k, step, buf):
-    "x[o], x[o + step] ... joined, k of them, by way of `buf`."
+def apart(x, o, k, step, buf):
+    "x[o], x[o + step] ... joined, `wide`, k of them, by way of `buf`."
     add_cells(x, o, step, 1, buf, 0, min(k, 512), True)
     total = wide(vreduce(piece(buf, 0, min(k, 512))))
     i = 512
@@ -202,14 +226,7 @@ def run_apart(x, o, k, step, buf):
             i += 512
         i = stop
         total = wjoin(total, group)
-    return narrow(total)
-
-def run_exactly(x, o, k):
-    "x[o:o+k] joined; reads no cell more."
-    even = k // 8 * 8
-    s = run(x, o, even) if even else get(x, o)
-    for i in range(even if even else 1, k): s = sjoin(s, get(x, o + i))
-    return s
+    return total
 
 # %% ../nbs/05_kernels.ipynb #e6767e88
 def add_row(x, o, buf, to, width, fresh):
@@ -258,55 +275,138 @@ def line(x, o, kh, sH, sW, C, buf, to, spare, cells, limit, fresh):
         if at != to: add_row(buf, at, buf, to, width, False)
 
 # %% ../nbs/05_kernels.ipynb #790c84d8
-def lines(x, y, index, g, buf, ibuf, tab, first, last):
-    "Output rows first ... last - 1, whose windows are long: one line at a time."
-    sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
-    limit = g[LIMIT]
-    mode = g[MODE]
-    if mD*mH*mW*nD*nH == 1:
-        p = first % P
-        o = first // P * sA + p*sP
-        to = first // P * g[Y_A] + p*g[Y_P]
-        for _ in range(first, last):
-            if sW != 1: s = run_apart(x, o, nW, sW, buf)
-            else: s = run(x, o, nW) if o + nW + 7 <= limit else run_exactly(x, o, nW)
-            put(y, to, s if mode == AS_IS else sdiv(s, g[DIVISOR]))
-            p += 1
-            o += sP
-            to += g[Y_P]
-            if p == P:
-                p = 0
-                o += sA - P*sP
-                to += g[Y_A] - P*g[Y_P]
-        return
-    WH = 2*mD
-    WW = WH + 2*mH
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
-    for j0 in range(0, mW, g[TILE]):
-        outs = min(mW - j0, g[TILE])
-        fill(tab, WW, j0, j0 + outs, nW, mW)
-        a0 = tab[WW]
-        cells = tab[WW + 2*outs - 1] - a0
-        for at in range(first, last):
-            plane = at // (mD*mH)
-            d = at // mH % mD
-            h = at % mH
-            kd = tab[2*d+1] - tab[2*d]
-            kh = tab[WH+2*h+1] - tab[WH+2*h]
-            o = plane // P * sA + plane % P * sP + a0*sW + tab[2*d]*sD + tab[WH+2*h]*sH
-            to = plane // P * g[Y_A] + plane % P * g[Y_P] + ((d*mH + h)*mW + j0)*g[STEP]
-            n = g[DIVISOR] if mode == BY_DIVISOR else kd*kh
-            straight = sW == 1 and kd*kh == 1 and o + cells + 7 <= limit
-            if not straight:
-                for i in range(kd): line(x, o + i*sD, kh, sH, sW, 1, buf, 0, (cells + 23) // 8 * 8, cells, limit, i == 0)
+def channel(g, plane):
+    "Of a plane, counted with its C channels: its channel and its place in the batch, and where it begins in `x` and `y`."
+    c = plane % g[12]
+    p = plane // g[12] % g[1]
+    a = plane // g[12] // g[1]
+    return c, p, a*g[0] + p*g[2] + c, a*g[Y_A] + p*g[Y_P] + c
+
+def one_window(x, y, g, buf, first, last):
+    "Planes first ... last - 1, of one row that is one window."
+    _sA, P, sP, _nD, _mD, _sD, _nH, _mH, _sH, nW, _mW, sW, C = shape(g)
+    c, p, o, to = channel(g, first)
+    for _ in range(first, last):
+        s = narrow(inside(x, o, nW, g[LIMIT]) if sW == 1 else apart(x, o, nW, sW, buf))
+        put(y, to, s if g[MODE] == AS_IS else sdiv(s, g[DIVISOR]))
+        c += 1
+        o += 1
+        to += 1
+        if c < C: continue
+        c = 0
+        p += 1
+        o += sP - C
+        to += g[Y_P] - C
+        if p < P: continue
+        p = 0
+        o += g[0] - P*sP
+        to += g[Y_A] - P*g[Y_P]
+
+# %% ../nbs/05_kernels.ipynb #790c84da
+def divided_row(x, o, sW, n, buf, cells, fresh, tab, at):
+    "Join one row into the line `buf`, each cell divided by `n` and by the size of its window in `tab`."
+    for w in range(cells):
+        v = sdiv(get(x, o + w*sW), n * (tab[at+2*w+1] - tab[at+2*w]))
+        put(buf, w, v if fresh else sjoin(get(buf, w), v))
+
+def box(x, o, g, d0, h0, kh, top, bottom, cells, buf, tab, at):
+    "Rows top ... bottom - 1 of windows that have `kh` in each slice, joined into the line `buf`."
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, _nW, _mW, sW, _C = shape(g)
+    row = top
+    while row < bottom:
+        d = row // kh
+        h = row % kh
+        many = min(bottom - row, kh - h)
+        p = o + d*sD + h*sH
+        if SPREAD:
+            for i in range(many):
+                n = span(d0 + d, mD, nD) * span(h0 + h + i, mH, nH)
+                divided_row(x, p + i*sH, sW, n, buf, cells, row + i == top, tab, at)
+        else: line(x, p, many, sH, sW, 1, buf, 0, LINE + 16, cells, g[LIMIT], row == top)
+        row += many
+
+# %% ../nbs/05_kernels.ipynb #790c84db
+def mean(s, g, k):
+    "What becomes of `s`, joined from a window of `k` cells."
+    if g[MODE] == BY_WINDOW: return sdiv(s, k)
+    if g[MODE] == BY_DIVISOR: return sdiv(s, g[DIVISOR])
+    return s
+
+def finish(y, to, s, part, g, k):
+    "Write the result of a window of `k` cells; that of a part `wide`, as it is."
+    if g[PARTS] > 1: wput(y, 2*(to*g[PARTS] + part), s)
+    else: put(y, to, mean(narrow(s), g, k))
+
+def in_boxes(x, y, g, buf, tab, o, to, d0, h0, kd, kh, outs, cells, part):
+    "A row of windows in boxes that fit into a line; several where the window, then only one, is larger."
+    a0 = tab[0]
+    top, bottom, left, right = 0, kd*kh, 0, cells
+    if g[PARTS] > 1 and kd*kh >= g[PARTS]: top, bottom = kd*kh*part // g[PARTS], kd*kh*(part + 1) // g[PARTS]
+    elif g[PARTS] > 1: left, right = cells*part // g[PARTS], cells*(part + 1) // g[PARTS]
+    totals = 2*LINE + 32
+    for row in range(top, bottom, TALL):
+        for q in range(left, right, LINE):
+            many = min(LINE, right - q)
+            if SPREAD: fill(tab, 2*outs, a0 + q, a0 + q + many, g[10], g[9])
+            box(x, o + q*g[11], g, d0, h0, kh, row, min(bottom, row + TALL), many, buf, tab, 2*outs)
             for j in range(outs):
-                a = tab[WW+2*j] - a0
-                k = tab[WW+2*j+1] - tab[WW+2*j]
-                s = run(x, o + a, k) if straight else run(buf, a, k)
-                if mode == BY_WINDOW: s = sdiv(s, k*n)
-                elif mode == BY_DIVISOR: s = sdiv(s, n)
-                put(y, to + j*g[STEP], s)
+                a = max(tab[2*j] - a0, q)
+                s = joined(buf, a - q, min(tab[2*j+1] - a0, q + many) - a)
+                if row > top or q > left: s = wjoin(wget(buf, totals + 2*j), s)
+                wput(buf, totals + 2*j, s)
+    for j in range(outs): finish(y, to + j*g[12], wget(buf, totals + 2*j), part, g, kd*kh*(tab[2*j+1] - tab[2*j]))
+
+def in_a_row(x, y, g, tab, o, to, kh, outs, cells, part):
+    "A row of windows whose cells lie side by side, `kh` rows of which have been made one of `cells`."
+    if g[PARTS] > 1:
+        a = cells*part // g[PARTS]
+        finish(y, to, inside(x, o + a, cells*(part + 1) // g[PARTS] - a, g[LIMIT]), part, g, cells)
+    elif outs == 1: finish(y, to, inside(x, o, cells, g[LIMIT]), 0, g, cells)
+    else:
+        for j in range(outs):
+            k = tab[2*j+1] - tab[2*j]
+            finish(y, to + j*g[12], inside(x, o + tab[2*j] - tab[0], k, g[LIMIT]), 0, g, k)
+
+# %% ../nbs/05_kernels.ipynb #790c84dd
+def lines(x, y, index, g, buf, ibuf, tab, first, last):
+    "Output rows first ... last - 1, tile by tile and part by part, whose windows are long: one line at a time."
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C = shape(g)
+    if mD*mH*mW*nD*nH*g[PARTS] == 1:
+        one_window(x, y, g, buf, first, last)
+        return
+    tile = -1
+    for at in range(first, last):
+        part = at % g[PARTS]
+        row = at // g[PARTS] % g[ROWS]
+        if at // g[PARTS] // g[ROWS] != tile:
+            tile = at // g[PARTS] // g[ROWS]
+            j0 = tile*g[TILE]
+            outs = min(mW - j0, g[TILE])
+            fill(tab, 0, j0, j0 + outs, nW, mW)
+        d0 = begins(row // mH % mD, nD, mD)
+        h0 = begins(row % mH, nH, mH)
+        kd = ends(row // mH % mD, nD, mD) - d0
+        kh = ends(row % mH, nH, mH) - h0
+        _c, _p, o, to = channel(g, row // (mD*mH))
+        o += tab[0]*sW + d0*sD + h0*sH
+        to += (row % (mD*mH) * mW + j0)*C
+        cells = tab[2*outs - 1] - tab[0]
+        if sW == 1 and not SPREAD and kd == 1 and (kh == 1 or (mW == 1 and sH == nW)): in_a_row(x, y, g, tab, o, to, kh, outs, kh*cells, part)
+        else: in_boxes(x, y, g, buf, tab, o, to, d0, h0, kd, kh, outs, cells, part)
+
+# %% ../nbs/05_kernels.ipynb #790c84de
+def whole(x, y, index, g, buf, ibuf, tab, first, last):
+    "Output cells first ... last - 1, each joined from its parts, as `lines` left them in `x`."
+    _sA, _P, _sP, nD, mD, _sD, nH, mH, _sH, nW, mW, _sW, C = shape(g)
+    for at in range(first, last):
+        j = at % mW
+        h = at // mW % mH
+        d = at // mW // mH % mD
+        _c, _p, _o, to = channel(g, at // mW // mH // mD)
+        to += at % (mW*mH*mD) * C
+        s = wget(x, 2*to*g[PARTS])
+        for part in range(1, g[PARTS]): s = wjoin(s, wget(x, 2*(to*g[PARTS] + part)))
+        put(y, to, mean(narrow(s), g, span(d, nD, mD) * span(h, nH, mH) * span(j, nW, mW)))
 
 # %% ../nbs/05_kernels.ipynb #7d10aa52
 def place(g, row):
@@ -362,26 +462,28 @@ def pairs(x, y, index, g, buf, ibuf, tab, first, last):
     _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
     mode = g[MODE]
     k = nW // mW
-    width = (nW + 7) // 8 * 8
-    WH = 2*mD
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
+    outs = g[TILE]
+    width = (outs*k + 7) // 8 * 8
     n = splat(g[DIVISOR])
     p, d, h, base, to = place(g, first)
     for _ in range(first, last):
-        kd = tab[2*d+1] - tab[2*d]
-        kh = tab[WH+2*h+1] - tab[WH+2*h]
-        o = base + tab[2*d]*sD + tab[WH+2*h]*sH
+        d0 = begins(d, nD, mD)
+        h0 = begins(h, nH, mH)
+        kd = ends(d, nD, mD) - d0
+        kh = ends(h, nH, mH) - h0
+        o = base + d0*sD + h0*sH
         near = kd*kh <= 64 and (kd-1)*sD + kh*sH <= 4096//CELL_BYTES
         direct = near and sW == 1 and o + (kd-1)*sD + (kh-1)*sH + nW <= g[LIMIT]
-        if not direct:
-            for i in range(kd): line(x, o + i*sD, kh, sH, sW, 1, buf, 0, width, nW, g[LIMIT], i == 0)
         if mode == BY_WINDOW: n = splat(kd*kh*k)
-        for j in range(0, mW, 8):
-            e = min(j, mW - 8)
-            s = eight_windows(x, o + e*k, k, kd, sD, kh, sH) if direct else eight_windows(buf, e*k, k, 1, 0, 1, 0)
-            if mode != AS_IS: s = vdiv(s, n)
-            vstore(y, to + e, s)
+        for tile in range(0, mW, outs):
+            j0 = min(tile, mW - outs)
+            if not direct:
+                for i in range(kd): line(x, o + i*sD + j0*k*sW, kh, sH, sW, 1, buf, 0, width, outs*k, g[LIMIT], i == 0)
+            for j in range(0, outs, 8):
+                e = min(j, outs - 8)
+                s = eight_windows(x, o + (j0 + e)*k, k, kd, sD, kh, sH) if direct else eight_windows(buf, e*k, k, 1, 0, 1, 0)
+                if mode != AS_IS: s = vdiv(s, n)
+                vstore(y, to + j0 + e, s)
         p, d, h, base, to = after(g, p, d, h, base, to)
 
 # %% ../nbs/05_kernels.ipynb #5562baa4
@@ -450,7 +552,7 @@ def read_tiles(x, o, g, d0, kd, h0, kh, width, count, ahead, soon, buf, ibuf, tu
         if PLACES: jwrite(ibuf, turned + q*8, 8, jflip(i))
 
 # %% ../nbs/05_kernels.ipynb #3343537a
-def read_divided(x, o, g, d0, kd, h0, kh, a0, cells, count, tab, sizes, buf, turned):
+def read_divided(x, o, g, d0, kd, h0, kh, cells, count, tab, sizes, buf, turned):
     "The same with each cell divided by the size of the window of n ← m that it stands for."
     _sA, _P, sP, nD, mD, sD, nH, mH, sH, _nW, _mW, sW, C = shape(g)
     width = (cells*C + 7) // 8 * 8
@@ -466,25 +568,24 @@ def read_divided(x, o, g, d0, kd, h0, kh, a0, cells, count, tab, sizes, buf, tur
                 s = t if d + h == 0 else tjoin(s, t)
         twrite(buf, turned + q*8, 8, flip(s))
     for w in range(cells):
-        n = splat(tab[sizes + a0 + w])
+        n = splat(tab[sizes + w])
         for c in range(C): vstore(buf, turned + (w*C + c)*8, vdiv(vload(buf, turned + (w*C + c)*8), n))
 
-def read_lines(x, base, g, row, many, a0, cells, count, tab, buf, ibuf, lined, spare):
+def read_lines(x, base, g, row, many, a0, cells, count, buf, ibuf, lined, spare):
     "The rows of the windows row ... row + many - 1, plane by plane, so that memory is read in order."
-    _sA, _P, sP, _nD, mD, sD, nH, mH, sH, nW, _mW, sW, C = shape(g)
+    _sA, _P, sP, nD, mD, sD, nH, mH, sH, nW, _mW, sW, C = shape(g)
     width = (cells*C + 7) // 8 * 8
-    WH = 2*mD
     for r in range(count):
         done = 0
         while done < many:
             d = (row + done) // mH
             h = (row + done) % mH
             n = min(many - done, mH - h)
-            for slice in range(tab[2*d], tab[2*d+1]):
-                fresh = slice == tab[2*d]
+            for slice in range(begins(d, nD, mD), ends(d, nD, mD)):
+                fresh = slice == begins(d, nD, mD)
                 for i in range(n):
-                    h0 = tab[WH+2*(h+i)]
-                    kh = tab[WH+2*(h+i)+1] - h0
+                    h0 = begins(h + i, nH, mH)
+                    kh = ends(h + i, nH, mH) - h0
                     o = base + r*sP + slice*sD + h0*sH
                     to = lined + ((done + i)*8 + r)*width
                     if PLACES: line_places(x, o, (slice*nH + h0)*nW, nW, kh, sH, sW, C, buf, ibuf, to, spare, cells, g[LIMIT], fresh)
@@ -492,10 +593,6 @@ def read_lines(x, base, g, row, many, a0, cells, count, tab, buf, ibuf, lined, s
             done += n
 
 # %% ../nbs/05_kernels.ipynb #374fd9fa
-def as_before(tab, at, h):
-    "Is row `h` of the windows the same cells as the row before it?"
-    return h > 0 and tab[at + 2*h - 2] == tab[at + 2*h] and tab[at + 2*h - 1] == tab[at + 2*h + 1]
-
 def repeat_row(y, to, many):
     "Write the `many` cells before `to` once more."
     for q in range(0, many - 7, 8): vstore(y, to + q, vload(y, to - many + q))
@@ -515,18 +612,14 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
     rows = mD*mH
     count = min(P, 8)
     groups = (P + 7) // 8
-    WH = 2*mD
-    WW = WH + 2*mH
-    sizes = WW + 2*g[TILE]
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
-    if SPREAD:
-        for w in range(nW): tab[sizes + w] = span(w, mW, nW)
+    sizes = 2*g[TILE]
     for j0 in range(0, mW, g[TILE]):
         outs = min(mW - j0, g[TILE])
-        fill(tab, WW, j0, j0 + outs, nW, mW)
-        a0 = tab[WW]
-        cells = tab[WW + 2*outs - 1] - a0
+        fill(tab, 0, j0, j0 + outs, nW, mW)
+        a0 = tab[0]
+        cells = tab[2*outs - 1] - a0
+        if SPREAD:
+            for w in range(cells): tab[sizes + w] = span(a0 + w, mW, nW)
         width = (cells*C + 7) // 8 * 8
         turned = 64
         joined = turned + 8*width
@@ -542,14 +635,27 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
             share = 8*sP // rows // 64*64 + 64 if g[NEAR] and group % groups + 1 < groups else 0
             direct = g[NEAR] and sW == C and base + (count-1)*sP + (nD-1)*sD + (nH-1)*sH + width <= g[LIMIT]
             kept = 0
+            d = start // mH
+            h = start % mH - 1
+            i = h0 = kh = -1
+            d0 = begins(d, nD, mD)
+            kd = ends(d, nD, mD) - d0
             for row in range(start, min(rows, start + last - at)):
-                d = row // mH
-                h = row % mH
-                i = (row - start) % most
+                h += 1
+                if h == mH:
+                    h = 0
+                    d += 1
+                    d0 = begins(d, nD, mD)
+                    kd = ends(d, nD, mD) - d0
+                before = h0
+                tall = kh
+                h0 = begins(h, nH, mH)
+                kh = ends(h, nH, mH) - h0
+                i = i + 1 if i + 1 < most else 0
                 if not SPREAD and not direct and i == 0:
                     many = min(most, start + last - at - row, rows - row)
-                    read_lines(x, base, g, row, many, a0, cells, count, tab, buf, ibuf, lined, lined + 8*width*most)
-                again = row > start and outs == mW and not PLACES and as_before(tab, WH, h)
+                    read_lines(x, base, g, row, many, a0, cells, count, buf, ibuf, lined, lined + 8*width*most)
+                again = row > start and outs == mW and not PLACES and h > 0 and h0 == before and kh == tall
                 if again and (mW*C >= 16 or kept == 0):
                     flush(buf, joined, kept*outs*C, y, to, g[Y_P], count)
                     to += kept*mW*C
@@ -559,12 +665,8 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
                     continue
                 if again: repeat_columns(buf, joined + kept*outs*C*8, outs*C)
                 else:
-                    d0 = tab[2*d]
-                    h0 = tab[WH+2*h]
-                    kd = tab[2*d+1] - d0
-                    kh = tab[WH+2*h+1] - h0
                     o = base + d0*sD + h0*sH
-                    if SPREAD: read_divided(x, o, g, d0, kd, h0, kh, a0, cells, count, tab, sizes, buf, turned)
+                    if SPREAD: read_divided(x, o, g, d0, kd, h0, kh, cells, count, tab, sizes, buf, turned)
                     elif direct:
                         ahead = base + 8*sP + row*share
                         read_tiles(x, o, g, d0, kd, h0, kh, width, count, ahead, ahead + share, buf, ibuf, turned)
@@ -572,8 +674,8 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
                         for q in range(0, width, 8):
                             twrite(buf, turned + q*8, 8, flip(tread(buf, lined + i*8*width + q, width, count)))
                             if PLACES: jwrite(ibuf, turned + q*8, 8, jflip(jread(ibuf, lined + i*8*width + q, width)))
-                    if PLACES: columns_places(buf, ibuf, turned, joined + kept*outs*C*8, tab, WW, outs, C)
-                    else: columns(buf, turned, joined + kept*outs*C*8, tab, WW, outs, C, mode, g[DIVISOR] if mode == BY_DIVISOR else kd*kh)
+                    if PLACES: columns_places(buf, ibuf, turned, joined + kept*outs*C*8, tab, 0, outs, C)
+                    else: columns(buf, turned, joined + kept*outs*C*8, tab, 0, outs, C, mode, g[DIVISOR] if mode == BY_DIVISOR else kd*kh)
                 kept += 1
                 if outs < mW or (kept + 1)*outs*C > g[ROOM]:
                     flush(buf, joined, kept*outs*C, y, to, g[Y_P], count)
@@ -629,95 +731,111 @@ def add_channels(x, o, step, many, C, buf, to, fresh):
             o += step
 
 def add_divided(x, o, step, many, C, buf, to, fresh, tab, at, n):
-    "As `add_channels`, each cell divided by `n` and by its entry in `tab`."
+    "As `add_channels`, each cell divided by `n` and by the size of its window in `tab`."
     for i in range(many):
-        size = splat(n * tab[at + i])
+        size = splat(n * (tab[at + 2*i + 1] - tab[at + 2*i]))
         for q in range(0, C, 8):
             s = vdiv(vload(x, o + i*step + min(q, C-8)), size)
             vstore(buf, to + q, s if fresh and i == 0 else vjoin(vload(buf, to + q), s))
 
-# %% ../nbs/05_kernels.ipynb #732b9aa1
-def cells(x, y, index, g, buf, ibuf, tab, first, last):
-    "Output rows first ... last - 1 where C >= 8: some windows of a row at once, 64 cells at a time."
-    sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C = shape(g)
-    mode = g[MODE]
-    rows = mD*mH
-    WH = 2*mD
-    WW = WH + 2*mH
-    SW = WW + 2*mW
-    each = max(64, (C + 7) // 8 * 8)
-    level = each*g[TILE]
+# %% ../nbs/05_kernels.ipynb #732b9aa2
+def few_cells(x, y, g, base, to, d0, kd, h0, kh, outs, K, tab):
+    "Windows of a few cells, `outs` of them side by side, in K channels: all cells of a window at once."
+    _sA, _P, _sP, _nD, _mD, sD, _nH, _mH, sH, _nW, _mW, sW, C = shape(g)
+    cell = 2*g[TILE]
+    for j in range(outs):
+        k = 0
+        for d in range(d0, d0 + kd):
+            for h in range(h0, h0 + kh):
+                for w in range(tab[2*j], tab[2*j+1]):
+                    tab[cell + k] = base + d*sD + h*sH + w*sW
+                    k += 1
+        n = splat(g[DIVISOR] if g[MODE] == BY_DIVISOR else k)
+        whole = K // 64 * 64
+        for q in range(0, whole, 64):
+            t = tread(x, tab[cell] + q, 8, 8)
+            for i in range(1, k): t = tjoin(t, tread(x, tab[cell + i] + q, 8, 8))
+            if g[MODE] != AS_IS: t = tdiv(t, n)
+            twrite(y, to + j*C + q, 8, t)
+        for q in range(whole, K, 8):
+            c = min(q, K-8)
+            s = vload(x, tab[cell] + c)
+            for i in range(1, k): s = vjoin(s, vload(x, tab[cell + i] + c))
+            if g[MODE] != AS_IS: s = vdiv(s, n)
+            vstore(y, to + j*C + c, s)
+
+# %% ../nbs/05_kernels.ipynb #732b9aa3
+def known_from(tab, at, known, w, many, stop, n, m):
+    "The first of the windows of n → m that stand in `tab` from `at` on, the `many` from `w` on among them."
+    if known <= w and w + many <= known + SIZES: return known
+    fill(tab, at, w, min(w + SIZES, stop), n, m)
+    return w
+
+def many_cells(x, g, base, d0, kd, h0, kh, outs, K, top, buf, tab):
+    "Windows side by side, in K channels, row by row, 64 cells at a time; each is left in `buf`, from `top` on."
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
+    each = max(64, (K + 7) // 8 * 8)
     pieces = (nW // mW + 2 + 63) // 64
     per = max(1, 64 // (nW // mW + 2))
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
-    fill(tab, WW, 0, mW, nW, mW)
-    if SPREAD:
-        for w in range(nW): tab[SW + w] = span(w, mW, nW)
+    known = -SIZES
+    for r in range(kd*kh):
+        d = d0
+        h = h0 + r
+        if kd > 1:
+            d = d0 + r // kh
+            h = h0 + r % kh
+        n = span(d, mD, nD) * span(h, mH, nH) if SPREAD else 1
+        fresh = pieces > 1 or r % per == 0
+        end = pieces > 1 or r % per == per - 1
+        for j in range(outs):
+            w = tab[2*j]
+            stop = tab[2*j+1]
+            i = r // per if pieces == 1 else (stop - w + 63) // 64 * r
+            while w < stop:
+                many = min(64, stop - w)
+                o = base + d*sD + h*sH + w*sW
+                if SPREAD:
+                    known = known_from(tab, 2*g[TILE], known, w, many, tab[2*outs-1], mW, nW)
+                    add_divided(x, o, sW, many, K, buf, j*each, fresh, tab, 2*(g[TILE] + w - known), n)
+                else: add_channels(x, o, sW, many, K, buf, j*each, fresh)
+                w += many
+                last_one = r == kd*kh - 1 and w == stop
+                if top and (end or last_one): settle(buf, j*each, each, each*g[TILE], top, i, last_one)
+                i += 1
+
+# %% ../nbs/05_kernels.ipynb #732b9aa1
+def cells(x, y, index, g, buf, ibuf, tab, first, last):
+    "Output rows first ... last - 1 where C >= 8, a block of channels at a time: some windows of a row at once."
+    _sA, P, _sP, nD, mD, _sD, nH, mH, _sH, nW, mW, _sW, C = shape(g)
+    rows = mD*mH
+    blocks = (C + g[BLOCK] - 1) // g[BLOCK]
+    per = max(1, 64 // (nW // mW + 2))
+    pieces = (nW // mW + 2 + 63) // 64
     for at in range(first, last):
-        plane = at // rows
-        d0 = tab[2*(at % rows // mH)]
-        kd = tab[2*(at % rows // mH) + 1] - d0
-        h0 = tab[WH + 2*(at % mH)]
-        kh = tab[WH + 2*(at % mH) + 1] - h0
-        base = plane // P * sA + plane % P * sP
-        to = plane // P * g[Y_A] + plane % P * g[Y_P] + at % rows * mW*C
-        top = 0 if (kd*kh <= per and pieces == 1) or kd*kh*pieces == 1 else level*levels(kd*kh*pieces)
-        if g[FEW] and not SPREAD:
-            for j in range(mW):
-                w0 = tab[WW+2*j]
-                kw = tab[WW+2*j+1] - w0
-                k = 0
-                for d in range(d0, d0 + kd):
-                    for h in range(h0, h0 + kh):
-                        for w in range(w0, w0 + kw):
-                            tab[SW + k] = base + d*sD + h*sH + w*sW
-                            k += 1
-                n = splat(g[DIVISOR] if mode == BY_DIVISOR else k)
-                whole = C // 64 * 64
-                for q in range(0, whole, 64):
-                    t = tread(x, tab[SW] + q, 8, 8)
-                    for i in range(1, k): t = tjoin(t, tread(x, tab[SW + i] + q, 8, 8))
-                    if mode != AS_IS: t = tdiv(t, n)
-                    twrite(y, to + j*C + q, 8, t)
-                for q in range(whole, C, 8):
-                    c = min(q, C-8)
-                    s = vload(x, tab[SW] + c)
-                    for i in range(1, k): s = vjoin(s, vload(x, tab[SW + i] + c))
-                    if mode != AS_IS: s = vdiv(s, n)
-                    vstore(y, to + j*C + c, s)
-            continue
+        row = at // blocks
+        c0 = at % blocks * g[BLOCK]
+        K = min(g[BLOCK], C - c0)
+        d0 = begins(row % rows // mH, nD, mD)
+        h0 = begins(row % mH, nH, mH)
+        kd = ends(row % rows // mH, nD, mD) - d0
+        kh = ends(row % mH, nH, mH) - h0
+        base = row // rows // P * g[0] + row // rows % P * g[2] + c0
+        to = row // rows // P * g[Y_A] + row // rows % P * g[Y_P] + row % rows * mW*C + c0
+        each = max(64, (K + 7) // 8 * 8)
+        top = 0 if (kd*kh <= per and pieces == 1) or kd*kh*pieces == 1 else each*g[TILE]*levels(kd*kh*pieces)
         for j0 in range(0, mW, g[TILE]):
             outs = min(mW - j0, g[TILE])
-            for r in range(kd*kh):
-                d = d0
-                h = h0 + r
-                if kd > 1:
-                    d = d0 + r // kh
-                    h = h0 + r % kh
-                n = span(d, mD, nD) * span(h, mH, nH) if SPREAD else 1
-                o = base + d*sD + h*sH
-                fresh = pieces > 1 or r % per == 0
-                end = pieces > 1 or r % per == per - 1
-                for j in range(outs):
-                    w = tab[WW+2*(j0+j)]
-                    stop = tab[WW+2*(j0+j)+1]
-                    i = r // per if pieces == 1 else (stop - w + 63) // 64 * r
-                    while w < stop:
-                        many = min(64, stop - w)
-                        if SPREAD: add_divided(x, o + w*sW, sW, many, C, buf, j*each, fresh, tab, SW + w, n)
-                        else: add_channels(x, o + w*sW, sW, many, C, buf, j*each, fresh)
-                        w += many
-                        last_one = r == kd*kh - 1 and w == stop
-                        if top and (end or last_one): settle(buf, j*each, each, level, top, i, last_one)
-                        i += 1
+            if mW > g[TILE] or at == first: fill(tab, 0, j0, j0 + outs, nW, mW)
+            if g[FEW]:
+                few_cells(x, y, g, base, to + j0*C, d0, kd, h0, kh, outs, K, tab)
+                continue
+            many_cells(x, g, base, d0, kd, h0, kh, outs, K, top, buf, tab)
             for j in range(outs):
-                k = kd*kh*(tab[WW+2*(j0+j)+1] - tab[WW+2*(j0+j)])
-                n = splat(g[DIVISOR] if mode == BY_DIVISOR else k)
-                for q in range(0, C, 8):
+                n = splat(g[DIVISOR] if g[MODE] == BY_DIVISOR else kd*kh*(tab[2*j+1] - tab[2*j]))
+                for q in range(0, K, 8):
                     s = vload(buf, top + j*each + q)
-                    if mode == BY_WINDOW or mode == BY_DIVISOR: s = vdiv(s, n)
-                    vstore(y, to + (j0 + j)*C + min(q, C-8), s)
+                    if g[MODE] != AS_IS: s = vdiv(s, n)
+                    vstore(y, to + (j0 + j)*C + min(q, K-8), s)
 
 # %% ../nbs/05_kernels.ipynb #c41f7a02
 def join_places(x, o, place, buf, ibuf, to, width, fresh):
@@ -774,118 +892,125 @@ def flush_places(ibuf, at, many, index, to, lane, count):
             for j in range(many): index[to + r*lane + j] = ibuf[at + j*8 + r]
 
 # %% ../nbs/05_kernels.ipynb #c41f7a04
+def scan(x, o, k, place, ramp, s, s1, s2, s3, i, i1, i2, i3):
+    "The best of `k` cells and of those before, in 32 lanes, and where they are."
+    for q in range(0, k - 31, 32):
+        prefetch(x, o + q + AHEAD//CELL_BYTES)
+        prefetch(x, o + q + (AHEAD + 64)//CELL_BYTES)
+        u = vload(x, o + q)
+        take = vwins(s, u)
+        s = vpick(take, u, s)
+        i = ipick(take, ishift(ramp, place + q), i)
+        u = vload(x, o + q + 8)
+        take = vwins(s1, u)
+        s1 = vpick(take, u, s1)
+        i1 = ipick(take, ishift(ramp, place + q + 8), i1)
+        u = vload(x, o + q + 16)
+        take = vwins(s2, u)
+        s2 = vpick(take, u, s2)
+        i2 = ipick(take, ishift(ramp, place + q + 16), i2)
+        u = vload(x, o + q + 24)
+        take = vwins(s3, u)
+        s3 = vpick(take, u, s3)
+        i3 = ipick(take, ishift(ramp, place + q + 24), i3)
+    for q in range(k // 32 * 32, k - 7, 8):
+        u = vload(x, o + q)
+        take = vwins(s, u)
+        s = vpick(take, u, s)
+        i = ipick(take, ishift(ramp, place + q), i)
+    u = vload(x, o + k - 8)
+    e = ishift(ramp, place + k - 8)
+    take = vwins_at(s, i, u, e)
+    s = vpick(take, u, s)
+    i = ipick(take, e, i)
+    return s, s1, s2, s3, i, i1, i2, i3
+
+def best_of(s, s1, s2, s3, i, i1, i2, i3, buf, ibuf):
+    "Leave the best of 32 lanes, and its place, at the head of `buf` and at 8 in `ibuf`."
+    take = vwins_at(s, i, s1, i1)
+    s = vpick(take, s1, s)
+    i = ipick(take, i1, i)
+    take = vwins_at(s2, i2, s3, i3)
+    s2 = vpick(take, s3, s2)
+    i2 = ipick(take, i3, i2)
+    take = vwins_at(s, i, s2, i2)
+    s = vpick(take, s2, s)
+    i = ipick(take, i2, i)
+    for apart in (4, 2, 1):
+        vstore(buf, 0, s)
+        istore(ibuf, 8, i)
+        u = vload(buf, apart)
+        e = iload(ibuf, 8 + apart)
+        take = vwins_at(s, i, u, e)
+        s = vpick(take, u, s)
+        i = ipick(take, e, i)
+    vstore(buf, 0, s)
+    istore(ibuf, 8, i)
+
 def lines_places(x, y, index, g, buf, ibuf, tab, first, last):
-    "As `lines`, for maxima and their places: thirty-two neighbours of a window at a time, and in the end the best of them."
-    sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, _sW, _C = shape(g)
-    WH = 2*mD
-    WW = WH + 2*mH
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
-    fill(tab, WW, 0, mW, nW, mW)
+    "Windows first ... last - 1, as in `lines`, for maxima and their places: thirty-two neighbours at a time, and in the end the best of them."
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C = shape(g)
     for lane in range(8): ibuf[lane] = lane
     ramp = iload(ibuf, 0)
     for at in range(first, last):
-        plane = at // (mD*mH)
-        d = at // mH % mD
-        h = at % mH
-        base = plane // P * sA + plane % P * sP
-        to = plane // P * g[Y_A] + plane % P * g[Y_P] + at % (mD*mH) * mW
-        for j in range(mW):
-            w0 = tab[WW+2*j]
-            k = tab[WW+2*j+1] - w0
-            place = (tab[2*d]*nH + tab[WH+2*h])*nW + w0
-            s = vload(x, base + tab[2*d]*sD + tab[WH+2*h]*sH + w0)
-            i = ishift(ramp, place)
-            s1 = s2 = s3 = s
-            i1 = i2 = i3 = i
-            for dd in range(tab[2*d], tab[2*d+1]):
-                for hh in range(tab[WH+2*h], tab[WH+2*h+1]):
-                    o = base + dd*sD + hh*sH + w0
-                    place = (dd*nH + hh)*nW + w0
-                    for q in range(0, k - 31, 32):
-                        prefetch(x, o + q + AHEAD//CELL_BYTES)
-                        prefetch(x, o + q + (AHEAD + 64)//CELL_BYTES)
-                        u = vload(x, o + q)
-                        take = vwins(s, u)
-                        s = vpick(take, u, s)
-                        i = ipick(take, ishift(ramp, place + q), i)
-                        u = vload(x, o + q + 8)
-                        take = vwins(s1, u)
-                        s1 = vpick(take, u, s1)
-                        i1 = ipick(take, ishift(ramp, place + q + 8), i1)
-                        u = vload(x, o + q + 16)
-                        take = vwins(s2, u)
-                        s2 = vpick(take, u, s2)
-                        i2 = ipick(take, ishift(ramp, place + q + 16), i2)
-                        u = vload(x, o + q + 24)
-                        take = vwins(s3, u)
-                        s3 = vpick(take, u, s3)
-                        i3 = ipick(take, ishift(ramp, place + q + 24), i3)
-                    for q in range(k // 32 * 32, k - 7, 8):
-                        u = vload(x, o + q)
-                        take = vwins(s, u)
-                        s = vpick(take, u, s)
-                        i = ipick(take, ishift(ramp, place + q), i)
-                    u = vload(x, o + k - 8)
-                    e = ishift(ramp, place + k - 8)
-                    take = vwins_at(s, i, u, e)
-                    s = vpick(take, u, s)
-                    i = ipick(take, e, i)
-            take = vwins_at(s, i, s1, i1)
-            s = vpick(take, s1, s)
-            i = ipick(take, i1, i)
-            take = vwins_at(s2, i2, s3, i3)
-            s2 = vpick(take, s3, s2)
-            i2 = ipick(take, i3, i2)
-            take = vwins_at(s, i, s2, i2)
-            s = vpick(take, s2, s)
-            i = ipick(take, i2, i)
-            for apart in (4, 2, 1):
-                vstore(buf, 0, s)
-                istore(ibuf, 8, i)
-                u = vload(buf, apart)
-                e = iload(ibuf, 8 + apart)
-                take = vwins_at(s, i, u, e)
-                s = vpick(take, u, s)
-                i = ipick(take, e, i)
-            vstore(buf, 0, s)
-            istore(ibuf, 8, i)
-            put(y, to + j, get(buf, 0))
-            index[to + j] = ibuf[8]
+        d0 = begins(at // mW // mH % mD, nD, mD)
+        h0 = begins(at // mW % mH, nH, mH)
+        w0 = begins(at % mW, nW, mW)
+        k = ends(at % mW, nW, mW) - w0
+        many = min(k, LINE)
+        _c, _p, base, to = channel(g, at // (mD*mH*mW))
+        to += at % (mD*mH*mW) * C
+        s = s1 = s2 = s3 = repeat(get(x, base + d0*sD + h0*sH + w0*sW))
+        i = i1 = i2 = i3 = iplace((d0*nH + h0)*nW + w0)
+        for d in range(d0, ends(at // mW // mH % mD, nD, mD)):
+            for h in range(h0, ends(at // mW % mH, nH, mH)):
+                for q in range(0, k, many):
+                    w = w0 + min(q, k - many)
+                    o = base + d*sD + h*sH + w*sW
+                    place = (d*nH + h)*nW + w
+                    if sW == 1: s, s1, s2, s3, i, i1, i2, i3 = scan(x, o, many, place, ramp, s, s1, s2, s3, i, i1, i2, i3)
+                    else:
+                        add_cells(x, o, sW, 1, buf, 16, many, True)
+                        s, s1, s2, s3, i, i1, i2, i3 = scan(buf, 16, many, place, ramp, s, s1, s2, s3, i, i1, i2, i3)
+        best_of(s, s1, s2, s3, i, i1, i2, i3, buf, ibuf)
+        put(y, to, get(buf, 0))
+        index[to] = ibuf[8]
 
 # %% ../nbs/05_kernels.ipynb #fdc768e5
 def cells_places(x, y, index, g, buf, ibuf, tab, first, last):
     "As `cells`, for maxima and their places, 32 channels at a time."
     sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C = shape(g)
     rows = mD*mH
-    WH = 2*mD
-    WW = WH + 2*mH
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
-    fill(tab, WW, 0, mW, nW, mW)
+    blocks = (C + g[BLOCK] - 1) // g[BLOCK]
     for at in range(first, last):
-        plane = at // rows
-        d = at % rows // mH
-        h = at % mH
-        d0 = tab[2*d]
-        h0 = tab[WH+2*h]
+        row = at // blocks
+        c0 = at % blocks * g[BLOCK]
+        plane = row // rows
+        d = row % rows // mH
+        h = row % mH
+        d0 = begins(d, nD, mD)
+        h0 = begins(h, nH, mH)
+        d1 = ends(d, nD, mD)
+        h1 = ends(h, nH, mH)
         base = plane // P * sA + plane % P * sP
-        to = plane // P * g[Y_A] + plane % P * g[Y_P] + at % rows * mW*C
+        to = plane // P * g[Y_A] + plane % P * g[Y_P] + row % rows * mW*C
         for j in range(mW):
-            w0 = tab[WW+2*j]
-            for q in range(0, C, 32):
-                end = min(q + 32, C)
+            slot = j % g[TILE]
+            if slot == 0 and (mW > g[TILE] or at == first): fill(tab, 0, j, min(mW, j + g[TILE]), nW, mW)
+            w0 = tab[2*slot]
+            for q in range(c0, min(C, c0 + g[BLOCK]), 32):
+                end = min(q + 32, C, c0 + g[BLOCK])
                 for u in range(q, end, 8):
                     vstore(buf, u - q, vload(x, base + d0*sD + h0*sH + w0*sW + min(u, C-8)))
                     istore(ibuf, u - q, iplace((d0*nH + h0)*nW + w0))
-                for dd in range(d0, tab[2*d+1]):
-                    for hh in range(h0, tab[WH+2*h+1]):
+                for dd in range(d0, d1):
+                    for hh in range(h0, h1):
                         o = base + dd*sD + hh*sH
                         skip = 1 if dd == d0 and hh == h0 else 0
                         for u in range(q, end, 8):
                             s = vload(buf, u - q)
                             i = iload(ibuf, u - q)
-                            for w in range(w0 + skip, tab[WW+2*j+1]):
+                            for w in range(w0 + skip, tab[2*slot+1]):
                                 t = vload(x, o + w*sW + min(u, C-8))
                                 take = vwins(s, t)
                                 s = vpick(take, t, s)
@@ -898,44 +1023,55 @@ def cells_places(x, y, index, g, buf, ibuf, tab, first, last):
             to += C
 
 # %% ../nbs/05_kernels.ipynb #da135afc
+def narrow_row(x, o, g, d0, kd, h0, kh, many, buf, tab):
+    "The rows of a window joined, `many` cells wide, and divided, into `buf` from 1 on."
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, _nW, _mW, sW, _C = shape(g)
+    for w in range(many):
+        s = number(0)
+        for dd in range(kd):
+            for hh in range(kh):
+                v = get(x, o + dd*sD + hh*sH + w*sW)
+                if SPREAD: v = sdiv(v, span(d0 + dd, mD, nD) * span(h0 + hh, mH, nH))
+                s = v if dd + hh == 0 else sjoin(s, v)
+        put(buf, 1 + w, sdiv(s, tab[2*w+3] - tab[2*w+2] if SPREAD else g[DIVISOR]))
+
+def write_runs(y, to, wide, many, buf, tab, more):
+    "Write `many` cells of `buf` as runs; a cell that two runs share, maybe with the last one of an earlier tile (`more`), is their sum."
+    for w in range(many):
+        a = to + tab[2*w+2]
+        b = to + tab[2*w+3]
+        s = get(buf, 1 + w)
+        v = repeat(s)
+        i = a
+        while i < b and i + 8 <= to + wide:
+            vstore(y, i, v)
+            i += 8
+        while i < b:
+            put(y, i, s)
+            i += 1
+        if (w > 0 or more) and tab[2*w+2] < tab[2*w+1]: put(y, a, sjoin(get(buf, w), s))
+    put(buf, 0, get(buf, many))
+    tab[1] = tab[2*many+1]
+
 def stretch(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 of a gradient that is much wider than `x`, or of copies side by side."
     _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
-    WH = 2*mD
-    WW = WH + 2*mH
-    fill(tab, 0, 0, mD, nD, mD)
-    fill(tab, WH, 0, mH, nH, mH)
-    fill(tab, WW, 0, nW, mW, nW)
+    h0 = kh = 0
     p, d, h, base, to = place(g, first)
     for row in range(first, last):
-        d0 = tab[2*d]
-        h0 = tab[WH+2*h]
-        kd = tab[2*d+1] - d0
-        kh = tab[WH+2*h+1] - h0
-        if row > first and as_before(tab, WH, h): repeat_row(y, to, mW)
+        before = h0
+        tall = kh
+        d0 = begins(d, nD, mD)
+        kd = ends(d, nD, mD) - d0
+        h0 = begins(h, nH, mH)
+        kh = ends(h, nH, mH) - h0
+        if row > first and h > 0 and h0 == before and kh == tall: repeat_row(y, to, mW)
         else:
-            o = base + d0*sD + h0*sH
-            for w in range(nW):
-                s = number(0)
-                for dd in range(kd):
-                    for hh in range(kh):
-                        v = get(x, o + dd*sD + hh*sH + w*sW)
-                        if SPREAD: v = sdiv(v, span(d0 + dd, mD, nD) * span(h0 + hh, mH, nH))
-                        s = v if dd + hh == 0 else sjoin(s, v)
-                put(buf, w, sdiv(s, tab[WW+2*w+1] - tab[WW+2*w] if SPREAD else g[DIVISOR]))
-            for w in range(nW):
-                a = to + tab[WW+2*w]
-                b = to + tab[WW+2*w+1]
-                s = get(buf, w)
-                v = repeat(s)
-                i = a
-                while i < b and i + 8 <= to + mW:
-                    vstore(y, i, v)
-                    i += 8
-                while i < b:
-                    put(y, i, s)
-                    i += 1
-                if w > 0 and tab[WW+2*w] < tab[WW+2*w-1]: put(y, a, sjoin(get(buf, w - 1), s))
+            for w0 in range(0, nW, g[TILE]):
+                many = min(g[TILE], nW - w0)
+                if row == first or nW > g[TILE]: fill(tab, 2, w0, w0 + many, mW, nW)
+                narrow_row(x, base + d0*sD + h0*sH + w0*sW, g, d0, kd, h0, kh, many, buf, tab)
+                write_runs(y, to, mW, many, buf, tab, w0 > 0)
         p, d, h, base, to = after(g, p, d, h, base, to)
 
 # %% ../nbs/05_kernels.ipynb #a49f4e11
@@ -955,12 +1091,13 @@ def scatter(x, y, index, g, buf, ibuf, tab, first, last):
                 put(y, to, sjoin(get(y, to), get(x, j + c)))
 
 # %% ../nbs/05_kernels.ipynb #eaa26e87
-KERNELS = (lines, pairs, planes, cells, lines_places, cells_places, stretch, scatter)
-_HELPERS = (fill, span, shape, piece, run, run_apart, run_exactly, levels, settle, add_channels, add_divided, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
+KERNELS = (lines, whole, pairs, planes, cells, lines_places, cells_places, stretch, scatter)
+_HELPERS = (fill, begins, ends, span, shape, piece, joined, inside, apart, one_window, channel, divided_row, box, mean, finish, in_boxes, in_a_row, levels, settle,
+            add_channels, add_divided, few_cells, known_from, many_cells, scan, best_of, narrow_row, write_runs, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
             by_eight, by_sixteen, eight_windows, gather,
-            columns, flush, join_places, line_places, columns_places, flush_places, ask, read_tiles, read_divided, read_lines, as_before,
+            columns, flush, join_places, line_places, columns_places, flush_places, ask, read_tiles, read_divided, read_lines,
             repeat_row, repeat_columns, place, after)
-_CONSTANTS = ("AHEAD", "LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "STEP", "LINES", "FEW", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
+_CONSTANTS = ("AHEAD", "LINE", "TALL", "SIZES", "LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "LINES", "FEW", "ROWS", "PARTS", "BLOCK", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
 
 def cache_folder():
     "Where compiled kernels are kept; None for a user without a home."
@@ -1174,6 +1311,13 @@ _CALL = ctypes.c_int64 * 13  # what `team` reads
 BYTES = {"bf": 2} | {f"{k}{n}": n for k in "iuf" for n in (1, 2, 4, 8)}
 COMPUTE = {"f2": "f4", "bf": "f4", "f4": "f4", "f8": "f8"}
 
+def _scratch_sizes(types, room, table):
+    "Where places and table begin in the memory that a thread works in, and how many bytes it has."
+    cell, place = int(types[2][1]), int(types[4][1]) if types[3] == "places" else 0
+    places = 64 + (room * cell + 63 & -64)
+    table_at = places + (room * place + 63 & -64)
+    return places, table_at, table_at + 8 * table + 63 & -64
+
 class Job:
     "A call of a kernel, all but the addresses."
     def __init__(self, kernel, types, numbers, total, unit, work, room, table):
@@ -1181,10 +1325,7 @@ class Job:
         self.numbers = array("q", numbers)
         self.g, _ = self.numbers.buffer_info()
         self.total, self.unit, self.work = total, unit, work
-        cell, place = int(types[2][1]), int(types[4][1]) if types[3] == "places" else 0
-        self.places = 64 + (room * cell + 63 & -64)
-        self.table = self.places + (room * place + 63 & -64)
-        self.bytes = self.table + 8 * table + 63 & -64
+        self.places, self.table, self.bytes = _scratch_sizes(types, room, table)
 
     def __call__(self, x, y, index, threads, *alive):
         "Run on the data at the addresses `x`, `y` and `index`, which `alive` own: helpers hold it until they are done."
@@ -1209,6 +1350,23 @@ class Job:
         at, _, _memory = _space(self.bytes)
         self.function(at, at, x, y, index, self.g, at + 64, at + self.places, at + self.table, first, last)
 
+class InParts:
+    "A call in two steps: the parts of every window, as many of them as there are, and then the windows."
+    def __init__(self, kernel, types, numbers, total, unit, work, room, table):
+        x, y, compute, *rest = types
+        self.parts = Job(kernel, (x, compute, compute, *rest), numbers, total, unit, work, room, table)
+        self.room = 2 * numbers[ROWS] * numbers[10] * numbers[PARTS] * BYTES[compute]
+        outs = numbers[ROWS] * numbers[10]
+        self.whole = Job("whole", (compute, y, compute, *rest), numbers, outs, 1, outs * numbers[PARTS], 8, 8)
+        self.function = self.parts.function and self.whole.function
+
+    def __call__(self, x, y, index, threads, *alive):
+        "As that of a `Job`."
+        held = np.empty(self.room, np.uint8)
+        at = held.ctypes.data
+        self.parts(x, at, index, threads, held, *alive)
+        self.whole(at, y, index, 1, held, *alive)
+
 # %% ../nbs/05_kernels.ipynb #084a90ad
 def _merged(axes, inner):
     "The pooled axes (n, m, stride), three of them, joined where one can stand for two, and what lies inside them."
@@ -1230,20 +1388,44 @@ def _batch(batch):
     return ((A, sA, yA), (P, sP, yP)) if P >= A or P >= 8 else ((P, sP, yP), (A, sA, yA))
 
 def _kernel(kind, reduction, mode, axes, C):
-    "The kernel that does it, by name, and whether its windows are long."
+    "The kernel that does it, by name."
     (nD, mD, _), (nH, mH, _), (nW, mW, sW) = axes
-    plain = reduction in ("sum", "max", "min")
-    long = plain and (nW // mW >= 32 or (mD*mH*mW*nD*nH == 1 and nW >= 8))
-    if C >= 8: return "cells_places" if kind == "places" else "cells", long
+    k, plain = nW // mW, reduction in ("sum", "max", "min")
+    if C >= 8: return "cells_places" if kind == "places" else "cells"
     low = mW == 1 or nD // mD * (nH // mH) < 16
-    if C == 1 and kind == "places" and nW // mW >= 96 and low and sW == 1: return "lines_places", True
-    copies = plain and mW % nW == 0 and mode != BY_WINDOW and kind != "places"
-    if C == 1 and (kind == "spread" or copies) and mW >= 16*nW: return "stretch", long
-    if C == 1 and long: return "lines", long
-    if C == 1 and plain and mW >= 16 and nW % mW == 0 and nW // mW in (2, 4, 8, 16): return "pairs", long
-    return "planes", long
+    if kind == "places" and ((k >= 96 and low and sW == C == 1) or k >= 512): return "lines_places"
+    copies = plain and mW % nW == 0 and mode != BY_WINDOW
+    if C == 1 and (kind == "spread" or copies) and mW >= 16*nW: return "stretch"
+    if plain and (k >= 32 or (mD*mH*mW*nD*nH == 1 and nW >= 8)): return "lines"
+    if reduction == "spread" and k >= 512: return "lines"
+    if C == 1 and plain and mW >= 16 and nW % mW == 0 and k in (2, 4, 8, 16): return "pairs"
+    return "planes"
+
+# %% ../nbs/05_kernels.ipynb #43f47a39
+def _tile(kernel, few, nH, mH, nW, mW, channels):
+    "How many windows of a row are taken together."
+    if kernel == "lines": return max(1, min(mW, LINE // (nW//mW + 2)))
+    if kernel == "pairs": return min(mW, LINE // (nW//mW))
+    if kernel == "stretch": return min(nW, 1024)
+    if kernel == "planes": return max(1, min(mW, LINE // channels * min(mW, nW) // nW))
+    if few or kernel == "cells_places": return min(mW, 512)
+    return max(1, min(mW, 2**14 // max(64, channels))) if nH // mH >= 3 else 1
+
+def _scratch_cells(kernel, few, deep, nW, mW, C, block, tile, room, lined):
+    "Cells that a kernel works in, and entries of its table: fixed numbers, whatever the size of a window."
+    width = (tile * nW // mW + nW // mW + 4) * C + 16
+    if kernel == "lines": return 2*LINE + 48 + 2*tile, 2*tile + 2*LINE + 8
+    if kernel == "lines_places": return LINE + 32, 8
+    if kernel == "pairs": return 2*LINE + 48, 8
+    if kernel == "stretch": return tile + 16, 2*tile + 8
+    if kernel == "planes": return 128 + 10*width + 8*(room + tile*C + 8) + lined, 2*tile + width + 8
+    if few or kernel == "cells_places": return 64, 2*tile + 64
+    return (1 + levels(deep*(nW // mW // 64 + 2)))*max(64, min(C, block) + 7)*tile + 64, 2*tile + 2*SIZES + 64
 
 # %% ../nbs/05_kernels.ipynb #43f47a3a
+_PARTS = 64   # into so many parts, all in all, a few long windows are cut, for threads to share
+_PART_CELLS = 2**16  # and none of fewer cells than these
+
 def description(
     kind,    # "mean", "sum", "max", "min", "places" (of a maximum) or "spread" (the gradient of a mean)
     types,   # type of x, of y, and of the computation
@@ -1261,33 +1443,38 @@ def description(
     place = "i8" if kind == "places" and (types[2] == "f8" or plane >= 2**31) else "i4"
     (A, sA, yA), (P, sP, yP) = _batch(((A, sA, P*outs), (P, sP, outs)))
     axes, C = _merged(axes, inner) if kind != "places" else ([(1, 1, 0)] * (3 - len(axes)) + list(axes), inner)
-    kernel, long = _kernel(kind, reduction, mode, axes, C)
+    kernel = _kernel(kind, reduction, mode, axes, C)
     (nD, mD, sD), (nH, mH, sH), (nW, mW, sW) = axes
-    step, blocks = 1, math.gcd(nH, mH)
-    if kernel == "planes" and long and C > 1 and A == 1:  # neighbours as a batch axis
-        (A, sA, yA), (P, sP, yP), C, step, kernel = (P, sP, yP), (C, 1, 1), 1, C, "lines"
-    elif kernel == "planes" and A == 1 and P < min(8, blocks) and nD == mD == C == 1 and kind != "places":  # parts of H as planes
+    blocks = math.gcd(nH, mH)
+    if kernel == "planes" and A == 1 and P < min(8, blocks) and nD == mD == C == 1 and kind != "places":  # parts of H as planes
         (A, sA, yA), (P, sP, yP) = (P, sP, yP), (blocks, nH // blocks * sH, mH // blocks * mW)
         nH, mH = nH // blocks, mH // blocks
     deep, small, cell = (nD//mD + 2)*(nH//mH + 2), size*BYTES[types[0]] <= 2**23, BYTES[types[0]]
-    tile = max(1, min(mW, 4096 // C * min(mW, nW) // nW))
-    if kernel == "cells": tile = max(1, min(mW, 16384 // C)) if nH // mH >= 3 else 1
-    width = (tile * nW // mW + nW // mW + 4) * C + 16
-    room, lines = 1024, max(8*width, min(2**16, 8*width*mD*mH))
-    if kernel == "planes": buf = 128 + 10*width + 8*(room + tile*C + 8) + lines
-    elif kernel.startswith("cells"): buf = (1 + levels(deep*(nW // mW // 64 + 2)))*max(64, C + 7)*tile + 64
-    else: buf = {"lines": 2*width + 1024, "pairs": 2*nW + 16, "stretch": nW + 8, "lines_places": 24}[kernel]
-    few = (C <= 128 or small) and deep*(nW//mW + 2) <= 64
+    few = (C <= 128 or small) and deep*(nW//mW + 2) <= 64 and reduction != "spread"
+    block = -(-C // -(-C // 4096) // 8) * 8 if C >= 8 else C  # channels
+    tile = _tile(kernel, few, nH, mH, nW, mW, min(C, block))
     near = 0 < 8*sP*cell <= (2**17 if small else 2**15) and sP < nD*nH*nW*C*2 and deep <= 100
-    rows = mD * mH * A * ((P + 7) // 8 if kernel == "planes" else P)
-    unit = 1 if kernel.startswith("cells") or mD*mH > 64 else mD*mH
-    numbers = [sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C, limit, mode, divisor, tile, near, yA, yP, room, step, lines, few]
-    return kernel, (*types, reduction, place), numbers, rows, unit, size, buf, 2*(mD + mH + mW) + nW + 64
+    room, lined = 1024, 8*((tile * nW // mW + nW // mW + 4) * C + 16)
+    lined = max(lined, min(2**18 // int(types[2][1]), lined*mD*mH))
+    buf, table = _scratch_cells(kernel, few, deep, nW, mW, C, block, tile, room, lined)
+    rows = mD * mH * A * {"planes": (P + 7) // 8, "lines": P*C}.get(kernel, P)
+    total, parts = rows, 1
+    if kernel == "lines":
+        total = rows * -(-mW // tile)
+        parts = max(1, min(-(-_PARTS // total), size // total // _PART_CELLS))
+        total *= parts
+    elif kernel == "lines_places": total = rows*mW*C
+    elif C >= 8: total = rows * -(-C // block)
+    unit = mD*mH if kernel in ("lines", "pairs", "planes", "stretch") and mD*mH <= 64 and total >= 64*mD*mH else 1
+    numbers = [sA, P, sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C, limit, mode, divisor, tile, near, yA, yP, room, lined, few, rows, parts, block]
+    return kernel, (*types, reduction, place), numbers, total, unit, size, buf, table
 
+# %% ../nbs/05_kernels.ipynb #43f47a3b
 def new_job(kind, types, batch, axes, inner):
     "The `Job` of a pool, described as in `description`; None where there is no compiler."
-    made = Job(*description(kind, types, batch, axes, inner))
-    return made if made.function else None
+    made = description(kind, types, batch, axes, inner)
+    call = (Job if made[2][PARTS] == 1 else InParts)(*made)
+    return call if call.function else None
 
 job = lru_cache(maxsize=512)(new_job)
 

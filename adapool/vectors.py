@@ -263,6 +263,17 @@ def wjoin(e, b, p, q): return e.join(b, p, q)
 @_operation("S", "W")
 def narrow(e, b, v): return b.fptrunc(v, ir.FloatType()) if e.grows else v
 
+def _wide_at(e, b, x, o):
+    "The address of a wide number at cell `o`; it takes up to two cells."
+    t = ir.DoubleType() if e.grows else _cell(e.compute)
+    return b.bitcast(x.at(b, o), t.as_pointer())
+
+@_operation("W", "pn")
+def wget(e, b, x, o): return b.load(_wide_at(e, b, x, o), align=x.align)
+
+@_operation("-", "pnW")
+def wput(e, b, y, o, w): b.store(w, _wide_at(e, b, y, o), align=y.align)
+
 @_operation("-", "pn")
 def prefetch(e, b, x, o):
     "Ask for the memory around `x[o]`, which need not exist."

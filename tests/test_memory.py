@@ -1,5 +1,6 @@
 "How much memory pooling takes beside its input and output: counted by tracemalloc, which sees every NumPy array."
 
+import itertools
 import threading
 import tracemalloc
 
@@ -34,3 +35,53 @@ def test_without_kernels_a_slab_at_a_time(monkeypatch):
     for dtype, reduction, share in (("uint8", "mean", 0.6), ("float16", "mean", 0.3), ("float32", "mean", 0.1)):
         x = np.ones((2000, 3000), dtype)
         assert peak(lambda x=x, r=reduction: adapool.adaptive_pool(x, (7, 7), r)) < share * x.nbytes
+
+
+KINDS = ["sum", "mean", "max", "min", "places", "spread"]
+
+
+def scratch(kind, cell, shape, size, inner, gap=0):
+    "The bytes that a thread works in, and the kernel, for an array of (A, P, ..., inner); `gap` cells after each row."
+    axes, step = [], inner
+    for n, m in reversed(list(zip(shape[2:], size))):
+        axes.insert(0, (n, m, step))
+        step = step*n + gap
+    compute = kernels.COMPUTE.get(cell, "i8" if cell[0] in "iu" else cell)
+    made = kernels.description(kind, (cell, cell, compute), ((shape[0], step*shape[1] + gap), (shape[1], step)), tuple(axes), inner)
+    return kernels._scratch_sizes(made[1], *made[-2:])[2], made[0]
+
+
+def test_the_scratch_of_a_thread_is_bounded_for_every_shape():
+    rng, seen, lengths = np.random.default_rng(0), set(), [1, 2, 7, 33, 100, 1000, 1025, 4096, 10**5, 10**7, 10**9]
+    draws = [((1, 1, n), (m,), kind, cell, inner, gap) for kind, cell, inner, gap in itertools.product(KINDS, ["f4", "f8"], [1, 3, 8, 10**7], [0, 1])
+             for n, m in itertools.product(lengths, lengths)]
+    for _ in range(20_000):
+        d = int(rng.integers(1, 4))
+        n, m = ([int(10 ** rng.uniform(0, 9 / d)) for _ in range(d)] for _ in range(2))
+        if rng.random() < 0.3: n = [k * f for k, f in zip(m, (1, 2, 16)[:d])]
+        draws.append(((int(rng.choice([1, 3])), int(rng.choice([1, 2, 9, 300])), *n), tuple(m), str(rng.choice(KINDS)),
+                      str(rng.choice(["f2", "f4", "f8", "u1", "i8"])), int(rng.choice([1, 1, 2, 7, 8, 9, 64, 130, 5000, 10**6])), int(rng.choice([0, 5]))))
+    for shape, size, kind, cell, inner, gap in draws:
+        if kind == "spread" and cell[0] != "f": continue
+        taken, kernel = scratch(kind, cell, shape, size, inner, gap)
+        seen.add(kernel)
+        assert 0 < taken <= 2**21, (taken, kernel, kind, cell, shape, size, inner)
+    assert seen == {k.__name__ for k in kernels.KERNELS} - {"scatter", "whole"}
+
+
+@pytest.mark.parametrize("shape, size, inner", [((1, 1, 10**9), (1,), 1), ((1, 1, 10**9), (3,), 1), ((1, 3, 30_000, 30_000), (2, 7), 1),
+                                                ((1, 1, 30_000, 30_000), (2, 7), 3), ((1, 1, 10**8), (3,), 2)])
+def test_long_windows_take_less_than_a_megabyte(shape, size, inner):
+    for kind in ("sum", "mean", "max", "places"): assert scratch(kind, "f4", shape, size, inner)[0] < 2**20
+
+
+@pytest.mark.parametrize("shape, size", [((20_000_000,), 1), ((20_000_000,), 3), ((20_000_000,), 7), ((4000, 5000), (3, 2)), ((5_000_000, 4), (2, 1)),
+                                         ((4000, 5000), (1, 4000)), ((2, 10**7), (1, 5 * 10**6)), ((4, 5_000_000), (2, None))])
+@pytest.mark.parametrize("reduction", ["mean", "max", "places"])
+def test_what_a_call_takes_over_its_result(shape, size, reduction):
+    x = np.ones(shape, np.uint8)
+    def pool():
+        return adapool.adaptive_max_pool(x, size, True) if reduction == "places" else adapool.adaptive_pool(x, size, reduction)
+    made = pool()
+    results = sum(y.nbytes for y in made) if reduction == "places" else made.nbytes
+    assert peak(pool) < results + 2**21 * kernels.threads_to_use()
