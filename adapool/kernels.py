@@ -1350,15 +1350,20 @@ class Job:
         at, _, _memory = _space(self.bytes)
         self.function(at, at, x, y, index, self.g, at + 64, at + self.places, at + self.table, first, last)
 
+def _steps(kernel, types, numbers):
+    "The kernels that a call takes, one after the other, and their types."
+    x, y, compute, *rest = types
+    if kernel != "lines" or numbers[PARTS] == 1: return [(kernel, types)]
+    return [(kernel, (x, compute, compute, *rest)), ("whole", (compute, y, compute, *rest))]
+
 class InParts:
     "A call in two steps: the parts of every window, as many of them as there are, and then the windows."
     def __init__(self, kernel, types, numbers, total, unit, work, room, table):
-        x, y, compute, *rest = types
-        self.parts = Job(kernel, (x, compute, compute, *rest), numbers, total, unit, work, room, table)
-        self.room = 2 * numbers[ROWS] * numbers[10] * numbers[PARTS] * BYTES[compute]
-        outs = numbers[ROWS] * numbers[10]
-        self.whole = Job("whole", (compute, y, compute, *rest), numbers, outs, 1, outs * numbers[PARTS], 8, 8)
-        self.function = self.parts.function and self.whole.function
+        parts, whole = _steps(kernel, types, numbers)
+        outs, many = numbers[ROWS] * numbers[10], numbers[PARTS]
+        self.parts = Job(*parts, numbers, total, unit, work, room, table)
+        self.whole = Job(*whole, numbers, outs, 1, outs * many, 8, 8)
+        self.room, self.function = 2 * outs * many * BYTES[types[2]], self.parts.function and self.whole.function
 
     def __call__(self, x, y, index, threads, *alive):
         "As that of a `Job`."

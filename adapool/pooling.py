@@ -6,6 +6,7 @@
 __all__ = ['pool_loops', 'max_pool_loops', 'adaptive_pool', 'adaptive_max_pool']
 
 # %% ../nbs/02_pooling.ipynb #54a55445
+import itertools
 import math
 import reprlib
 from collections.abc import Sequence
@@ -112,11 +113,14 @@ def _pooled_axes(shape, output_size, axes):
 
 # %% ../nbs/02_pooling.ipynb #e9a7a096
 @contextmanager
-def _room(output_size, shape):
-    "Say which size is too large where memory runs out."
+def _room(output_size, x, axes, windows):
+    "Where memory runs out: is the result too large, or what is made on the way to it?"
     try: yield
-    except MemoryError as error: raise ValueError(
-        f"output_size must be one whose result fits in memory, got {output_size} for input shape {shape}: {error}") from None
+    except MemoryError as error:
+        out = math.prod([len(windows[axes.index(a)]) if a in axes else n for a, n in enumerate(x.shape)])
+        if 8*out >= min(x.nbytes, 2**30): raise ValueError(
+            f"output_size must be one whose result fits in memory, got {output_size} for input shape {x.shape}: {error}") from None
+        raise MemoryError(f"no memory is left to pool x of shape {x.shape} and dtype {x.dtype} to output_size {output_size}: {error}") from None
 
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
@@ -166,8 +170,11 @@ def _types(dtype, kind):
     if kind == "sum": return (code, "u8", "u8") if dtype.kind == "u" else (code, "i8", "i8")
     return code, code, "i4" if dtype.itemsize < 4 else "u8" if code == "u8" else "i8"
 
-def _arranged(x, axes):
-    "`x` as (A, P, pooled axes, rest), native, aligned, never backwards; the order of the axes and where the rest begins."
+_COPY = 2**26  # bytes that may be copied to be laid out anew; of a larger array, a part at a time
+_WORTH = 2**18  # bytes of a part that are worth a call of their own
+
+def _arranged(x, axes, copy):
+    "`x` as (A, P, pooled axes, rest), native, aligned, never backwards; the order of the axes, and the batch; None where that takes a copy and is not to."
     together = list(range(axes[0], axes[0] + len(axes))) == axes
     batch = [a for a in range(x.ndim) if a < axes[0]] if together else [a for a in range(x.ndim) if a not in axes]
     rest = list(range(axes[-1] + 1, x.ndim)) if together else []
@@ -178,6 +185,9 @@ def _arranged(x, axes):
     for n, s in zip(v.shape[len(batch) + len(axes):], v.strides[len(batch) + len(axes):]):
         dense //= n
         if s != dense and n > 1: regular = False
+    for i in range(len(batch) - 2):
+        if v.strides[i] != v.shape[i+1] * v.strides[i+1] and v.size: regular = False
+    if not regular and not copy: return None
     if not regular: v = np.array(v, dtype=x.dtype.newbyteorder("="), order="C")
     lead = v.shape[:len(batch)]
     if len(batch) < 2: v = v.reshape(*[1] * (2 - len(batch)), *v.shape)
@@ -187,7 +197,14 @@ def _arranged(x, axes):
 def _by_kernel(kind, x, axes, windows):
     "The result of a kernel, `kind` as in `kernels.job`; None where `x` is small or there is no kernel for it."
     if x.size <= _SMALL or len(axes) > 3 or x.dtype.itemsize > 8: return None
-    v, order, lead = _arranged(x, axes)
+    return _called(kind, x, axes, windows)
+
+def _called(kind, x, axes, windows):
+    "The same, however small `x` is."
+    way = _way(x, axes, windows) if x.nbytes > _COPY else None
+    arranged = _arranged(x, axes, copy=way is None)
+    if arranged is None: return _part_by_part(kind, x, axes, windows, way)
+    v, order, lead = arranged
     types = _types(x.dtype, kind)
     steps = [s // x.itemsize for s in v.strides]
     pooled = tuple((w.input_size, w.output_size, s) for w, s in zip(windows, steps[2:]))
@@ -200,6 +217,41 @@ def _by_kernel(kind, x, axes, windows):
     at = [a.__array_interface__["data"][0] for a in (v, *results)]
     job(at[0], at[1], at[2] if len(at) > 2 else 0, kernels.threads_to_use(), v, *results)
     results = [np.ascontiguousarray(y.transpose(np.argsort(order))) for y in results]
+    return results if kind == "places" else results[0]
+
+# %% ../nbs/02_pooling.ipynb #0760eed4
+def _way(x, axes, windows):
+    "The axis along which a large `x` can be cut, and which of the pooled ones it is (None: of the others); None if it is one large window."
+    ways: list[tuple] = [(n, a, None) for a, n in enumerate(x.shape) if n > 1 and a not in axes]
+    ways = ways or [(len(w), a, k) for k, (a, w) in enumerate(zip(axes, windows)) if len(w) > 1 and x.nbytes >= _WORTH * len(w)]
+    return max(ways)[1:] if ways else None
+
+def _parts(x, windows, a, k):
+    "Parts of `x` that can be pooled for themselves: first cell and stop, the same in the result, and the windows."
+    n = x.shape[a]
+    if k is None:
+        edges = np.linspace(0, n, min(n, -(-x.nbytes // _COPY)) + 1).astype(int).tolist()
+        for cut in itertools.pairwise(edges): yield *cut, *cut, windows
+    else:
+        for i, (start, stop) in enumerate(windows[k]):
+            yield start, stop, i, i + 1, [*windows[:k], adaptive_windows(stop - start, 1), *windows[k+1:]]
+
+def _part_by_part(kind, x, axes, windows, way):
+    "The result of a kernel for an array that has to be laid out anew, some megabytes at a time."
+    (a, k), results = way, []
+    rest = 1 if k is None else math.prod([x.shape[b] for b in axes[k+1:]])
+    for start, stop, first, last, inside in _parts(x, windows, a, k):
+        at = (slice(None),) * a
+        made = _called(kind, x[(*at, slice(start, stop))], axes, inside)
+        if made is None: return None
+        made = made if kind == "places" else [made]
+        if k is not None and kind == "places":
+            before, cell = np.divmod(made[1], (stop - start)*rest)
+            made[1] = before * x.shape[a]*rest + cell + start*rest
+        if not results:
+            shape = [len(windows[axes.index(b)]) if b in axes else n for b, n in enumerate(x.shape)]
+            results = [np.empty(shape, y.dtype) for y in made]
+        for y, new in zip(results, made): y[(*at, slice(first, last))] = new
     return results if kind == "places" else results[0]
 
 # %% ../nbs/02_pooling.ipynb #090a2579
@@ -229,7 +281,7 @@ def adaptive_pool(
     if not isinstance(reduction, str) or reduction not in _UFUNCS: raise ValueError(
         f"reduction must be one of {', '.join(map(repr, _UFUNCS))}, got {reprlib.repr(reduction)}")
     array, pooled, windows = _plan(x, output_size, axes)
-    with _room(output_size, array.shape): return _reduced(array, pooled, windows, reduction)
+    with _room(output_size, array, pooled, windows): return _reduced(array, pooled, windows, reduction)
 
 def _reduced(x, axes, windows, reduction):
     "`adaptive_pool` when all is checked."
@@ -276,7 +328,7 @@ def adaptive_max_pool(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     array, pooled, windows = _plan(x, output_size, axes)
-    with _room(output_size, array.shape): return _places(array, pooled, windows)
+    with _room(output_size, array, pooled, windows): return _places(array, pooled, windows)
 
 def _places(x, axes, windows):
     "`adaptive_max_pool` with indices when all is checked."

@@ -66,7 +66,7 @@ def test_memory_in_fragments():
 # On any processor
 
 CODES = "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"
-AXES = [(14, 7), (13, 6)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)]
+AXES = [(14, 7), (13, 6)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)], [(700_001, 3)]
 
 
 @functools.cache
@@ -80,8 +80,8 @@ def keys():
         for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16)):
             steps = [inner * math.prod(n for n, _ in axes[i:]) for i in range(len(axes) + 1)]
             pooled = tuple((n, m, s) for (n, m), s in zip(axes, steps[1:]))
-            name, types, *_ = kernels.description(kind, types[:3], ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
-            found.add((name, *types))
+            described = kernels.description(kind, types[:3], ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
+            found |= {(name, *made_for) for name, made_for in kernels._steps(*described[:3])}
     return sorted(found)
 
 
