@@ -1359,10 +1359,10 @@ def _steps(kernel, types, numbers):
 class InParts:
     "A call in two steps: the parts of every window, as many of them as there are, and then the windows."
     def __init__(self, kernel, types, numbers, total, unit, work, room, table):
-        parts, whole = _steps(kernel, types, numbers)
+        (_, parts), (_, whole) = _steps(kernel, types, numbers)
         outs, many = numbers[ROWS] * numbers[10], numbers[PARTS]
-        self.parts = Job(*parts, numbers, total, unit, work, room, table)
-        self.whole = Job(*whole, numbers, outs, 1, outs * many, 8, 8)
+        self.parts = Job(kernel, parts, numbers, total, unit, work, room, table)
+        self.whole = Job("whole", whole, numbers, outs, 1, outs * many, 8, 8)
         self.room, self.function = 2 * outs * many * BYTES[types[2]], self.parts.function and self.whole.function
 
     def __call__(self, x, y, index, threads, *alive):
