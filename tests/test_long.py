@@ -130,8 +130,8 @@ def test_the_same_bits_on_any_number_of_threads(shape, size, dtype, crew, monkey
     assert len(calls) == 8
 
 
-@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "u8", "f2", "f8"])
-@pytest.mark.parametrize("reduction", ["mean", "sum", "max", "min"])
+@pytest.mark.parametrize("dtype, reduction", [
+    ("?", "mean"), ("u1", "sum"), ("i8", "max"), ("u8", "sum"), ("f2", "min"), ("f2", "mean")])
 def test_arrays_in_parts(dtype, reduction):
     rng = np.random.default_rng(0)
     low, high = {"?": (0, 2), "u8": (2**62, 2**62 + 50)}.get(dtype, (0, 100))

@@ -45,7 +45,8 @@ TESTS = {
     "pooling": "properties bad_input exercises notebook memory exact kernels",
     "functional": "bad_input torch_samples enable properties notebook compile conformance exact kernels bits stress",
     "nn": "bad_input notebook",
-    "kernels": "uncompiled share sweep kernels cache link notebook properties bits conformance exact memory stress",
+    "kernels": "uncompiled long share sweep kernels cache link notebook properties bits conformance exact memory "
+               "stress",
     "export": "export export_calls notebook export_models export_grid export_tools",
     "networks": "networks bad_input exercises notebook explore",
     "exercises": "exercises notebook",
