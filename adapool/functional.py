@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -411,7 +412,7 @@ def _to_nothing(kind, x, plan):
 def _avg_pool(d, input, output_size):
     name = _NAMES["avg", d]
     if _overrides(input): return torch.overrides.handle_torch_function(_THEIRS[name], (input,), input, output_size)
-    if _for_torch(input): return _avg_in_graph(name, _cast(input, d), output_size, d)
+    if _for_torch(input): return _avg_in_graph(_cast(input, d), output_size, d)
     plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
     input = _cast(input, d)
     empty = _to_nothing("avg", input, plan)
@@ -561,7 +562,7 @@ def _max_pool(d, input, output_size, return_indices):
     name = _NAMES["max", d]
     if _overrides(input): return torch.overrides.handle_torch_function(
         _THEIRS[f"{name}_with_indices" if return_indices else name], (input,), input, output_size, return_indices=return_indices)
-    if _for_torch(input): return _max_in_graph(name, _cast(input, d), output_size, d, return_indices)
+    if _for_torch(input): return _max_in_graph(_cast(input, d), output_size, d, return_indices)
     plan = _plan(name, input, output_size, d, no_empty_channels=True)
     input = _cast(input, d)
     empty = _to_nothing("max", input, plan)
@@ -690,37 +691,82 @@ def _for_our_operator(x, output_size, d):
     if min(sizes) < 1 or 0 in x.shape or all(n % m == 0 for n, m in zip(x.shape[-d:], sizes)): return None
     return sizes
 
-def _avg_in_graph(name, x, output_size, d):
-    sizes = _for_our_operator(x, output_size, d)
-    return _THEIRS[name](x, output_size) if sizes is None else _mean_op(x, sizes)
+def _torchs(kind, d, x, output_size):
+    "What torch's own operator gives: the one that its function of that name calls."
+    if d > 1 and isinstance(output_size, (tuple, list)):  # where None keeps an axis
+        output_size = [n if m is None else m for n, m in zip(x.shape[-len(output_size):], output_size)]
+    return _OF_TORCH[kind, d](x, output_size)
 
-def _max_in_graph(name, x, output_size, d, return_indices):
+def _avg_in_graph(x, output_size, d):
     sizes = _for_our_operator(x, output_size, d)
-    if sizes is None: return _THEIRS[name](x, output_size, return_indices)
-    if not return_indices and not (x.requires_grad and torch.is_grad_enabled()): return _best_op(x, sizes)
-    values, index = _max_op(x, sizes)
+    return _torchs("avg", d, x, output_size) if sizes is None else _mean_op(x, sizes)
+
+def _max_in_graph(x, output_size, d, return_indices):
+    sizes = _for_our_operator(x, output_size, d)
+    if sizes is not None and not return_indices and not (x.requires_grad and torch.is_grad_enabled()): return _best_op(x, sizes)
+    values, index = _torchs("max", d, x, output_size) if sizes is None else _max_op(x, sizes)
     return (values, index) if return_indices else values
 
 # %% ../nbs/03_functional.ipynb #98759f9c
 _THEIRS = {name: getattr(torch.nn.functional, name) for kind_d in _NAMES.values()
            for name in (kind_d, f"{kind_d}_with_indices") if hasattr(torch.nn.functional, name)}
+
+def _of_two(input, output_size):
+    call: Any = "ours"
+    return call(input, output_size)
+
+def _of_three(input, output_size, return_indices=False):
+    call: Any = "ours"
+    return call(input, output_size)
+
+def _leading_to(ours, theirs):
+    "Code for torch's Python function `theirs` that calls `ours`, and whose source is where torch's is; None where it does not fit."
+    place, body = theirs.__code__, {2: _of_two, 3: _of_three}.get(theirs.__code__.co_argcount)
+    if body is None or place.co_freevars: return None
+    return body.__code__.replace(
+        co_consts=tuple(ours if value == "ours" else value for value in body.__code__.co_consts), co_filename=place.co_filename,
+        co_firstlineno=place.co_firstlineno, co_name=place.co_name, co_qualname=place.co_qualname)
+
+def _bodies():
+    "Torch's functions that are written in Python, each with its own code and the one that leads to us."
+    for name, theirs in _THEIRS.items():
+        if name.startswith("adaptive_max") and not name.endswith("_with_indices"):  # one of two functions, by `return_indices`
+            theirs = getattr(torch.nn.functional, "_" + name, None)
+        code = _leading_to(globals()[name], theirs) if hasattr(theirs, "__code__") else None
+        if code: yield theirs, theirs.__code__, code
+
+class _Namespace(ModuleType):
+    "`torch.nn.functional` as torch's pooling layers see it while the switch is on."
+    def __getattr__(self, name): return getattr(torch.nn.functional, name)
+
+_CODE = tuple(_bodies())
+_OURS = _Namespace("torch.nn.functional")
+vars(_OURS).update({name: globals()[name] for name in _THEIRS})
+
+# %% ../nbs/03_functional.ipynb #c0de0008
 _enabled, _enabling = set(), threading.RLock()
-if hasattr(os, "register_at_fork"): os.register_at_fork(  # a child is not to inherit names half put in place, nor a lock
+if hasattr(os, "register_at_fork"): os.register_at_fork(  # a child is not to inherit a switch half thrown, nor a lock
     before=_enabling.acquire, after_in_parent=_enabling.release, after_in_child=_enabling.release)
 
+def _throw(on):
+    "Lead torch's functions and layers to ours, or back."
+    for function, theirs, ours in _CODE: function.__code__ = ours if on else theirs
+    torch.nn.modules.pooling.F = _OURS if on else torch.nn.functional
+
 class enable:
-    """Put the functions of this module in the place of `torch.nn.functional`'s, for the whole process, from now on.
+    """Let `torch.nn.functional`'s adaptive pools do what the functions of this module do, in the whole process, from now on.
 
     As a context manager until the end of the block, else until `disable` is called; torch's come back when all that
-    are at work have ended. Layers of `torch.nn`, and whoever looks the functions up in `torch.nn.functional` when
-    calling them, get ours; a name that was imported before (`from torch.nn.functional import ...`) stays torch's.
+    are at work have ended. Layers of `torch.nn` and whoever calls the functions of `torch.nn.functional`, by whatever
+    name, get ours; the functions stay the same objects. Calls of `torch.nn.functional.adaptive_avg_pool1d`, which is
+    written in C, stay torch's, and so do direct calls inside `torch.compile`; layers get ours there too.
     """
     def __init__(self) -> None: self.__enter__()
 
     def __enter__(self) -> "enable":
         with _enabling:
             _enabled.add(self)
-            for name in _THEIRS: setattr(torch.nn.functional, name, globals()[name])
+            _throw(True)
         return self
 
     def __exit__(self, *_: object) -> None: self.disable()
@@ -729,8 +775,7 @@ class enable:
         "End this one; a second call does nothing."
         with _enabling:
             _enabled.discard(self)
-            if not _enabled:
-                for name, function in _THEIRS.items(): setattr(torch.nn.functional, name, function)
+            if not _enabled: _throw(False)
 
 # %% ../nbs/03_functional.ipynb #b5ff355d
 def _script_as(ours, theirs):
