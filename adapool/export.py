@@ -391,10 +391,14 @@ def _capture(model, call, shapes=None, finite=True):
             "the model computes a size, or a branch, from the numbers in its input, and no graph can hold that: compute "
             "output_size from shapes, or pass it as an int") from error
         raise RuntimeError(f"torch.export cannot capture the model: {_told(error)}") from error
-    for node in _adaptive(program): _checked_sizes(node)
+    for node in _adaptive(program.graph_module): _checked_sizes(node)
     return program
 
-def _adaptive(program): return [node for node in program.graph.nodes if node.target in _OPERATORS]
+def _graphs(module):
+    "A captured module, and those inside it: what runs under autocast, or with gradients switched, has a graph of its own."
+    return [part for part in module.modules() if isinstance(part, torch.fx.GraphModule)]
+
+def _adaptive(module): return [node for part in _graphs(module) for node in part.graph.nodes if node.target in _OPERATORS]
 
 def _checked_sizes(node):
     "Are the sizes of an adaptive operator numbers that follow from shapes?"
@@ -723,8 +727,7 @@ def _opened(file, program):
     options.log_severity_level = 4  # errors are raised, and need not be printed too
     try: return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
-        values = pytree.tree_leaves([node.meta.get("val") for graph in graphs for node in graph.nodes])
+        values = pytree.tree_leaves([node.meta.get("val") for part in _graphs(program.graph_module) for node in part.graph.nodes])
         half = ("the model computes in bfloat16 (autocast, or .bfloat16() on a part of it), which ONNX Runtime does not on the CPU: export it in "
             "float32, without autocast, or all of it in float16, model.half() and args of that type. ")
         raise RuntimeError("ONNX Runtime does not take the model: " + half * any(getattr(value, "dtype", None) == torch.bfloat16 for value in values)
@@ -927,7 +930,9 @@ def portable(
     with _evaluating(model, call), _quiet():
         _run(model, call)
         program = _capture(model, call)
-        copy = _plain(_pinned(_folded(_inlined(program.module(check_guards=False), finite))), program.call_spec, call)
+        captured = program.module(check_guards=False)
+        for part in _graphs(captured): _folded(_inlined(part, finite)).recompile()
+        copy = _plain(_pinned(captured), program.call_spec, call)
     for parameter in copy.parameters(): parameter.grad = None
     return _module(copy, call)
 
@@ -997,4 +1002,4 @@ def why_not(
     model, call = _checked_call(model, args, kwargs)
     with _evaluating(model, call), _quiet():
         _run(model, call)
-        return _Table(_row(node, finite) for node in _adaptive(_capture(model, call)))
+        return _Table(_row(node, finite) for node in _adaptive(_capture(model, call).graph_module))
