@@ -537,21 +537,20 @@ def _spread(n, batch, low, high):
     return fit(odd), fit(several)
 
 def _symbolic(program):
-    "The shapes of a captured program's inputs, with symbols for open sizes."
+    "The shapes of a captured program's inputs, with expressions in symbols for open sizes, as they are now: a translation may fix some."
     nodes = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
-    return [node.meta["val"].shape for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
-
-def _expression(size): return size.node.expr if isinstance(size, torch.SymInt) else size
+    shapes = [node.meta["val"].shape for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
+    return [[size.node.expr if isinstance(size, torch.SymInt) else size for size in shape] for shape in shapes]
 
 def _open_sizes(program, call, open_axes):
     "The symbols of a captured program, one of each name, as `_Open`, and for each named symbol the one that stands for it."
     found, first, same = {}, {}, {}
     for shape, tensor, axes in zip(_symbolic(program), _tensors(call), open_axes):
         for axis, (size, n) in enumerate(zip(shape, tensor.shape)):
-            for symbol in getattr(_expression(size), "free_symbols", ()):
-                plain, dim = symbol == _expression(size), _root(axes.get(axis))
+            for symbol in getattr(size, "free_symbols", ()):
+                plain, dim = symbol == size, _root(axes.get(axis))
                 if symbol in found and not plain: continue
-                at = [int(_expression(size).subs(symbol, value)) for value in (0, 1)]  # linear where it is not plain
+                at = [int(size.subs(symbol, value)) for value in (0, 1)]  # linear where it is not plain
                 limits, (low, high) = program.range_constraints.get(symbol), _range(dim)
                 low = max(low, int(limits.lower) if limits and limits.lower > 2 else 1)
                 high = min(high, int(limits.upper)) if limits and limits.upper.is_Integer else high
@@ -576,7 +575,7 @@ class _Tries:
     def shapes_of(self, chosen):
         "The shapes of the inputs, given what is `chosen` for each symbol of its own."
         chosen = chosen | {symbol: chosen[other] for symbol, other in self.same.items()}
-        return [[int(_expression(size).subs(chosen)) if isinstance(size, torch.SymInt) else size for size in shape] for shape in self.shapes]
+        return [[size if isinstance(size, int) else int(size.subs(chosen)) for size in shape] for shape in self.shapes]
 
     def asked(self, chosen, seed=0):
         "A call with the sizes `chosen`, and what the eager model gives: None where it refuses, or gives nothing unlike in the example."
@@ -766,6 +765,7 @@ def _write(model, call, path, open_axes, opset, finite, names, bar):
     _checked_names(names["input_names"], names["output_names"], call, outputs)
     step("capture")
     program = _capture_open(model, call, open_axes, finite)
+    tries = _Tries(model, call, outputs, program, open_axes)
     step("translate")
     taken = names["input_names"] or program.graph_signature.user_inputs
     names = {**names, "output_names": names["output_names"] or _output_names(outputs, taken)}
@@ -774,7 +774,7 @@ def _write(model, call, path, open_axes, opset, finite, names, bar):
     with tempfile.TemporaryDirectory(prefix=".adapool-", dir=path.parent) as folder:
         weights = sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()])
         onnx_program.save(Path(folder) / path.name, external_data=weights > 1.5e9)
-        session, tries = _opened(Path(folder) / path.name, program), _Tries(model, call, outputs, program, open_axes)
+        session = _opened(Path(folder) / path.name, program)
         limit = max(_TOLERANCE.get(t.dtype, 0) for t in tensors)
         worst = _judged(session, chain([(call, outputs)], tries), limit, finite, bar)
         del session
@@ -881,7 +881,8 @@ def _plain(graph_module, spec, call):
     for node in list(graph.nodes):
         if node.target is torch.ops.aten._assert_tensor_metadata.default: graph.erase_node(node)
         elif isinstance(node.target, torch._ops.OpOverload): node.target = node.target.overloadpacket
-    if all(child.is_leaf() for part in spec.in_spec.children() for child in part.children()):
+    one_by_one = all(child.is_leaf() for part in spec.in_spec.children() for child in part.children())
+    if one_by_one and _built_in(spec.out_spec):
         output = graph.output_node()
         output.args = (pytree.tree_unflatten(list(output.args[0]), spec.out_spec),)
         for node, value in zip(graph.find_nodes(op="placeholder"), pytree.tree_leaves(call)):  # what is no tensor, and what comes after it, need not be given
@@ -890,11 +891,17 @@ def _plain(graph_module, spec, call):
         graph.set_codegen(torch.fx.graph.CodeGen())
     return torch.fx.GraphModule(graph_module, graph, "Portable")
 
+# %% ../nbs/06_export.ipynb #e06a0006
+def _built_in(spec):
+    "Is this structure made of what code can spell: tensors, None, tuples, lists, dicts?"
+    return spec.is_leaf() or (spec.type in (tuple, list, dict) and all(map(_built_in, spec.children())))
+
 def _module(graph_module, call):
     "The graph's code as a module that says what it was made for. It has no `.graph`: torch.onnx.export would take it for a scripted one."
     sizes, names = _shapes(call), [node.target for node in graph_module.graph.find_nodes(op="placeholder")]
     fixed = {name: value for name, value in zip(names, pytree.tree_leaves(call)) if not isinstance(value, torch.Tensor)}
     def __call__(self, *args, **kwargs):
+        kwargs = {name: value for name, value in call.kwargs.items() if not _tensors(value)} | kwargs
         kwargs = {name: kwargs[name] for name in [*names, *call.kwargs, *kwargs] if name in kwargs}
         given = _shapes((args, kwargs))
         if not torch.jit.is_tracing() and given != sizes: raise ValueError(f"this copy was made for inputs of {sizes}, got {given}: "

@@ -12,6 +12,7 @@ import torch.nn.functional as T
 from torch import nn
 from torch.export import AdditionalInputs, Dim, ShapesCollection
 
+from adapool import export
 from adapool.export import _distance, portable, to_onnx, why_not
 
 
@@ -94,6 +95,18 @@ def test_models_of_multiples_are_tried_at_multiples(file):
     report = written(file, model, numbers(1, 2, 12), dynamic_shapes=({2: "n"},))
     assert len(report.sizes) >= 5 and all(x[0][2] % 4 == 0 for x in report.sizes)
     assert report.refused and report.ranges == []
+
+
+def test_a_size_that_the_translation_fixes_is_no_open_size(file, monkeypatch):
+    "As torch.onnx.export does with MobileViT: what was asked for is tried, whatever the program has become."
+    def fixed(program, *args):
+        for node in program.graph.find_nodes(op="placeholder"): node.meta["val"].shape[2].__index__()
+        return translate(program, *args)
+
+    translate = export._translate
+    monkeypatch.setattr(export, "_translate", fixed)
+    with pytest.raises(RuntimeError, match=r"ONNX Runtime fails at .* leave that axis fixed"):
+        written(file, HEAD, dynamic_shapes=({2: "h"},))
 
 
 def test_no_size_is_counted_twice(file):
@@ -289,6 +302,26 @@ def test_portable_takes_names_in_any_order_and_nothing_else():
         copy(**{**given, "output_hidden_states": False})
     with pytest.raises(ValueError, match="made for inputs of"): copy(**{**given, "pixel_values": PIXELS[..., 1:]})
     assert len(why_not(model, (), kwargs=given)) == 2
+
+
+MAKERS = (lambda x: Known(HEAD(x), {"a": x}), lambda x: Pair(HEAD(x), None), lambda x: [HEAD(x), {"b": (x, None)}])
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_portable_gives_what_the_model_gives(make):
+    found, wanted = portable(Of(make), X)(X), make(X)
+    assert type(found) is type(wanted)
+    torch.testing.assert_close(*(torch.utils._pytree.tree_leaves(value) for value in (found, wanted)))
+
+
+class Flagged(nn.Module):
+    def forward(self, pixel_values=None, flag=None): return Known(HEAD(pixel_values), {"a": pixel_values + flag})
+
+
+def test_portable_knows_what_is_no_tensor():
+    copy = portable(Flagged(), (), kwargs={"pixel_values": PIXELS, "flag": 1})
+    for given in ({"pixel_values": PIXELS}, {"flag": 1, "pixel_values": PIXELS}):
+        torch.testing.assert_close(copy(**given).more["a"], PIXELS + 1)
 
 
 # -- Wrapped models, and what is said of those that cannot be written. --
