@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['Windows', 'adaptive_windows', 'FixedPool', 'fixed_rule', 'fixed_equivalent', 'exact_sizes', 'BlockedPool',
-           'blocked_equivalent']
+           'blocked_equivalent', 'fixed_windows', 'split_windows', 'elementary']
 
 # %% ../nbs/01_windows.ipynb #40194003
 import math
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arithmetic import _integer
+from .arithmetic import _integer, pool_output_size
 
 # %% ../nbs/01_windows.ipynb #ebcb34e8
 def _size(name, value):
@@ -24,38 +25,63 @@ def _size(name, value):
     if size >= 2**63: raise ValueError(f"{name} must be below 2**63, got {size}")
     return size
 
-def _scaled(first, n, m, roundup):
-    "`i * n / m` for m numbers i from `first` on, rounded down or up, as read-only int64."
-    try: i = np.arange(first, first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
-    except (MemoryError, ValueError): raise ValueError(f"output_size must be one whose windows fit in memory, got {m}") from None
-    q, r = divmod(n, m)
-    cells = i * q + (-(-i * r // m) if roundup else i * r // m)
+def _read_only(cells):
     cells.flags.writeable = False
     return cells
 
-# %% ../nbs/01_windows.ipynb #a5e77b0e
-@dataclass(frozen=True)
-class Windows:
-    """The windows of one adaptive pool, n → m: half-open ranges `[start, stop)` of input cells, one per output cell.
+def _bounds(name, values, smallest, largest):
+    "`values` as read-only int64 between `smallest` and `largest` that never decrease."
+    try: given = np.array(values)
+    except ValueError: given = np.array(None)
+    if given.ndim != 1 or not given.size or given.dtype.kind not in "iu": raise TypeError(
+        f"{name} must be a sequence of integers, one per window, got {reprlib.repr(values)}")
+    outside = np.flatnonzero((given < smallest) | (given > largest))
+    if outside.size: raise ValueError(
+        f"{name} must lie in [{smallest}, {largest}], got {given[outside[0]]} for window {outside[0]}")
+    given = given.astype(np.int64)
+    falls = np.flatnonzero(given[1:] < given[:-1])
+    if falls.size: raise ValueError(
+        f"{name} must never decrease, got {given[falls[0] + 1]} for window {falls[0] + 1} after {given[falls[0]]}")
+    return _read_only(given)
 
-    `len(w)` is m; iteration and indexing give `(start, stop)` pairs of ints, a slice gives a list of them. The arrays
-    are int64; starts and stops are read-only. `adaptive_windows` says what raises.
+# %% ../nbs/01_windows.ipynb #a5e77b0e
+@dataclass(frozen=True, eq=False, repr=False)
+class Windows:
+    """Windows along one axis of n cells: half-open ranges `[start, stop)` whose starts and whose stops never decrease.
+
+    `len(w)` is m, the number of windows; iteration and indexing give `(start, stop)` pairs of ints, a slice gives a list
+    of them. A window may be empty. A mean divides by the divisors, which are the sizes of the windows where nothing else
+    is said. Arrays are read-only int64 of shape (m,). Lists are equal where all these numbers are.
+
+    Raises `TypeError` for what is not a sequence of integers, `ValueError` for starts or stops that decrease or leave
+    the axis, for a stop before its start, for lengths that differ and for divisors below 1 (0 where a window is empty).
     """
-    input_size: int   # n
-    output_size: int  # m
+    input_size: int             # n
+    starts: np.ndarray          # the first cell of each window
+    stops: np.ndarray           # the cell after the last of each window
+    divisors: np.ndarray = None # type: ignore[assignment]  # what a mean divides by
 
     def __post_init__(self) -> None:
-        for name in ("input_size", "output_size"): object.__setattr__(self, name, _size(name, getattr(self, name)))
+        n = _size("input_size", self.input_size)
+        starts, stops = (_bounds(name, getattr(self, name), 0, n) for name in ("starts", "stops"))
+        if len(starts) != len(stops): raise ValueError(f"stops must be as many as starts, got {len(stops)} and {len(starts)}")
+        wrong = np.flatnonzero(stops < starts)
+        if wrong.size: raise ValueError(f"stops must not lie before starts, got [{starts[wrong[0]]}, {stops[wrong[0]]}) for window {wrong[0]}")
+        divisors = _read_only(stops - starts) if self.divisors is None else self._checked_divisors(stops - starts)
+        for name, value in dict(input_size=n, starts=starts, stops=stops, divisors=divisors).items(): object.__setattr__(self, name, value)
 
-    @cached_property
-    def starts(self) -> np.ndarray:
-        "`floor(i n / m)`: the first cell of each window, shape (m,)."
-        return _scaled(0, self.input_size, self.output_size, roundup=False)
+    def _checked_divisors(self, sizes):
+        given = np.array(self.divisors)
+        if given.shape != sizes.shape or given.dtype.kind not in "iu": raise TypeError(
+            f"divisors must be one integer per window, got {reprlib.repr(self.divisors)}")
+        wrong = np.flatnonzero(given < (sizes > 0))
+        if wrong.size: raise ValueError(f"divisors must be >= 1, got {given[wrong[0]]} for window {wrong[0]}")
+        return _read_only(given.astype(np.int64))
 
-    @cached_property
-    def stops(self) -> np.ndarray:
-        "`ceil((i+1) n / m)`: the cell after the last of each window, shape (m,)."
-        return _scaled(1, self.input_size, self.output_size, roundup=True)
+    @property
+    def output_size(self) -> int:
+        "m, the number of windows."
+        return len(self.starts)
 
     @property
     def sizes(self) -> np.ndarray:
@@ -64,30 +90,104 @@ class Windows:
 
     @property
     def overlaps(self) -> np.ndarray:
-        "Cells that each window shares with the next, 0 or 1, shape (m - 1,)."
+        "Cells that each window shares with the next, shape (m - 1,); below 0 where cells between them are left out."
         return self.stops[:-1] - self.starts[1:]
 
+    @property
+    def equal_sizes(self) -> bool:
+        "Have all windows the same number of cells?"
+        return bool((self.sizes == self.sizes[0]).all())
+
+    @property
+    def disjoint(self) -> bool:
+        "Is no cell in two windows?"
+        return bool((self.stops[:-1] <= self.starts[1:])[(self.sizes[:-1] > 0) & (self.sizes[1:] > 0)].all())
+
+    @property
+    def contiguous(self) -> bool:
+        "Do the windows lead from 0 to n without a gap, so that every cell is read?"
+        return bool(self.starts[0] == 0 and self.stops[-1] == self.input_size and (self.starts[1:] <= self.stops[:-1]).all())
+
+    def transposed(self) -> "Windows":
+        "The windows over the outputs that read each cell: output i is in window j exactly where cell j is in window i."
+        cells = np.arange(self.input_size)
+        return Windows(len(self), np.searchsorted(self.stops, cells, "right"), np.searchsorted(self.starts, cells, "right"))
+
+    def restricted(self, first: int, stop: int) -> "Windows":
+        "What each window reads of the cells `first` ... `stop` - 1, counted from `first`; the divisors stay."
+        first, stop = (_integer(name, v, 0) for name, v in dict(first=first, stop=stop).items())
+        if not first < stop <= self.input_size: raise ValueError(
+            f"restricted needs first < stop <= {self.input_size}, got first {first} and stop {stop}")
+        starts, stops = (np.clip(part, first, stop) - first for part in (self.starts, self.stops))
+        return Windows(stop - first, starts, stops, self.divisors)
+
     def matrix(self) -> np.ndarray:
-        "The averaging matrix: float64, shape (m, n); row i is 1/size inside window i and 0 outside."
+        "The averaging matrix: float64, shape (m, n); row i is 1/divisor inside window i and 0 outside."
         cell = np.arange(self.input_size)
         inside = (self.starts[:, None] <= cell) & (cell < self.stops[:, None])
-        return inside / self.sizes[:, None]
+        return inside / np.maximum(self.divisors, 1)[:, None]
 
     def __len__(self) -> int: return self.output_size
     def __iter__(self) -> Iterator[tuple[int, int]]: return zip(self.starts.tolist(), self.stops.tolist())
-
     def __getitem__(self, i: int | slice) -> Any:
-        n, m = self.input_size, self.output_size
-        if isinstance(i, slice): return [self[j] for j in range(m)[i]]
-        at = range(m)[i]
-        return at * n // m, -(-(at + 1) * n // m)
+        if isinstance(i, slice): return [self[j] for j in range(len(self))[i]]
+        at = range(len(self))[i]
+        return int(self.starts[at]), int(self.stops[at])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Windows): return NotImplemented
+        return (self.input_size, len(self)) == (other.input_size, len(other)) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("starts", "stops", "divisors"))
+
+    def __hash__(self): return hash((self.input_size, self.output_size, self[0], self[-1]))
 
     def __repr__(self):
         shown = [f"[{start}, {stop})" for start, stop in (self if len(self) <= 12 else self[:3] + self[-2:])]
         if len(self) > 12: shown.insert(3, "...")
-        return f"Windows({self.input_size} -> {self.output_size}: {' '.join(shown)})"
+        return f"Windows({self.input_size} -> {len(self)}: {' '.join(shown)})"
 
 # %% ../nbs/01_windows.ipynb #7d346a81
+def _numbers(first, m):
+    "The m numbers from `first` on."
+    try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
+    except (MemoryError, ValueError): raise ValueError(f"output_size must be one whose windows fit in memory, got {m}") from None
+
+def _scaled(first, n, m, roundup):
+    "`i * n / m` for m numbers i from `first` on, rounded down or up, as read-only int64."
+    i, (q, r) = _numbers(first, m), divmod(n, m)
+    return _read_only(i * q + (-(-i * r // m) if roundup else i * r // m))
+
+class _Adaptive(Windows):
+    "Adaptive windows, whose arrays are made when they are asked for."
+    def __init__(self, input_size, output_size):
+        for name, size in dict(input_size=input_size, _output_size=output_size).items(): object.__setattr__(self, name, size)
+
+    @property
+    def output_size(self): return self._output_size
+
+    @cached_property
+    def starts(self): return _scaled(0, self.input_size, self.output_size, roundup=False)
+
+    @cached_property
+    def stops(self): return _scaled(1, self.input_size, self.output_size, roundup=True)
+
+    @cached_property
+    def divisors(self): return _read_only(self.sizes)
+
+    def __getitem__(self, i):
+        if isinstance(i, slice): return super().__getitem__(i)
+        n, m = self.input_size, self.output_size
+        at = range(m)[i]
+        return at * n // m, -(-(at + 1) * n // m)
+
+    def __eq__(self, other):
+        if isinstance(other, _Adaptive): return (self.input_size, self.output_size) == (other.input_size, other.output_size)
+        return super().__eq__(other)
+
+    __hash__ = Windows.__hash__
+
+    def transposed(self): return _Adaptive(self.output_size, self.input_size)
+
 def adaptive_windows(
     input_size: int,   # n, number of input cells
     output_size: int,  # m, number of output cells; may be larger than n
@@ -100,7 +200,7 @@ def adaptive_windows(
 
     Source: PyTorch, ATen/native/AdaptivePooling.h, `start_index` and `end_index`.
     """
-    return Windows(input_size, output_size)
+    return _Adaptive(_size("input_size", input_size), _size("output_size", output_size))
 
 # %% ../nbs/01_windows.ipynb #641bae07
 class FixedPool(NamedTuple):
@@ -188,3 +288,64 @@ def blocked_equivalent(
         fixed = fixed_equivalent(n // blocks, m // blocks)
         if fixed: return BlockedPool(blocks, *fixed)
     return None
+
+# %% ../nbs/01_windows.ipynb #f0000003
+def fixed_windows(
+    input_size: int,                # n, number of input cells
+    kernel_size: int,               # K
+    stride: int | None = None,      # S; K when left out
+    padding: int = 0,               # P, on both sides, at most K/2
+    ceil_mode: bool = False,        # round the number of windows up?
+    count_include_pad: bool = True, # does an average divide by padded cells too?
+) -> Windows:
+    """`[i S - P, i S - P + K)` cut to `[0, n)`: the windows of an ordinary pool along one axis, with torch's divisors.
+
+    There are `pool_output_size(n, K, S, P, ceil_mode)` of them, which says what raises.
+
+    Source: `torch.nn.AvgPool1d`, `MaxPool1d`; the divisors are those of ATen/native/cpu/AvgPoolKernel.cpp.
+    """
+    n, K, P = (_integer(name, v) for name, v in dict(input_size=input_size, kernel_size=kernel_size, padding=padding).items())
+    S = K if stride is None else _integer("stride", stride)
+    first = _numbers(0, pool_output_size(n, K, S, P, ceil_mode=ceil_mode)) * S - P
+    starts, stops = np.maximum(first, 0), np.minimum(first + K, n)
+    return Windows(n, starts, stops, np.minimum(first + K, n + P) - first if count_include_pad else None)
+
+# %% ../nbs/01_windows.ipynb #f0000007
+def split_windows(
+    input_size: int,   # n, number of input cells
+    output_size: int,  # m, number of windows; those beyond n are empty
+) -> Windows:
+    """m disjoint parts of n cells, the first `n mod m` of them one cell longer than the others.
+
+    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
+
+    Source: `numpy.array_split`.
+    """
+    n, m = _size("input_size", input_size), _size("output_size", output_size)
+    i = _numbers(0, m + 1)
+    edges = i * (n // m) + np.minimum(i, n % m)
+    return Windows(n, edges[:-1], edges[1:])
+
+# %% ../nbs/01_windows.ipynb #f0000015
+def elementary(
+    *lists: Windows,  # of the same input size
+) -> tuple[Windows, tuple[Windows, ...]]:
+    """The pieces into which the starts and stops of all `lists` cut their axis, and each list as windows over the pieces.
+
+    The pieces are disjoint windows of one cell or more; cells that no window reads are in none. Divisors stay.
+
+    Raises `TypeError` for what is not `Windows`, `ValueError` for lists of different input sizes and where all windows are empty.
+    """
+    for w in lists:
+        if not isinstance(w, Windows): raise TypeError(f"elementary takes Windows, got {reprlib.repr(w)}")
+    sizes = {w.input_size for w in lists}
+    if len(sizes) != 1: raise ValueError(f"elementary needs lists of one input_size, got {sorted(sizes) or 'none'}")
+    cuts = np.unique(np.concatenate([part for w in lists for part in (w.starts, w.stops)]))
+    read = np.zeros(max(len(cuts) - 1, 0), bool)
+    for w in lists:
+        first, last = np.searchsorted(w.stops, cuts[:-1], "right"), np.searchsorted(w.starts, cuts[:-1], "right")
+        read |= first < last
+    if not read.any(): raise ValueError("elementary needs a window that is not empty, got none")
+    before = np.concatenate([[0], np.cumsum(read)])
+    runs = [Windows(before[-1], *(before[np.searchsorted(cuts, part)] for part in (w.starts, w.stops)), w.divisors) for w in lists]
+    return Windows(sizes.pop(), cuts[:-1][read], cuts[1:][read]), tuple(runs)
