@@ -18,24 +18,28 @@ from adapool.arithmetic import (
     same_padding_pair,
     unused_inputs,
 )
-from adapool.pooling import adaptive_max_pool, adaptive_pool
+from adapool.pooling import adaptive_max_pool, adaptive_pool, pool
 from adapool.windows import (
     BlockedPool,
     FixedPool,
     Windows,
     adaptive_windows,
     blocked_equivalent,
+    elementary,
     exact_sizes,
     fixed_equivalent,
     fixed_rule,
+    fixed_windows,
+    split_windows,
 )
 
 _AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "answers", "plot", "explore", "flashcards")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",
-    "same_padding_pair", "unused_inputs", "ConvParams", "find_conv", "Windows", "adaptive_windows", "FixedPool", "fixed_rule",
-    "fixed_equivalent", "exact_sizes", "BlockedPool", "blocked_equivalent", "adaptive_pool", "adaptive_max_pool",
+    "same_padding_pair", "unused_inputs", "ConvParams", "find_conv", "Windows", "adaptive_windows", "fixed_windows",
+    "split_windows", "elementary", "FixedPool", "fixed_rule", "fixed_equivalent", "exact_sizes", "BlockedPool",
+    "blocked_equivalent", "pool", "adaptive_pool", "adaptive_max_pool",
 ]
 
 

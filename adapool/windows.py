@@ -29,20 +29,22 @@ def _read_only(cells):
     cells.flags.writeable = False
     return cells
 
-def _bounds(name, values, smallest, largest):
-    "`values` as read-only int64 between `smallest` and `largest` that never decrease."
-    try: given = np.array(values)
-    except ValueError: given = np.array(None)
+def _integers(name, values, smallest, largest):
+    "`values` as read-only int64, each between `smallest` and `largest`."
+    try: given = np.arange(values.start, values.stop, values.step) if isinstance(values, range) else np.array(values)
+    except MemoryError: raise ValueError(f"{name} must fit in memory, got {reprlib.repr(values)}") from None
+    except (OverflowError, RuntimeError, TypeError, ValueError): given = np.array(None)
     if given.ndim != 1 or not given.size or given.dtype.kind not in "iu": raise TypeError(
         f"{name} must be a sequence of integers, one per window, got {reprlib.repr(values)}")
     outside = np.flatnonzero((given < smallest) | (given > largest))
-    if outside.size: raise ValueError(
-        f"{name} must lie in [{smallest}, {largest}], got {given[outside[0]]} for window {outside[0]}")
-    given = given.astype(np.int64)
+    if outside.size: raise ValueError(f"{name} must lie in [{smallest}, {largest}], got {given[outside[0]]} for window {outside[0]}")
+    return _read_only(given.astype(np.int64))
+
+def _never_decreasing(name, given):
     falls = np.flatnonzero(given[1:] < given[:-1])
     if falls.size: raise ValueError(
         f"{name} must never decrease, got {given[falls[0] + 1]} for window {falls[0] + 1} after {given[falls[0]]}")
-    return _read_only(given)
+    return given
 
 # %% ../nbs/01_windows.ipynb #a5e77b0e
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,20 +65,15 @@ class Windows:
 
     def __post_init__(self) -> None:
         n = _size("input_size", self.input_size)
-        starts, stops = (_bounds(name, getattr(self, name), 0, n) for name in ("starts", "stops"))
+        starts, stops = (_never_decreasing(name, _integers(name, getattr(self, name), 0, n)) for name in ("starts", "stops"))
         if len(starts) != len(stops): raise ValueError(f"stops must be as many as starts, got {len(stops)} and {len(starts)}")
         wrong = np.flatnonzero(stops < starts)
         if wrong.size: raise ValueError(f"stops must not lie before starts, got [{starts[wrong[0]]}, {stops[wrong[0]]}) for window {wrong[0]}")
-        divisors = _read_only(stops - starts) if self.divisors is None else self._checked_divisors(stops - starts)
+        divisors = _read_only(stops - starts) if self.divisors is None else _integers("divisors", self.divisors, 0, 2**63 - 1)
+        if len(divisors) != len(starts): raise ValueError(f"divisors must be as many as starts, got {len(divisors)} and {len(starts)}")
+        wrong = np.flatnonzero((divisors == 0) & (starts < stops))
+        if wrong.size: raise ValueError(f"divisors must be >= 1 for windows that are not empty, got 0 for window {wrong[0]}")
         for name, value in dict(input_size=n, starts=starts, stops=stops, divisors=divisors).items(): object.__setattr__(self, name, value)
-
-    def _checked_divisors(self, sizes):
-        given = np.array(self.divisors)
-        if given.shape != sizes.shape or given.dtype.kind not in "iu": raise TypeError(
-            f"divisors must be one integer per window, got {reprlib.repr(self.divisors)}")
-        wrong = np.flatnonzero(given < (sizes > 0))
-        if wrong.size: raise ValueError(f"divisors must be >= 1, got {given[wrong[0]]} for window {wrong[0]}")
-        return _read_only(given.astype(np.int64))
 
     @property
     def output_size(self) -> int:
@@ -117,7 +114,7 @@ class Windows:
         "What each window reads of the cells `first` ... `stop` - 1, counted from `first`; the divisors stay."
         first, stop = (_integer(name, v, 0) for name, v in dict(first=first, stop=stop).items())
         if not first < stop <= self.input_size: raise ValueError(
-            f"restricted needs first < stop <= {self.input_size}, got first {first} and stop {stop}")
+            f"first and stop must be first < stop <= {self.input_size}, got {first} and {stop}")
         starts, stops = (np.clip(part, first, stop) - first for part in (self.starts, self.stops))
         return Windows(stop - first, starts, stops, self.divisors)
 
@@ -147,10 +144,10 @@ class Windows:
         return f"Windows({self.input_size} -> {len(self)}: {' '.join(shown)})"
 
 # %% ../nbs/01_windows.ipynb #7d346a81
-def _numbers(first, m):
-    "The m numbers from `first` on."
+def _numbers(first, m, name="output_size", size=None):
+    "The m numbers from `first` on; m follows from the `size` that `name` was given."
     try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
-    except (MemoryError, ValueError): raise ValueError(f"output_size must be one whose windows fit in memory, got {m}") from None
+    except (MemoryError, ValueError): raise ValueError(f"{name} must be one whose windows fit in memory, got {size or m}") from None
 
 def _scaled(first, n, m, roundup):
     "`i * n / m` for m numbers i from `first` on, rounded down or up, as read-only int64."
@@ -304,9 +301,9 @@ def fixed_windows(
 
     Source: `torch.nn.AvgPool1d`, `MaxPool1d`; the divisors are those of ATen/native/cpu/AvgPoolKernel.cpp.
     """
-    n, K, P = (_integer(name, v) for name, v in dict(input_size=input_size, kernel_size=kernel_size, padding=padding).items())
+    n, K, P = _size("input_size", input_size), _integer("kernel_size", kernel_size), _integer("padding", padding)
     S = K if stride is None else _integer("stride", stride)
-    first = _numbers(0, pool_output_size(n, K, S, P, ceil_mode=ceil_mode)) * S - P
+    first = _numbers(0, pool_output_size(n, K, S, P, ceil_mode=ceil_mode), "input_size", n) * S - P
     starts, stops = np.maximum(first, 0), np.minimum(first + K, n)
     return Windows(n, starts, stops, np.minimum(first + K, n + P) - first if count_include_pad else None)
 
@@ -337,15 +334,15 @@ def elementary(
     Raises `TypeError` for what is not `Windows`, `ValueError` for lists of different input sizes and where all windows are empty.
     """
     for w in lists:
-        if not isinstance(w, Windows): raise TypeError(f"elementary takes Windows, got {reprlib.repr(w)}")
+        if not isinstance(w, Windows): raise TypeError(f"lists must be Windows, got {reprlib.repr(w)}")
     sizes = {w.input_size for w in lists}
-    if len(sizes) != 1: raise ValueError(f"elementary needs lists of one input_size, got {sorted(sizes) or 'none'}")
+    if len(sizes) != 1: raise ValueError(f"lists must have one input_size, got {sorted(sizes) or 'none'}")
     cuts = np.unique(np.concatenate([part for w in lists for part in (w.starts, w.stops)]))
     read = np.zeros(max(len(cuts) - 1, 0), bool)
     for w in lists:
         first, last = np.searchsorted(w.stops, cuts[:-1], "right"), np.searchsorted(w.starts, cuts[:-1], "right")
         read |= first < last
-    if not read.any(): raise ValueError("elementary needs a window that is not empty, got none")
+    if not read.any(): raise ValueError("lists must have a window that is not empty, got none")
     before = np.concatenate([[0], np.cumsum(read)])
     runs = [Windows(before[-1], *(before[np.searchsorted(cuts, part)] for part in (w.starts, w.stops)), w.divisors) for w in lists]
     return Windows(sizes.pop(), cuts[:-1][read], cuts[1:][read]), tuple(runs)

@@ -223,7 +223,9 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     answer=of(3, 2.5, ..., (2, 3), {2, 3}, "a", True), expected=of(3, 2.5, (2, 3), {2, 3}, "a", True),
     hint=of("", "look"), slips=of((), ((2, "no"),)), name=of("windows-3", "arithmetic-10", "nn-9"),
     cases=of((), ((1,), (2,))), ax=AXES, title=of(None, "t"),
-    label=of("a"), at=of((0, 0), (1, 1)), seconds=of(0.1), alt=of("a"), windows=of([(0, 2), (1, 3)]),
+    label=of("a"), at=of((0, 0), (1, 1)), seconds=of(0.1), alt=of("a"), starts=of([0, 2], (0, 1, 1), range(3)),
+    stops=of([2, 3], (1, 1, 4), range(1, 4)), divisors=of(None, [2, 2], (1, 2, 3)), count_include_pad=FLAG,
+    windows=of([(0, 2), (1, 3)], adapool.split_windows(7, 3), (adapool.fixed_windows(3, 2, 1), adapool.adaptive_windows(7, 9))),
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
     path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
@@ -351,6 +353,10 @@ def windows(input_size, output_size):
     return [(math.floor(fractions.Fraction(i*n, m)), math.ceil(fractions.Fraction((i + 1)*n, m))) for i in range(m)]
 
 
+def check_list(got, args):
+    if not repr(got) or (got.starts.tolist(), got.stops.tolist()) != (list(args["starts"]), list(args["stops"])): return "other windows"
+
+
 def check_windows(got, args):
     want = windows(**args)
     if want is not None and list(got) != want: return f"the windows are {want[:5]} ..."
@@ -407,7 +413,7 @@ def check_max_pool(got, args):
 
 CHECKS = {
     "arithmetic.conv_output_size": same_as(per_axis(conv)), "arithmetic.conv_output_shape": same_as(shapes),
-    "arithmetic.find_conv": check_found, "windows.fixed_rule": same_as(rule), "windows.Windows": check_windows,
+    "arithmetic.find_conv": check_found, "windows.fixed_rule": same_as(rule), "windows.Windows": check_list,
     "windows.adaptive_windows": check_windows, "windows.fixed_equivalent": check_equivalent,
     "pooling.adaptive_pool": check_pool, "pooling.adaptive_max_pool": check_max_pool}
 
@@ -506,7 +512,8 @@ def unclear(name, error):
     if any(words in str(error) for words in SAID_BY_THEM + SAID_BY_PYTHON): return None
     if name.split(".")[0] in ("networks", "export") and isinstance(error, RuntimeError): return None  # the model's own
     if not isinstance(error, CLEAN): return f"{type(error).__name__}: {error}"
-    if of_torch(name) or {p.name for p in takes(name)} & set(re.findall(r"\w+", str(error))): return None
+    named = {p.name for p in takes(name)} | {*inspect.signature(functions_by_name()[name]).parameters}
+    if of_torch(name) or named & set(re.findall(r"\w+", str(error))): return None
     return f"no parameter is named: {type(error).__name__}: {error}"
 
 
