@@ -9,7 +9,7 @@ __all__ = ['Windows', 'adaptive_windows', 'FixedPool', 'fixed_rule', 'fixed_equi
 # %% ../nbs/01_windows.ipynb #40194003
 import math
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -59,9 +59,9 @@ class Windows:
     the axis, for a stop before its start, for lengths that differ and for divisors below 1 (0 where a window is empty).
     """
     input_size: int             # n
-    starts: np.ndarray          # the first cell of each window
-    stops: np.ndarray           # the cell after the last of each window
-    divisors: np.ndarray = None # type: ignore[assignment]  # what a mean divides by
+    starts: Any                 # the first cell of each window: any sequence of integers, kept as an array
+    stops: Any                  # the cell after the last of each window
+    divisors: Any = None        # what a mean divides by; the sizes of the windows when left out
 
     def __post_init__(self) -> None:
         n = _size("input_size", self.input_size)
@@ -156,6 +156,8 @@ def _scaled(first, n, m, roundup):
 
 class _Adaptive(Windows):
     "Adaptive windows, whose arrays are made when they are asked for."
+    _output_size: int
+
     def __init__(self, input_size, output_size):
         for name, size in dict(input_size=input_size, _output_size=output_size).items(): object.__setattr__(self, name, size)
 
@@ -344,5 +346,6 @@ def elementary(
         read |= first < last
     if not read.any(): raise ValueError("lists must have a window that is not empty, got none")
     before = np.concatenate([[0], np.cumsum(read)])
-    runs = [Windows(before[-1], *(before[np.searchsorted(cuts, part)] for part in (w.starts, w.stops)), w.divisors) for w in lists]
-    return Windows(sizes.pop(), cuts[:-1][read], cuts[1:][read]), tuple(runs)
+    def run(border): return before[np.searchsorted(cuts, border)]
+    runs = tuple(Windows(before[-1], run(w.starts), run(w.stops), w.divisors) for w in lists)
+    return Windows(sizes.pop(), cuts[:-1][read], cuts[1:][read]), runs
