@@ -364,6 +364,7 @@ def _run(model, call):
 
 _INTS_ONLY = {getattr(T, name): (kind, d, False) for (kind, d), name in _POOLS.items() if kind == "max" or d == 1}
 _INTS_ONLY |= {getattr(T, f"{name}_with_indices"): (kind, d, True) for (kind, d), name in _POOLS.items() if kind == "max"}
+_INTS_ONLY |= {getattr(torch if d == 1 else torch._C._nn, name): (kind, d, True) for (kind, d), name in _POOLS.items() if kind == "max"}
 
 class _SymbolicSizes(TorchFunctionMode):
     "Where torch's operator holds ints only and an output size is a symbol, plain operators at once."

@@ -12,6 +12,7 @@ import torch.nn.functional as T
 from torch import nn
 from torch.export import AdditionalInputs, Dim, ShapesCollection
 
+import adapool.functional
 from adapool import export
 from adapool.export import _distance, portable, to_onnx, why_not
 
@@ -177,6 +178,17 @@ def test_wrong_shapes(dynamic_shapes, error, words, file):
 def test_one_name_has_one_range():
     with pytest.raises(ValueError, match="'n' one range"):
         written("a.onnx", Two(), (X, X), dynamic_shapes=({0: Dim("n", max=20)}, {0: Dim("n", max=9)}))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: adapool.functional.adaptive_max_pool2d(x, (None, 5)),
+    lambda x: adapool.functional.adaptive_max_pool2d(x, (x.shape[2], 5), return_indices=True),
+    lambda x: torch.adaptive_max_pool1d(x.flatten(2), x.shape[2]),
+    lambda x: adapool.functional.adaptive_avg_pool1d(x.flatten(2), x.shape[2])])
+def test_sizes_from_open_axes_by_whatever_function(function, file):
+    "Torch's own operators hold ints only, whoever calls them: a function of torch, of ours, or the one below both."
+    report = written(file, Of(function), dynamic_shapes=({2: "h"},))
+    assert len(report.sizes) == 11
 
 
 # -- Calls by name. --
