@@ -32,6 +32,7 @@ AHEAD = 8192        # so many bytes before they are read, cells are asked for
 LINE = 4096         # so many cells of a row are joined in one go: a line of them stays in the innermost cache
 TALL = 4096         # so many rows are joined before the result goes into a wider sum
 SIZES = 2048        # so many windows are kept in a table, where cells are divided by their sizes
+WINDOWS = 512       # so many windows are kept in a table where C >= 8
 CELL_BYTES = 4      # of an input cell; this and the next three are set when a kernel is compiled
 REDUCTION = "sum"   # or "max" or "min"
 SPREAD = False      # divide each cell by the size of the window that it stands for?
@@ -138,15 +139,20 @@ def fill(tab, at, first, last, n, m):
 
 def begins(i, n, m):
     "The first cell of window `i` of n → m."
-    return i * (n // m) + i * (n % m) // m
+    return 0 if n == 1 else i * (n // m) + i * (n % m) // m
 
 def ends(i, n, m):
     "The cell after the last of window `i` of n → m."
-    return (i + 1) * (n // m) + ((i + 1) * (n % m) + m - 1) // m
+    return 1 if n == 1 else (i + 1) * (n // m) + ((i + 1) * (n % m) + m - 1) // m
+
+def onward(start, rest, q, r, m):
+    "Where the next window begins, and the rest: n → m with n = q m + r, and i r mod m is the rest of window i. No division."
+    carry = 1 if rest + r >= m else 0
+    return start + q + carry, rest + r - carry*m
 
 def span(i, n, m):
     "The cells of window `i` of n → m."
-    return ends(i, n, m) - begins(i, n, m)
+    return (i*n + n + m - 1) // m - i*n // m
 
 
 # %% ../nbs/05_kernels.ipynb #8e563a99
@@ -286,21 +292,30 @@ def one_window(x, y, g, buf, first, last):
     "Planes first ... last - 1, of one row that is one window."
     _sA, P, sP, _nD, _mD, _sD, _nH, _mH, _sH, nW, _mW, sW, C = shape(g)
     c, p, o, to = channel(g, first)
+    limit = g[LIMIT]
+    mode = g[MODE]
+    divisor = g[DIVISOR]
+    next_a = g[0] - P*sP
+    to_p = g[Y_P]
+    to_a = g[Y_A] - P*to_p
     for _ in range(first, last):
-        s = narrow(inside(x, o, nW, g[LIMIT]) if sW == 1 else apart(x, o, nW, sW, buf))
-        put(y, to, s if g[MODE] == AS_IS else sdiv(s, g[DIVISOR]))
+        if sW != 1: s = narrow(apart(x, o, nW, sW, buf))
+        elif nW <= 512 and o + nW + 7 <= limit: s = vreduce(piece(x, o, nW))
+        else: s = narrow(inside(x, o, nW, limit))
+        put(y, to, s if mode == AS_IS else sdiv(s, divisor))
         c += 1
-        o += 1
-        to += 1
-        if c < C: continue
-        c = 0
+        if c < C:
+            o += 1
+            to += 1
+            continue
         p += 1
-        o += sP - C
-        to += g[Y_P] - C
-        if p < P: continue
-        p = 0
-        o += g[0] - P*sP
-        to += g[Y_A] - P*g[Y_P]
+        o += sP - c + 1
+        to += to_p - c + 1
+        c = 0
+        if p == P:
+            p = 0
+            o += next_a
+            to += to_a
 
 # %% ../nbs/05_kernels.ipynb #790c84da
 def divided_row(x, o, sW, n, buf, cells, fresh, tab, at):
@@ -613,6 +628,8 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
     count = min(P, 8)
     groups = (P + 7) // 8
     sizes = 2*g[TILE]
+    qH = nH // mH
+    rH = nH % mH
     for j0 in range(0, mW, g[TILE]):
         outs = min(mW - j0, g[TILE])
         fill(tab, 0, j0, j0 + outs, nW, mW)
@@ -636,21 +653,24 @@ def planes(x, y, index, g, buf, ibuf, tab, first, last):
             direct = g[NEAR] and sW == C and base + (count-1)*sP + (nD-1)*sD + (nH-1)*sH + width <= g[LIMIT]
             kept = 0
             d = start // mH
-            h = start % mH - 1
+            h = start % mH
             i = h0 = kh = -1
+            below = begins(h, nH, mH)
+            rest = h * rH % mH
             d0 = begins(d, nD, mD)
             kd = ends(d, nD, mD) - d0
             for row in range(start, min(rows, start + last - at)):
-                h += 1
+                if row > start: h += 1
                 if h == mH:
-                    h = 0
+                    h = below = rest = 0
                     d += 1
                     d0 = begins(d, nD, mD)
                     kd = ends(d, nD, mD) - d0
                 before = h0
                 tall = kh
-                h0 = begins(h, nH, mH)
-                kh = ends(h, nH, mH) - h0
+                h0 = below
+                below, rest = onward(h0, rest, qH, rH, mH)
+                kh = below - h0 + (1 if rest else 0)
                 i = i + 1 if i + 1 < most else 0
                 if not SPREAD and not direct and i == 0:
                     many = min(most, start + last - at - row, rows - row)
@@ -742,7 +762,7 @@ def add_divided(x, o, step, many, C, buf, to, fresh, tab, at, n):
 def few_cells(x, y, g, base, to, d0, kd, h0, kh, outs, K, tab):
     "Windows of a few cells, `outs` of them side by side, in K channels: all cells of a window at once."
     _sA, _P, _sP, _nD, _mD, sD, _nH, _mH, sH, _nW, _mW, sW, C = shape(g)
-    cell = 2*g[TILE]
+    cell = 2*WINDOWS
     for j in range(outs):
         k = 0
         for d in range(d0, d0 + kd):
@@ -765,43 +785,49 @@ def few_cells(x, y, g, base, to, d0, kd, h0, kh, outs, K, tab):
             vstore(y, to + j*C + c, s)
 
 # %% ../nbs/05_kernels.ipynb #732b9aa3
-def known_from(tab, at, known, w, many, stop, n, m):
-    "The first of the windows of n → m that stand in `tab` from `at` on, the `many` from `w` on among them."
-    if known <= w and w + many <= known + SIZES: return known
-    fill(tab, at, w, min(w + SIZES, stop), n, m)
-    return w
+def divided_by(y, to, step, g, many, outs, K, each, tab, at, buf, top):
+    "Write windows of `many` rows, joined in K channels, from `buf`; their widths are in `tab` from `at` on."
+    for j in range(outs):
+        n = splat(g[DIVISOR] if g[MODE] == BY_DIVISOR else many*(tab[at + 2*j + 1] - tab[at + 2*j]))
+        for q in range(0, K, 8):
+            s = vload(buf, top + j*each + q)
+            if g[MODE] != AS_IS: s = vdiv(s, n)
+            vstore(y, to + j*step + min(q, K-8), s)
 
-def many_cells(x, g, base, d0, kd, h0, kh, outs, K, top, buf, tab):
-    "Windows side by side, in K channels, row by row, 64 cells at a time; each is left in `buf`, from `top` on."
-    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
-    each = max(64, (K + 7) // 8 * 8)
-    pieces = (nW // mW + 2 + 63) // 64
-    per = max(1, 64 // (nW // mW + 2))
-    known = -SIZES
-    for r in range(kd*kh):
-        d = d0
-        h = h0 + r
-        if kd > 1:
-            d = d0 + r // kh
-            h = h0 + r % kh
-        n = span(d, mD, nD) * span(h, mH, nH) if SPREAD else 1
-        fresh = pieces > 1 or r % per == 0
-        end = pieces > 1 or r % per == per - 1
-        for j in range(outs):
-            w = tab[2*j]
-            stop = tab[2*j+1]
-            i = r // per if pieces == 1 else (stop - w + 63) // 64 * r
-            while w < stop:
-                many = min(64, stop - w)
-                o = base + d*sD + h*sH + w*sW
-                if SPREAD:
-                    known = known_from(tab, 2*g[TILE], known, w, many, tab[2*outs-1], mW, nW)
-                    add_divided(x, o, sW, many, K, buf, j*each, fresh, tab, 2*(g[TILE] + w - known), n)
-                else: add_channels(x, o, sW, many, K, buf, j*each, fresh)
-                w += many
-                last_one = r == kd*kh - 1 and w == stop
-                if top and (end or last_one): settle(buf, j*each, each, each*g[TILE], top, i, last_one)
-                i += 1
+def many_cells(x, y, g, base, to, d0, kd, h0, kh, here, K, each, top, pieces, per, known, buf, tab):
+    "Windows side by side, in K channels: `TILE` of them row by row, 64 cells at a time, and then the next; what `tab` knows then."
+    _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, C = shape(g)
+    tile = g[TILE]
+    for j0 in range(0, here, tile):
+        outs = min(here - j0, tile)
+        for r in range(kd*kh):
+            d = d0
+            h = h0 + r
+            if kd > 1:
+                d = d0 + r // kh
+                h = h0 + r % kh
+            n = span(d, mD, nD) * span(h, mH, nH) if SPREAD else 1
+            fresh = pieces > 1 or r % per == 0
+            end = pieces > 1 or r % per == per - 1
+            for j in range(outs):
+                w = tab[2*(j0 + j)]
+                stop = tab[2*(j0 + j) + 1]
+                i = r // per if pieces == 1 else (stop - w + 63) // 64 * r
+                while w < stop:
+                    many = min(64, stop - w)
+                    o = base + d*sD + h*sH + w*sW
+                    if SPREAD:
+                        if w < known or w + many > known + SIZES:
+                            known = w
+                            fill(tab, 2*WINDOWS, w, min(w + SIZES, nW), mW, nW)
+                        add_divided(x, o, sW, many, K, buf, j*each, fresh, tab, 2*(WINDOWS + w - known), n)
+                    else: add_channels(x, o, sW, many, K, buf, j*each, fresh)
+                    w += many
+                    last_one = r == kd*kh - 1 and w == stop
+                    if top and (end or last_one): settle(buf, j*each, each, each*tile, top, i, last_one)
+                    i += 1
+        divided_by(y, to + j0*C, C, g, kd*kh, outs, K, each, tab, 2*j0, buf, top)
+    return known
 
 # %% ../nbs/05_kernels.ipynb #732b9aa1
 def cells(x, y, index, g, buf, ibuf, tab, first, last):
@@ -811,6 +837,7 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
     blocks = (C + g[BLOCK] - 1) // g[BLOCK]
     per = max(1, 64 // (nW // mW + 2))
     pieces = (nW // mW + 2 + 63) // 64
+    known = -SIZES
     for at in range(first, last):
         row = at // blocks
         c0 = at % blocks * g[BLOCK]
@@ -823,19 +850,12 @@ def cells(x, y, index, g, buf, ibuf, tab, first, last):
         to = row // rows // P * g[Y_A] + row // rows % P * g[Y_P] + row % rows * mW*C + c0
         each = max(64, (K + 7) // 8 * 8)
         top = 0 if (kd*kh <= per and pieces == 1) or kd*kh*pieces == 1 else each*g[TILE]*levels(kd*kh*pieces)
-        for j0 in range(0, mW, g[TILE]):
-            outs = min(mW - j0, g[TILE])
-            if mW > g[TILE] or at == first: fill(tab, 0, j0, j0 + outs, nW, mW)
-            if g[FEW]:
-                few_cells(x, y, g, base, to + j0*C, d0, kd, h0, kh, outs, K, tab)
-                continue
-            many_cells(x, g, base, d0, kd, h0, kh, outs, K, top, buf, tab)
-            for j in range(outs):
-                n = splat(g[DIVISOR] if g[MODE] == BY_DIVISOR else kd*kh*(tab[2*j+1] - tab[2*j]))
-                for q in range(0, K, 8):
-                    s = vload(buf, top + j*each + q)
-                    if g[MODE] != AS_IS: s = vdiv(s, n)
-                    vstore(y, to + (j0 + j)*C + min(q, K-8), s)
+        for begin in range(0, mW, WINDOWS):
+            here = min(mW - begin, WINDOWS)
+            if mW > WINDOWS or at == first: fill(tab, 0, begin, begin + here, nW, mW)
+            if g[FEW]: few_cells(x, y, g, base, to + begin*C, d0, kd, h0, kh, here, K, tab)
+            else: known = many_cells(
+                x, y, g, base, to + begin*C, d0, kd, h0, kh, here, K, each, top, pieces, per, known, buf, tab)
 
 # %% ../nbs/05_kernels.ipynb #c41f7a02
 def join_places(x, o, place, buf, ibuf, to, width, fresh):
@@ -995,8 +1015,8 @@ def cells_places(x, y, index, g, buf, ibuf, tab, first, last):
         base = plane // P * sA + plane % P * sP
         to = plane // P * g[Y_A] + plane % P * g[Y_P] + row % rows * mW*C
         for j in range(mW):
-            slot = j % g[TILE]
-            if slot == 0 and (mW > g[TILE] or at == first): fill(tab, 0, j, min(mW, j + g[TILE]), nW, mW)
+            slot = j % WINDOWS
+            if slot == 0 and (mW > WINDOWS or at == first): fill(tab, 0, j, min(mW, j + WINDOWS), nW, mW)
             w0 = tab[2*slot]
             for q in range(c0, min(C, c0 + g[BLOCK]), 32):
                 end = min(q + 32, C, c0 + g[BLOCK])
@@ -1056,17 +1076,23 @@ def write_runs(y, to, wide, many, buf, tab, more):
 def stretch(x, y, index, g, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 of a gradient that is much wider than `x`, or of copies side by side."
     _sA, _P, _sP, nD, mD, sD, nH, mH, sH, nW, mW, sW, _C = shape(g)
-    h0 = kh = 0
+    h0 = kh = -1
+    qH = nH // mH
+    rH = nH % mH
     p, d, h, base, to = place(g, first)
+    below = begins(h, nH, mH)
+    rest = h * rH % mH
     for row in range(first, last):
         before = h0
         tall = kh
-        d0 = begins(d, nD, mD)
-        kd = ends(d, nD, mD) - d0
-        h0 = begins(h, nH, mH)
-        kh = ends(h, nH, mH) - h0
+        if h == 0: below = rest = 0
+        h0 = below
+        below, rest = onward(h0, rest, qH, rH, mH)
+        kh = below - h0 + (1 if rest else 0)
         if row > first and h > 0 and h0 == before and kh == tall: repeat_row(y, to, mW)
         else:
+            d0 = begins(d, nD, mD)
+            kd = ends(d, nD, mD) - d0
             for w0 in range(0, nW, g[TILE]):
                 many = min(g[TILE], nW - w0)
                 if row == first or nW > g[TILE]: fill(tab, 2, w0, w0 + many, mW, nW)
@@ -1092,12 +1118,12 @@ def scatter(x, y, index, g, buf, ibuf, tab, first, last):
 
 # %% ../nbs/05_kernels.ipynb #eaa26e87
 KERNELS = (lines, whole, pairs, planes, cells, lines_places, cells_places, stretch, scatter)
-_HELPERS = (fill, begins, ends, span, shape, piece, joined, inside, apart, one_window, channel, divided_row, box, mean, finish, in_boxes, in_a_row, levels, settle,
-            add_channels, add_divided, few_cells, known_from, many_cells, scan, best_of, narrow_row, write_runs, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
+_HELPERS = (fill, begins, ends, onward, span, shape, piece, joined, inside, apart, one_window, channel, divided_row, box, mean, finish, in_boxes, in_a_row, levels, settle,
+            add_channels, add_divided, few_cells, divided_by, many_cells, scan, best_of, narrow_row, write_runs, add_row, add_four, add_cells, line, rows_at, by_two, by_four,
             by_eight, by_sixteen, eight_windows, gather,
             columns, flush, join_places, line_places, columns_places, flush_places, ask, read_tiles, read_divided, read_lines,
             repeat_row, repeat_columns, place, after)
-_CONSTANTS = ("AHEAD", "LINE", "TALL", "SIZES", "LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "LINES", "FEW", "ROWS", "PARTS", "BLOCK", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
+_CONSTANTS = ("AHEAD", "LINE", "TALL", "SIZES", "WINDOWS", "LIMIT", "MODE", "DIVISOR", "TILE", "NEAR", "Y_A", "Y_P", "ROOM", "LINES", "FEW", "ROWS", "PARTS", "BLOCK", "AS_IS", "BY_WINDOW", "BY_DIVISOR")
 
 def cache_folder():
     "Where compiled kernels are kept; None for a user without a home."
@@ -1398,23 +1424,24 @@ def _kernel(kind, reduction, mode, axes, C):
     k, plain = nW // mW, reduction in ("sum", "max", "min")
     if C >= 8: return "cells_places" if kind == "places" else "cells"
     low = mW == 1 or nD // mD * (nH // mH) < 16
-    if kind == "places" and ((k >= 96 and low and sW == C == 1) or k >= 512): return "lines_places"
+    if kind == "places" and ((k >= 96 and low and sW == C == 1) or k*C >= (512 if sW == 1 else 3072)): return "lines_places"
     copies = plain and mW % nW == 0 and mode != BY_WINDOW
     if C == 1 and (kind == "spread" or copies) and mW >= 16*nW: return "stretch"
     if plain and (k >= 32 or (mD*mH*mW*nD*nH == 1 and nW >= 8)): return "lines"
-    if reduction == "spread" and k >= 512: return "lines"
+    if reduction == "spread" and k*C >= 3072: return "lines"
     if C == 1 and plain and mW >= 16 and nW % mW == 0 and k in (2, 4, 8, 16): return "pairs"
     return "planes"
 
 # %% ../nbs/05_kernels.ipynb #43f47a39
-def _tile(kernel, few, nH, mH, nW, mW, channels):
+def _tile(kernel, reduction, few, nH, mH, nW, mW, channels):
     "How many windows of a row are taken together."
     if kernel == "lines": return max(1, min(mW, LINE // (nW//mW + 2)))
     if kernel == "pairs": return min(mW, LINE // (nW//mW))
     if kernel == "stretch": return min(nW, 1024)
     if kernel == "planes": return max(1, min(mW, LINE // channels * min(mW, nW) // nW))
-    if few or kernel == "cells_places": return min(mW, 512)
-    return max(1, min(mW, 2**14 // max(64, channels))) if nH // mH >= 3 else 1
+    if few or kernel == "cells_places": return 1
+    if nH // mH < 3 and reduction != "spread": return 1
+    return max(1, min(mW, (2**14 if nH // mH >= 3 else 2**12) // max(64, channels)))
 
 def _scratch_cells(kernel, few, deep, nW, mW, C, block, tile, room, lined):
     "Cells that a kernel works in, and entries of its table: fixed numbers, whatever the size of a window."
@@ -1424,8 +1451,8 @@ def _scratch_cells(kernel, few, deep, nW, mW, C, block, tile, room, lined):
     if kernel == "pairs": return 2*LINE + 48, 8
     if kernel == "stretch": return tile + 16, 2*tile + 8
     if kernel == "planes": return 128 + 10*width + 8*(room + tile*C + 8) + lined, 2*tile + width + 8
-    if few or kernel == "cells_places": return 64, 2*tile + 64
-    return (1 + levels(deep*(nW // mW // 64 + 2)))*max(64, min(C, block) + 7)*tile + 64, 2*tile + 2*SIZES + 64
+    if few or kernel == "cells_places": return 64, 2*WINDOWS + 64
+    return (1 + levels(deep*(nW // mW // 64 + 2)))*max(64, min(C, block) + 7)*tile + 64, 2*WINDOWS + 2*SIZES + 64
 
 # %% ../nbs/05_kernels.ipynb #43f47a3a
 _PARTS = 64   # into so many parts, all in all, a few long windows are cut, for threads to share
@@ -1457,7 +1484,7 @@ def description(
     deep, small, cell = (nD//mD + 2)*(nH//mH + 2), size*BYTES[types[0]] <= 2**23, BYTES[types[0]]
     few = (C <= 128 or small) and deep*(nW//mW + 2) <= 64 and reduction != "spread"
     block = -(-C // -(-C // 4096) // 8) * 8 if C >= 8 else C  # channels
-    tile = _tile(kernel, few, nH, mH, nW, mW, min(C, block))
+    tile = _tile(kernel, reduction, few, nH, mH, nW, mW, min(C, block))
     near = 0 < 8*sP*cell <= (2**17 if small else 2**15) and sP < nD*nH*nW*C*2 and deep <= 100
     room, lined = 1024, 8*((tile * nW // mW + nW // mW + 4) * C + 16)
     lined = max(lined, min(2**18 // int(types[2][1]), lined*mD*mH))

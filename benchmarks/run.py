@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as T
-from cases import ARRAYS, AVERAGE, ERRORS, LARGE, MAXIMUM, STEPS
+from cases import ARRAYS, AVERAGE, ERRORS, LARGE, LONG, MAXIMUM, STEPS
 from skimage.measure import block_reduce
 from steps import loops, rows_first
 
@@ -145,6 +145,13 @@ def extra_memory(kind, shape, size):
     return {"KiB": taken / 1024 / torch.get_num_threads(), "share": taken / x.nbytes}
 
 
+def long_windows(kind, shape, size, seconds):
+    "The time of a pool with long windows over that of reading its input, and what memory it takes."
+    x, pool = torch.randn(shape), getattr(F, f"adaptive_{kind}_pool{len(shape) - 2}d")
+    ours, read = medians([lambda: pool(x, size), x.sum], seconds)
+    return {"ms": ours * 1e3, "read": ours / read, "KiB": extra_memory(kind, shape, size)["KiB"]}
+
+
 def seconds_of(code, times=5, **environment):
     "The median time of a fresh interpreter that runs `code` and prints how long a part of it took."
     taken = []
@@ -184,7 +191,7 @@ def main():
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
     result = {"date": time.strftime("%Y-%m-%d"), "machine": machine(),
               "versions": {"python": platform.python_version(), **packages},
-              "start": {}, "cases": [], "new": [], "arrays": [], "memory": [], "errors": [], "steps": []}
+              "start": {}, "cases": [], "new": [], "arrays": [], "memory": [], "long": [], "errors": [], "steps": []}
     start = result["start"]
     whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
     start["import adapool, over NumPy"] = whole - numpy
@@ -224,6 +231,12 @@ def main():
                 told = f"{row['KiB']:.0f} KiB a thread, {row['share']:.2%} of the input"
                 print(f"{shape!s:24} -> {size:<4} {kind}: {told}")
                 result["memory"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
+        print(f"\nlong windows, threads: {threads}; KiB a thread")
+        for shape, size in LONG:
+            for kind in args.kind or ["avg", "max"]:
+                row = long_windows(kind, shape, size, args.seconds)
+                print(f"{shape!s:24} -> {size!s:6} {kind}: {show(row)}", flush=True)
+                result["long"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
     torch.set_num_threads(1)
     print("\nerrors of the average, in units in the last place")
     for shape, size in ERRORS:
