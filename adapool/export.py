@@ -720,6 +720,7 @@ def _translate(program, finite, opset, names):
     onnxscript.optimizer.optimize_ir(onnx_program.model, input_size_limit=8 * _BIG, output_size_limit=8 * _BIG)
     return onnx_program
 
+# %% ../nbs/06_export.ipynb #e06a0007
 def _opened(file, program):
     "The file in ONNX Runtime; what it says of a model that it does not take is put in words."
     import onnxruntime
@@ -876,6 +877,7 @@ def _pinned(graph_module):
             for user in users: user.replace_input_with(node, x)
     return graph_module
 
+# %% ../nbs/06_export.ipynb #e06a0006
 def _plain(graph_module, spec, call):
     "The graph as an ordinary module that scripting takes: inputs by name, outputs as they were, operators by their short names."
     graph, fixed = graph_module.graph, False
@@ -892,7 +894,6 @@ def _plain(graph_module, spec, call):
         graph.set_codegen(torch.fx.graph.CodeGen())
     return torch.fx.GraphModule(graph_module, graph, "Portable")
 
-# %% ../nbs/06_export.ipynb #e06a0006
 def _built_in(spec):
     "Is this structure made of what code can spell: tensors, None, tuples, lists, dicts?"
     return spec.is_leaf() or (spec.type in (tuple, list, dict) and all(map(_built_in, spec.children())))
