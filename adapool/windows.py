@@ -10,6 +10,7 @@ __all__ = ['Windows', 'adaptive_windows', 'FixedPool', 'fixed_rule', 'fixed_equi
 import math
 import reprlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -144,15 +145,23 @@ class Windows:
         return f"Windows({self.input_size} -> {len(self)}: {' '.join(shown)})"
 
 # %% ../nbs/01_windows.ipynb #7d346a81
-def _numbers(first, m, name="output_size", size=None):
-    "The m numbers from `first` on; m follows from the `size` that `name` was given."
+@contextmanager
+def _fits(name, size):
+    "Say which size is too large where memory runs out."
+    try: yield
+    except MemoryError: raise ValueError(f"{name} must be one whose windows fit in memory, got {size}") from None
+
+def _numbers(first, m):
+    "The m numbers from `first` on."
     try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
-    except (MemoryError, ValueError): raise ValueError(f"{name} must be one whose windows fit in memory, got {size or m}") from None
+    except ValueError: raise MemoryError from None
 
 def _scaled(first, n, m, roundup):
     "`i * n / m` for m numbers i from `first` on, rounded down or up, as read-only int64."
-    i, (q, r) = _numbers(first, m), divmod(n, m)
-    return _read_only(i * q + (-(-i * r // m) if roundup else i * r // m))
+    q, r = divmod(n, m)
+    with _fits("output_size", m):
+        i = _numbers(first, m)
+        return _read_only(i * q + (-(-i * r // m) if roundup else i * r // m))
 
 class _Adaptive(Windows):
     "Adaptive windows, whose arrays are made when they are asked for."
@@ -305,9 +314,12 @@ def fixed_windows(
     """
     n, K, P = _size("input_size", input_size), _integer("kernel_size", kernel_size), _integer("padding", padding)
     S = K if stride is None else _integer("stride", stride)
-    first = _numbers(0, pool_output_size(n, K, S, P, ceil_mode=ceil_mode), "input_size", n) * S - P
-    starts, stops = np.maximum(first, 0), np.minimum(first + K, n)
-    return Windows(n, starts, stops, np.minimum(first + K, n + P) - first if count_include_pad else None)
+    m, padded = pool_output_size(n, K, S, P, ceil_mode=ceil_mode), n + 2*P
+    if padded >= 2**62: raise ValueError(f"input_size and padding must make fewer than 2**62 cells, got {n} and {P}")
+    with _fits("input_size", n):
+        first = _numbers(0, m) * min(S, padded) - P
+        last = first + min(K, padded)  # a longer kernel reads no more
+        return Windows(n, np.maximum(first, 0), np.minimum(last, n), np.minimum(last, n + P) - first if count_include_pad else None)
 
 # %% ../nbs/01_windows.ipynb #f0000007
 def split_windows(
@@ -321,9 +333,10 @@ def split_windows(
     Source: `numpy.array_split`.
     """
     n, m = _size("input_size", input_size), _size("output_size", output_size)
-    i = _numbers(0, m + 1)
-    edges = i * (n // m) + np.minimum(i, n % m)
-    return Windows(n, edges[:-1], edges[1:])
+    with _fits("output_size", m):
+        i = _numbers(0, m + 1)
+        edges = i * (n // m) + np.minimum(i, n % m)
+        return Windows(n, edges[:-1], edges[1:])
 
 # %% ../nbs/01_windows.ipynb #f0000015
 def elementary(
