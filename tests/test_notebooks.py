@@ -1,6 +1,7 @@
 "Every notebook runs from top to bottom in a fresh kernel, and says what is stored in it."
 
 import io
+import os
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,10 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from PIL import Image, ImageChops, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-from notebooks import WIDGET, code_cells, execute, figures, notebooks, text_outputs
+from notebooks import NBS, WIDGET, code_cells, execute, figures, notebooks, text_outputs
+
+
+def name(path): return path.relative_to(NBS).with_suffix("").as_posix()
 
 
 def look_alike(a, b):
@@ -27,7 +31,7 @@ def look_alike(a, b):
     return max(most for _, most in apart.getextrema()) < 8
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=name)
 def test_notebook(path):
     stored = nbformat.read(path, as_version=4)
     fault = None
@@ -42,7 +46,7 @@ def test_notebook(path):
         assert texts_anew == texts, f"{path.name} prints what it does not store (`make notebooks`):\n{cell.source}"
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=name)
 def test_every_figure_is_described(path):
     nb = nbformat.read(path, as_version=4)
     outputs = [o for cell in nb.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
@@ -50,7 +54,7 @@ def test_every_figure_is_described(path):
         assert len(output.metadata.get("image/png", {}).get("alt", "")) > 40, "a cell that draws needs `#| fig-alt:`"
 
 
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=name)
 def test_stored_outputs_hold_no_warnings_no_paths_and_no_widgets(path):
     nb = nbformat.read(path, as_version=4)
     for output in (o for cell in code_cells(nb) for o in cell.outputs):
@@ -63,10 +67,10 @@ def test_stored_outputs_hold_no_warnings_no_paths_and_no_widgets(path):
 PAGES = [path for path in notebooks() if path.stem != "index"]
 
 
-@pytest.mark.parametrize("path, following", list(pairwise(PAGES)), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path, following", list(pairwise(PAGES)), ids=name)
 def test_every_page_ends_with_a_link_to_the_next(path, following):
     last = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"][-1]
-    assert f"]({following.name})" in last
+    assert f"]({Path(os.path.relpath(following, path.parent)).as_posix()})" in last
 
 
 def test_a_moved_label_is_another_picture():

@@ -70,18 +70,23 @@ from pathlib import Path
 
 from cells import exported
 
-MARK = re.compile(r"# %% \\.\\./nbs/.*\\.ipynb #\\w+$")
+MARK = re.compile(r"# %% (\\.\\./)+nbs/.*\\.ipynb #\\w+$")
 
 
 def places():
     "Where each exported cell stands: {source: (file, line before it)}."
     found = {}
-    for path in Path(PACKAGE).glob("*.py"):
+    for path in Path(PACKAGE).rglob("*.py"):
         lines = path.read_text(encoding="utf-8").splitlines()
         marks = [i for i, line in enumerate(lines) if MARK.match(line)]
         for mark, stop in zip(marks, [*marks[1:], len(lines)]):
-            found[exported("\\n".join(lines[mark + 1:stop]))] = str(path), mark + 1
+            found[known("\\n".join(lines[mark + 1:stop]))] = str(path), mark + 1
     return found
+
+
+def known(source):
+    "A cell as it is exported, whatever its room calls the others."
+    return re.sub(r"from [.\\w]*?(\\w*) import", r"from \\1 import", exported(source))
 
 
 class Shift(ast.NodeTransformer):
@@ -94,7 +99,7 @@ def follow(shell):
     found, shift, cache = places(), Shift(), shell.compile.cache
     def named(code, number=0, raw_code=None):
         lines = (raw_code or code).splitlines()
-        path, line = found.get(exported(raw_code or code), (None, 0))
+        path, line = found.get(known(raw_code or code), (None, 0))
         shift.by = line - sum(bool(re.match(r"\\s*#\\s*\\|", text)) for text in lines) if path else 0
         return path or cache(code, number, raw_code=raw_code)
     shell.compile.cache = named

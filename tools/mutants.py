@@ -34,6 +34,7 @@ import nbformat
 import pytest
 from cells import exported
 from check import ROOT, git
+from notebooks import NBS
 
 ENOUGH = 95
 MEMORY = 12 * 2**30  # bytes that a process may have: some changes ask for more than there is
@@ -173,15 +174,20 @@ class Mutant(NamedTuple):
     new: str
 
     def __str__(self):
-        return f"{self.module}#{self.number}  adapool/{self.module}.py:{self.line}  {self.old} → {self.new}"
+        return f"{self.module}#{self.number}  {source_of(self.module)}:{self.line}  {self.old} → {self.new}"
 
 
-def notebook(module): return next((ROOT / "nbs").glob(f"[0-9][0-9]_{module}.ipynb"))
+def notebook(module):
+    *rooms, last = module.split(".")
+    return next(NBS.joinpath(*rooms).glob(f"[0-9][0-9]_{last}.ipynb"))
+
+
+def source_of(module): return Path("adapool", *module.split(".")).with_suffix(".py")
 
 
 def mutants(module):
     "All small changes of a module, in its order."
-    text = (ROOT / "adapool" / f"{module}.py").read_text(encoding="utf-8")
+    text = (ROOT / source_of(module)).read_text(encoding="utf-8")
     found = []
     for cell in nbformat.read(notebook(module), as_version=4).cells:
         if not re.match(r"#\| exporti?$", cell.source, re.MULTILINE): continue
@@ -197,18 +203,18 @@ def mutants(module):
 
 def put(tree, mutant, wrong):
     "Put `wrong` into the notebook and the module of a copy, or what was there before."
-    path = tree / "adapool" / f"{mutant.module}.py"
-    text = (ROOT / "adapool" / path.name).read_text(encoding="utf-8")
-    assert exported(mutant.cell) in text
-    path.write_text(text.replace(exported(mutant.cell), exported(wrong)), encoding="utf-8")
+    path = source_of(mutant.module)
+    text, right = (ROOT / path).read_text(encoding="utf-8"), exported(mutant.cell, mutant.module)
+    assert right in text
+    (tree / path).write_text(text.replace(right, exported(wrong, mutant.module)), encoding="utf-8")
     nb = nbformat.read(notebook(mutant.module), as_version=4)
     next(cell for cell in nb.cells if cell.source == mutant.cell).source = wrong
-    nbformat.write(nb, tree / "nbs" / notebook(mutant.module).name)
+    nbformat.write(nb, tree / notebook(mutant.module).relative_to(ROOT))
 
 
 def tests(module):
     "What pytest is asked for a module."
-    page = f"tests/test_notebooks.py::test_notebook[{notebook(module).stem}]"
+    page = f"tests/test_notebooks.py::test_notebook[{notebook(module).relative_to(NBS).with_suffix('').as_posix()}]"
     return [page if name == "notebook" else f"tests/test_{name}.py" for name in TESTS[module].split()]
 
 
@@ -220,7 +226,7 @@ def ask(tree, module, said):
     os.chdir(tree)
     # What is compiled is told from what is changed by its second and its size: keep none.
     os.environ |= dict(PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1")
-    if module in ("kernels", "vectors"): os.environ["ADAPOOL_CACHE_DIR"] = str(tree / "compiled")
+    if module.startswith("kernels"): os.environ["ADAPOOL_CACHE_DIR"] = str(tree / "compiled")
     sys.dont_write_bytecode, sys.path[:0] = True, [str(tree)]
     os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=no", *tests(module)]))
 

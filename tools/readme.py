@@ -43,7 +43,7 @@ def render(path):
     figures = {Path(name).name: data for name, data in resources["outputs"].items()}
     alt = iter(alts)
     body = re.sub(r"!\[[^\]]*\]\((index_\w+\.png)\)", lambda m: f"![{next(alt)}](nbs/images/{m[1]})", body)
-    body = re.sub(r"\((\w+\.ipynb(#[^)]*)?)\)", r"(nbs/\1)", body).replace("](../", "](")
+    body = re.sub(r"\(([\w/]+\.ipynb(#[^)]*)?)\)", r"(nbs/\1)", body).replace("](../", "](")
     body = re.sub(r"^ +(!\[.*|)$", r"\1", body, flags=re.MULTILINE)
     return _HEADER + re.sub(r"\n{3,}", "\n\n", body).strip() + "\n", figures
 

@@ -17,7 +17,7 @@ from types import FunctionType
 
 import nbformat
 from fastcore.docments import docments
-from notebooks import code_cells, notebooks
+from notebooks import NBS, code_cells, notebooks
 from readme import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,16 +55,18 @@ def describe(cell):
 
 def run_line(path, module):
     "How to run a page, and where its functions are listed."
-    line = f"This page is the notebook <code>nbs/{path.name}</code>. "
+    place = path.relative_to(NBS)
+    line = f"This page is the notebook <code>nbs/{place.as_posix()}</code>. "
     line += "To run and change it: <code>make lab</code>, in a clone."
-    if module: line += f' Its functions, one by one: <a href="api/{module}.html">adapool.{module}</a>.'
+    up = "../" * (len(place.parts) - 1)
+    if module: line += f' Its functions, one by one: <a href="{up}api/{module}.html">adapool.{module}</a>.'
     return f'<p class="run-line">{line}</p>'
 
 
 def page(path):
     "A notebook as a page, and the name of its module or None."
     nb = nbformat.read(path, as_version=4)
-    exported = [m[1] for cell in code_cells(nb) if (m := re.match(r"#\| default_exp (\w+)", cell.source))]
+    exported = [m[1] for cell in code_cells(nb) if (m := re.match(r"#\| default_exp ([\w.]+)", cell.source))]
     module = exported[0] if exported else None
     nb = prepare(nb)
     nb.metadata.pop("widgets", None)
@@ -127,13 +129,16 @@ def prepare_pages():
     chapters, modules = [], []
     for path in notebooks():
         nb, module = page(path)
+        place = path.relative_to(NBS)
         title = re.match(r"# (.+)", nb.cells[0].source)[1]
         if path.stem == "index": front = nb
-        else: chapters.append(path.stem)
+        else: chapters.append(place.with_suffix("").as_posix())
         if module:
             modules.append(f"api/{module}")
-            (SOURCE / f"api/{module}.md").write_text(api(module, title, path.name), encoding="utf-8")
-        if path.stem != "index": nbformat.write(nb, SOURCE / path.name)
+            (SOURCE / f"api/{module}.md").write_text(api(module, title, place.as_posix()), encoding="utf-8")
+        if path.stem == "index": continue
+        (SOURCE / place).parent.mkdir(exist_ok=True)
+        nbformat.write(nb, SOURCE / place)
     about = ["contributing", "changelog", "license"]
     trees = toctree("Notebooks", chapters), toctree("Functions", modules), toctree("About", about)
     front.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(trees)))
