@@ -6,8 +6,9 @@ BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 
 BIN := .venv/bin
-# As a folder on the path, which Python finds before a clone named adapool in the folder where it runs.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# The package as a folder on the path, which Python finds before a clone named adapool in the folder where it runs.
+EDITABLE := --config-settings editable_mode=compat -e '.[all]'
 INSTALLED := .venv/.installed
 LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -22,7 +23,8 @@ $(INSTALLED): Makefile settings.ini setup.py pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and \
 	  f"adapool needs Python 3.11 or newer and $(PYTHON) is {v[0]}.{v[1]}: try make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
-	$(INSTALL) '.[dev]'
+	$(PIP) 'pip>=25.1'
+	$(PIP) --group dev $(EDITABLE)
 	@mkdir -p $(LAB_SETTINGS)
 	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > $(LAB_SETTINGS)/overrides.json
 	@touch $@
@@ -45,7 +47,7 @@ mutants: $(INSTALLED) ## do the tests see small wrong changes? hours; a part: (M
 	$(BIN)/python tools/mutants.py $(MUTANTS_ARGS)
 
 .venv/.audit: $(INSTALLED)
-	$(INSTALL) '.[audit]'
+	$(PIP) --group audit
 	@touch $@
 
 audit: .venv/.audit ## look the pinned versions up among known vulnerabilities, over the internet
@@ -57,7 +59,7 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 	$(BIN)/python tools/readme.py
 
 .venv/.bench: $(INSTALLED)
-	$(INSTALL) '.[bench]'
+	$(PIP) --group bench
 	@touch $@
 
 bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
@@ -68,14 +70,14 @@ bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's export
 	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)
 
 .venv/.site: $(INSTALLED)
-	$(INSTALL) '.[site]'
+	$(PIP) --group site
 	@touch $@
 
 site: .venv/.site ## build the static site from the notebooks, in _build/site
 	$(BIN)/python tools/site.py
 
 .venv/.browser: .venv/.site
-	$(INSTALL) '.[browser]'
+	$(PIP) --group browser
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	  then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver >/dev/null; \
 	  else echo "make test-browser needs chromium and chromedriver: sudo apt-get install chromium chromium-driver"; exit 1; fi

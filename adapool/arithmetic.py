@@ -8,56 +8,34 @@ __all__ = ['conv_output_size', 'conv_output_shape', 'same_padding', 'same_paddin
 
 # %% ../nbs/00_arithmetic.ipynb #99b1ca92
 import math
-import operator
 import reprlib
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, SupportsIndex
 
+from .checks import AXES, integer, number_or_pair, sequence, sides
+
 # %% ../nbs/00_arithmetic.ipynb #960511a2
 _Ints = SupportsIndex | Sequence[SupportsIndex]       # one for all axes, or one per axis
 _Pads = _Ints | Sequence[Sequence[SupportsIndex]] | str  # the same, or a (before, after) pair per axis, or a word
-_AXES = 64  # as many as an array can have, of NumPy or of torch
 _SMALLEST = dict(input_size=1, output_size=1, kernel_size=1, stride=1, padding=0, dilation=1, output_padding=0)
-
-def _integer(name, value, smallest=None, where=""):
-    "`value` as an int that is at least `smallest`, or an error that carries `name`, `value` and `where`."
-    try: whole = None if isinstance(value, bool) else operator.index(value)
-    except (TypeError, RuntimeError): whole = None  # a tensor without numbers raises the latter
-    if whole is None: raise TypeError(f"{name} must be an integer, got {reprlib.repr(value)}{where}")
-    if smallest is not None and whole < smallest: raise ValueError(f"{name} must be >= {smallest}, got {whole}{where}")
-    return whole
-
-def _sequence(value):
-    "The values in `value`, the first 65 of them, as a tuple where it is a sequence: of Python, of NumPy, a tensor; else None."
-    ndim = getattr(value, "ndim", None)
-    if isinstance(value, (str, bytes, bytearray)) or not (ndim if isinstance(ndim, int) else isinstance(value, Sequence)): return None
-    return tuple(islice(value, _AXES + 1))
+_integer, _sequence = integer, sequence
 
 # %% ../nbs/00_arithmetic.ipynb #429dcffb
 def _per_axis(params):
     "Those of `params` that have one value per axis, as tuples; a bare pair of padding belongs to the one axis that there is."
-    several = {name: v for name, value in params.items() if (v := _sequence(value)) is not None}
+    several = {name: v for name, value in params.items() if (v := sequence(value)) is not None}
     padding = several.pop("padding", None)
     if padding is None: return several
-    bare = all(_sequence(side) is None for side in padding)
+    bare = all(sequence(side) is None for side in padding)
     if bare and len(padding) == 2 and all(len(v) == 1 for v in several.values()): return several
     if bare and len(padding) > 2 and not several: raise ValueError(
         f"padding must be a number or a (before, after) pair for one axis, got {reprlib.repr(params['padding'])} where input_size "
         f"is {params['input_size']}: give one input_size per axis")
     return several | {"padding": padding}
 
-def _sides(padding, where=""):
-    "`padding`, one number for both sides or a pair, as the cells before and after the input."
-    sides = _sequence(padding)
-    if sides is not None and len(sides) != 2: raise ValueError(
-        f"padding must be a number or a (before, after) pair{where}, got {reprlib.repr(padding)}")
-    return tuple(_integer("padding", side, _SMALLEST["padding"], where) for side in sides or (padding, padding))
-
-def _number_or_pair(sides): return sides[0] if sides[0] == sides[1] else sides
-
-def _checked(name, value, where): return _sides(value, where) if name == "padding" else _integer(name, value, _SMALLEST[name], where)
+def _checked(name, value, where): return sides(value, where) if name == "padding" else integer(name, value, _SMALLEST[name], where)
 
 def _each_axis(one_axis, shape=None, **params):
     """Apply `one_axis` to each axis; a param is a value for all axes, or a sequence with one value per axis.
@@ -69,7 +47,7 @@ def _each_axis(one_axis, shape=None, **params):
     given = f"{first} is {reprlib.repr(params.get(first))}" if shape is None else f"input_shape is {shape}"
     for name, values in several.items():
         if not values: raise ValueError(f"{name} must have one value per axis, got none")
-        if len(values) > _AXES: raise ValueError(f"{name} must have one value for each of at most {_AXES} axes, got more")
+        if len(values) > AXES: raise ValueError(f"{name} must have one value for each of at most {AXES} axes, got more")
         if len(values) != axes: raise ValueError(
             f"{name} must have one value{', or one (before, after) pair,' * (name == 'padding')} for each of {axes} axes, "
             f"got {reprlib.repr(params[name])} where {given}")
@@ -87,7 +65,7 @@ def _at_least_one(out, input_size, kernel_size, padding, span, where):
     if out >= 1: return out
     raise ValueError(
         f"kernel_size must not be larger than the padded input{where}: kernel_size {kernel_size} spans {span} cells, got "
-        f"input_size {input_size} with padding {_number_or_pair(padding)}, only {input_size + sum(padding)} cells; the formula "
+        f"input_size {input_size} with padding {number_or_pair(padding)}, only {input_size + sum(padding)} cells; the formula "
         f"would give {out}, and torch refuses it too")
 
 def _conv(input_size, kernel_size, stride, padding, dilation, where=""):
@@ -147,13 +125,13 @@ def conv_output_shape(
     Raises `TypeError` and `ValueError` as `conv_output_size` does, and `ValueError` for a shape with no spatial axis.
     An empty batch is a shape like any other. Source: `torch.nn.Conv2d`, Shape.
     """
-    shape = _sequence(input_shape)
+    shape = sequence(input_shape)
     if shape is None: raise TypeError(f"input_shape must be a tuple (N, C, ...), got {reprlib.repr(input_shape)}")
-    if len(shape) > _AXES: raise ValueError(f"input_shape must have at most {_AXES} axes, got more")
+    if len(shape) > AXES: raise ValueError(f"input_shape must have at most {AXES} axes, got more")
     if len(shape) < 3: raise ValueError(
         f"input_shape must have a batch, a channel and at least one spatial axis, got {shape}")
-    batch, _, *spatial = (_integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))
-    out_channels = _integer("out_channels", out_channels, 1)
+    batch, _, *spatial = (integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))
+    out_channels = integer("out_channels", out_channels, 1)
     return batch, out_channels, *_conv_sizes(shape, tuple(spatial), kernel_size, stride, padding, dilation)
 
 # %% ../nbs/00_arithmetic.ipynb #929cea5f
@@ -230,7 +208,7 @@ def unused_inputs(
 # %% ../nbs/00_arithmetic.ipynb #a7fb6cf5
 def _pool(input_size, kernel_size, stride, padding, dilation, ceil_mode=False, where=""):
     if 2 * max(padding) > kernel_size: raise ValueError(
-        f"padding must be at most half of kernel_size, got padding {_number_or_pair(padding)} for kernel_size {kernel_size}{where}")
+        f"padding must be at most half of kernel_size, got padding {number_or_pair(padding)} for kernel_size {kernel_size}{where}")
     span, padded = dilation * (kernel_size - 1) + 1, input_size + sum(padding)
     if ceil_mode:
         out = -((span - padded) // stride) + 1
@@ -269,7 +247,7 @@ def _transpose(input_size, kernel_size, stride, padding, output_padding, dilatio
         f"got {output_padding} for stride {stride} and dilation {dilation}{where}")
     out = (input_size - 1) * stride - sum(padding) + dilation * (kernel_size - 1) + 1 + output_padding
     if out < 1: raise ValueError(
-        f"padding {_number_or_pair(padding)} removes everything{where}: the formula would give {out} cells")
+        f"padding {number_or_pair(padding)} removes everything{where}: the formula would give {out} cells")
     return out
 
 def _transpose_same(input_size, kernel_size, stride, output_padding, dilation, where=""):
@@ -325,7 +303,7 @@ def _choices(name, given, otherwise):
     try: choices = list(islice(given, _MANY + 1))
     except TypeError: choices = [given]
     if len(choices) > _MANY: raise ValueError(f"{name} must be at most {_MANY} choices, got more")
-    return [_integer(name, v, _SMALLEST[name]) for v in choices]
+    return [integer(name, v, _SMALLEST[name]) for v in choices]
 
 # %% ../nbs/00_arithmetic.ipynb #81a7bb78
 def find_conv(
@@ -347,7 +325,7 @@ def find_conv(
 
     Source: `conv_output_size` solved for S: T / n' < S <= T / (n' - 1) with T = n + 2P - D(K-1) - 1.
     """
-    n, out = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
+    n, out = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     strides, taps = None if stride is None else sorted(set(_choices("stride", stride, None))), 0
     found: list[ConvParams] = []
     for D in _choices("dilation", dilation, [1]):

@@ -7,8 +7,9 @@ __all__ = ['Answer', 'Panel', 'explain_layer', 'layer_panel', 'explain_adaptive'
            'photograph_panel']
 
 # %% ../nbs/11_explore.ipynb #275cdd30
-try: import ipywidgets
-except ImportError as error: raise ImportError("adapool.explore needs ipywidgets: pip install 'adapool[explore]'") from error
+from .checks import needs
+
+with needs("explore"): import ipywidgets
 
 # %% ../nbs/11_explore.ipynb #c6ad272b
 import base64
@@ -26,7 +27,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from . import plot
-from .arithmetic import _integer, conv_output_size, conv_transpose_output_size, pool_output_size, same_padding_pair, unused_inputs
+from .arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size, same_padding_pair, unused_inputs
+from .checks import integer
 from .networks import _formula, _Layer, _unread, _written
 from .windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent
 
@@ -167,7 +169,7 @@ _LETTERS = {"input_size": "n", "output_size": "m", "kernel_size": "K", "stride":
 
 def _slider(name, value, most, least=1):
     "A slider for the parameter `name` that begins at `value`; one that is a whole number and not below `least`, or an error."
-    value = _integer(name, value, least)
+    value = integer(name, value, least)
     label = f"{_LETTERS[name]}  {name}" if name in _LETTERS else name
     return ipywidgets.IntSlider(value, least, max(most, value), description=label, style={"description_width": "8.5em"}, layout={"width": "25em"})
 
@@ -231,7 +233,7 @@ def _drawn(columns, rows, *draws, **kwargs):
 def _bounded(**params):
     "The values, each of them at most `_MOST`, or an error."
     for name, value in params.items():
-        if _integer(name, value) > _MOST: raise ValueError(f"{name} must be <= {_MOST} in a panel, got {value}")
+        if integer(name, value) > _MOST: raise ValueError(f"{name} must be <= {_MOST} in a panel, got {value}")
     return params.values()
 
 def _reads(taps):
@@ -362,7 +364,7 @@ _GRID = 16  # rows or columns of windows that can still be told apart
 def _pooled(rows, columns, reduction):
     photo, sizes = _photograph(), (rows, columns)
     for name, m in zip(("rows", "columns"), sizes):
-        if _integer(name, m, 1) > _GRID: raise ValueError(f"{name} must be <= {_GRID} in a picture, got {m}")
+        if integer(name, m, 1) > _GRID: raise ValueError(f"{name} must be <= {_GRID} in a picture, got {m}")
     if reduction not in ("mean", "max", "min"): raise ValueError(f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")
     fig = Figure(figsize=(7.4, 4.5))
     plot.windows_2d(photo, sizes, fig.add_axes((0.005, 0.01, 0.485, 0.92)))

@@ -18,10 +18,14 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from matplotlib.figure import Figure
+
+from .checks import needs
+
+with needs("flashcards"):
+    import matplotlib.pyplot as plt
+    import torch
+    from matplotlib.figure import Figure
 
 # %% ../nbs/13_flashcards.ipynb #f1a50004
 from . import functional as F

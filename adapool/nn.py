@@ -9,7 +9,9 @@ __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'Adapt
 # %% ../nbs/04_nn.ipynb #a4a71d3e
 from typing import TypeVar
 
-import torch
+from .checks import needs
+
+with needs("torch"): import torch
 
 from . import functional as F
 

@@ -29,7 +29,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
-from .arithmetic import _integer, _number_or_pair, _sequence, _sides, conv_output_size, conv_transpose_output_size, pool_output_size
+from .arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
+from .checks import integer, number_or_pair, sequence, sides
 from .pooling import adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent, fixed_rule
 
@@ -69,14 +70,14 @@ _MOST = 1000  # cells along an axis; 40 times as many in a picture
 
 def _cells(least=1, **sizes):
     "The `sizes` as ints from `least` on that can be drawn, or an error that names the first that cannot."
-    sizes = {name: _integer(name, n, least) for name, n in sizes.items()}
+    sizes = {name: integer(name, n, least) for name, n in sizes.items()}
     for name, n in sizes.items():
         if n > _MOST: raise ValueError(f"{name} must be at most {_MOST} to be drawn, got {n}")
     return tuple(sizes.values())
 
 def _pads(padding):
     "The cells before and after, as ints that can be drawn."
-    before, after = _sides(padding)
+    before, after = sides(padding)
     return *_cells(0, padding=before), *_cells(0, padding=after)
 
 def _few(cells, name):
@@ -234,7 +235,7 @@ class _Steps(NamedTuple):
 def _steps(input_size, kernel_size, stride=1, padding=0, dilation=1, ceil_mode=False):
     "The windows of a convolution or pool along one axis; `padding` is one number or a (before, after) pair."
     (input_size,), (before, after) = _cells(input_size=input_size), _pads(padding)
-    K, S, D = _integer("kernel_size", kernel_size, 1), _integer("stride", stride, 1), _integer("dilation", dilation, 1)
+    K, S, D = integer("kernel_size", kernel_size, 1), integer("stride", stride, 1), integer("dilation", dilation, 1)
     if ceil_mode: out = pool_output_size(input_size, kernel_size, stride, padding, dilation, ceil_mode=True)
     else: out = conv_output_size(input_size + before + after, kernel_size, stride, 0, dilation)
     _few(out * K, "kernel_size")
@@ -275,7 +276,7 @@ def sliding(
         _green(ax, n + right + 0.3, y + 0.3, j)
     _green(ax, n + right + 0.3, 0.4, "output", bold=False)
     ax.set(xlim=(-before - 0.1, n + right + 1.9), ylim=(-0.9 * len(taps) - 0.1, 0.9))
-    return _bare(ax, f"{_letters(n, kernel_size, stride, _number_or_pair((before, after)), dilation, ceil_mode)} → {len(taps)}")
+    return _bare(ax, f"{_letters(n, kernel_size, stride, number_or_pair((before, after)), dilation, ceil_mode)} → {len(taps)}")
 
 # %% ../nbs/10_plot.ipynb #84529e3f
 def spreading(
@@ -311,18 +312,18 @@ def spreading(
         ax.text(stop + 0.3, y + 0.3, str(i), va="center", fontsize=9, fontweight="bold")
     ax.text(stop + 0.3, 0.4, "written by", va="center", fontsize=9)
     ax.set(xlim=(-P - 0.1, stop + 2.6), ylim=(-0.9 * n - 0.1, 0.9))
-    return _bare(ax, f"{_letters(n, kernel_size, stride, _number_or_pair((P, after)), dilation, out_padding=output_padding)}, transposed → {out}")
+    return _bare(ax, f"{_letters(n, kernel_size, stride, number_or_pair((P, after)), dilation, out_padding=output_padding)}, transposed → {out}")
 
 # %% ../nbs/10_plot.ipynb #94db575a
 def _two(name, value):
     "`value` for rows and for columns."
-    pair = (value, value) if (several := _sequence(value)) is None else several
+    pair = (value, value) if (several := sequence(value)) is None else several
     if len(pair) != 2: raise ValueError(f"{name} must be one value or a (rows, columns) pair, got {value!r}")
     return pair
 
 def _pair(rows, columns, title, at, ax):
     "Draw the board that `rows` and `columns` (`_Steps`) read, beside the board that they write, with output `at` lit."
-    out, (i, j) = (len(rows.taps), len(columns.taps)), (_integer("at", o) for o in _two("at", at))
+    out, (i, j) = (len(rows.taps), len(columns.taps)), (integer("at", o) for o in _two("at", at))
     if not (0 <= i < out[0] and 0 <= j < out[1]): raise ValueError(f"at must be an output cell of {out[0]} × {out[1]}, got {at}")
     read = [{t for tap in axis.taps for t in tap} for axis in (rows, columns)]
     lit = set(itertools.product(rows.taps[i], columns.taps[j]))
@@ -347,7 +348,7 @@ def _sliding_boards(input_size, kernel_size, stride=1, padding=0, dilation=1, ce
     given = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
     params = [_two(name, v) for name, v in given.items()]
     rows, columns = (_steps(n, K, S, P, D, ceil_mode) for n, K, S, P, D in zip(*params))
-    params[3] = [_number_or_pair(_sides(P)) for P in params[3]]
+    params[3] = [number_or_pair(sides(P)) for P in params[3]]
     n, K, S, P, D = (a if a == b else f"{a} × {b}" for a, b in params)
     words = _letters(n, K, S, P, D, ceil_mode)
     return rows, columns, lambda at: f"{words} → {len(rows.taps)} × {len(columns.taps)}"
@@ -516,7 +517,7 @@ def pooled(
 def _per_layer(name, values, layers):
     "`values` as a list of one number for each of `layers`, or None."
     if values is None: return None
-    values = [_integer(name, v, 0) for v in _list(name, values, "numbers")]
+    values = [integer(name, v, 0) for v in _list(name, values, "numbers")]
     if len(values) != layers: raise ValueError(f"{name} must have one number for each of {layers} layers, got {len(values)}")
     return values
 
@@ -528,7 +529,7 @@ def chain(
     ax: Axes | None = None,               # axes to draw on; a new figure when left out
 ) -> Axes:
     "Draw the sizes through a chain of layers as bars, with unread cells and receptive fields where given; returns the axes."
-    sizes = [_integer("sizes", n, 1) for n in _list("sizes", sizes, "numbers")]
+    sizes = [integer("sizes", n, 1) for n in _list("sizes", sizes, "numbers")]
     names = ["input", *(f"layer {i}" for i in range(1, len(sizes)))] if names is None else _list("names", names, "words")
     if len(names) != len(sizes): raise ValueError(f"names must be as many as sizes, {len(sizes)}, got {len(names)}")
     unread, fields = (_per_layer(name, given, len(sizes) - 1) for name, given in (("unread", unread), ("fields", fields)))

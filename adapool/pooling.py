@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels
-from .arithmetic import _integer, _sequence
+from .checks import integer, sequence
 from .windows import Windows, _Adaptive, adaptive_windows
 
 # %% ../nbs/02_pooling.ipynb #d4a37ef4
@@ -107,7 +107,7 @@ def _pooled_axes(shape, output_size, axes):
             f"x must have at least {count} ax{'i' if count == 1 else 'e'}s for output_size {output_size}, got input shape {shape}")
         return list(range(ndim - count, ndim))
     axes = axes if isinstance(axes, tuple) else (axes,)
-    axes = [_integer("axes", a) for a in islice(axes, ndim + 1)]  # with one more than there are, two are the same
+    axes = [integer("axes", a) for a in islice(axes, ndim + 1)]  # with one more than there are, two are the same
     if not axes: raise ValueError("axes must name at least one axis, got none")
     for a in axes:
         if not -ndim <= a < ndim: raise ValueError(
@@ -139,7 +139,7 @@ def _array(x):
 
 def _plan(x, output_size, axes):
     "`x` as an array, the axes to pool counted from 0, and the windows of each; everything wrong is said here."
-    output_size, axes = (v if (several := _sequence(v)) is None else several for v in (output_size, axes))
+    output_size, axes = (v if (several := sequence(v)) is None else several for v in (output_size, axes))
     x = _array(x)
     many = isinstance(output_size, tuple)
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
@@ -150,7 +150,7 @@ def _plan(x, output_size, axes):
     windows = []
     for a, size in zip(axes, sizes):
         n, where = x.shape[a], f" for axis {a} of input shape {x.shape}"
-        size = n if size is None else _integer("output_size", size, 1, where)
+        size = n if size is None else integer("output_size", size, 1, where)
         if n == 0: raise ValueError(f"x must not be empty along a pooled axis, got 0 cells{where}")
         windows.append(adaptive_windows(n, size))
     out = [len(windows[axes.index(a)]) if a in axes else n for a, n in enumerate(x.shape)]
@@ -334,10 +334,10 @@ def pool(
     Example, pooling by the rule of NumPy's array_split and of Equinox: `pool(x, split_windows(14, 4))`.
     """
     _known(reduction)
-    array, given = _array(x), (windows,) if isinstance(windows, Windows) else _sequence(windows)
+    array, given = _array(x), (windows,) if isinstance(windows, Windows) else sequence(windows)
     for w in given or (windows,):
         if not isinstance(w, Windows): raise TypeError(f"windows must be Windows, one list per axis, got {reprlib.repr(w)}")
-    axes = _sequence(axes) or axes
+    axes = sequence(axes) or axes
     pooled = _pooled_axes(array.shape, given, axes)
     if len(given) == 1: given *= len(pooled)
     if len(given) != len(pooled): raise ValueError(f"windows must have one list for each of the axes {pooled}, got {len(given)}")

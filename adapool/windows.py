@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arithmetic import _integer, pool_output_size
+from .arithmetic import pool_output_size
+from .checks import integer
 
 # %% ../nbs/01_windows.ipynb #ebcb34e8
 def _size(name, value):
     "`value` as a number of cells that fits in int64."
-    size = _integer(name, value, 1)
+    size = integer(name, value, 1)
     if size >= 2**63: raise ValueError(f"{name} must be below 2**63, got {size}")
     return size
 
@@ -113,7 +114,7 @@ class Windows:
 
     def restricted(self, first: int, stop: int) -> "Windows":
         "What each window reads of the cells `first` ... `stop` - 1, counted from `first`; the divisors stay."
-        first, stop = (_integer(name, v, 0) for name, v in dict(first=first, stop=stop).items())
+        first, stop = (integer(name, v, 0) for name, v in dict(first=first, stop=stop).items())
         if not first < stop <= self.input_size: raise ValueError(
             f"first and stop must be first < stop <= {self.input_size}, got {first} and {stop}")
         starts, stops = (np.clip(part, first, stop) - first for part in (self.starts, self.stops))
@@ -228,7 +229,7 @@ def fixed_rule(
 
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
     """
-    n, m = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
+    n, m = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     return FixedPool(n - (m - 1) * (n // m), n // m)
 
 # %% ../nbs/01_windows.ipynb #dd59c590
@@ -245,7 +246,7 @@ def fixed_equivalent(
 
     Source: proved, and checked against every ordinary pool, in notebook 01_windows.
     """
-    n, m = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
+    n, m = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     q, r = divmod(n, m)
     if m == 1: return FixedPool(n, n)
     if n >= m and r <= 1: return fixed_rule(n, m)
@@ -266,7 +267,7 @@ def exact_sizes(
 
     Source: the claims of notebook 01_windows.
     """
-    m, up_to = _integer("output_size", output_size, 1), _integer("up_to", up_to, 1)
+    m, up_to = integer("output_size", output_size, 1), integer("up_to", up_to, 1)
     if up_to - m > 10**7: raise ValueError(f"up_to must be at most 10**7 above output_size {m}, got {up_to}")
     return [n for n in range(max(m - 1, 1), up_to + 1) if n % m in (0, 1, m - 1) or m == 1]
 
@@ -291,7 +292,7 @@ def blocked_equivalent(
 
     Source: proved in notebook 01_windows.
     """
-    n, m = _integer("input_size", input_size, 1), _integer("output_size", output_size, 1)
+    n, m = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     for blocks in (1, math.gcd(n, m)):
         fixed = fixed_equivalent(n // blocks, m // blocks)
         if fixed: return BlockedPool(blocks, *fixed)
@@ -312,8 +313,8 @@ def fixed_windows(
 
     Source: `torch.nn.AvgPool1d`, `MaxPool1d`; the divisors are those of ATen/native/cpu/AvgPoolKernel.cpp.
     """
-    n, K, P = _size("input_size", input_size), _integer("kernel_size", kernel_size), _integer("padding", padding)
-    S = K if stride is None else _integer("stride", stride)
+    n, K, P = _size("input_size", input_size), integer("kernel_size", kernel_size), integer("padding", padding)
+    S = K if stride is None else integer("stride", stride)
     m, padded = pool_output_size(n, K, S, P, ceil_mode=ceil_mode), n + 2*P
     if padded >= 2**62: raise ValueError(f"input_size and padding must make fewer than 2**62 cells, got {n} and {P}")
     with _fits("input_size", n):

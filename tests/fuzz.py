@@ -41,6 +41,7 @@ SECONDS = 20  # a call may take so long
 GIGABYTES = 3  # and so much memory
 
 NO_FUNCTIONS = {  # modules of which nothing is for users
+    "checks": "asks what the others are given",
     "kernels": "takes addresses of memory, from the modules above it, which check",
     "vectors": "makes machine code for `kernels`",
 }
@@ -52,7 +53,8 @@ LOOPS = {"pool_loops", "max_pool_loops"}  # the specification: what is right is 
 
 def modules():
     "The modules of the package with something for users, by name."
-    stems = sorted(p.stem for p in Path(adapool.__file__).parent.glob("*.py") if p.stem not in ("__init__", "_modidx"))
+    paths = Path(adapool.__file__).parent.glob("[!_]*")
+    stems = sorted(p.stem for p in paths if p.suffix == ".py" or (p / "__init__.py").exists())
     return {stem: importlib.import_module(f"adapool.{stem}") for stem in stems if stem not in NO_FUNCTIONS}
 
 

@@ -4,8 +4,14 @@ import ast
 import importlib
 import inspect
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -13,7 +19,7 @@ import pytest
 import adapool
 
 PACKAGE = Path(adapool.__file__).parent
-ORDER = ["exercises", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
+ORDER = ["exercises", "checks", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
          "networks", "answers", "plot", "explore", "flashcards"]
 
 
@@ -52,15 +58,34 @@ def test_parts_come_at_first_use(name):
     assert python(f"import adapool; print(adapool.{name}.__name__)") == f"adapool.{name}"
 
 
+NEEDS = {"torch": ["nn", "flashcards"], "matplotlib": ["flashcards"], "ipywidgets": ["explore"]}
+
+
+@pytest.mark.parametrize("package, module", [(package, module) for package in NEEDS for module in NEEDS[package]])
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(package, module):
+    hidden = f"import sys; sys.modules[{package!r}] = None"
+    code = f"{hidden}\ntry: import adapool.{module}\nexcept ImportError as error: print(error)"
+    extra = "torch" if (package, module) == ("torch", "nn") else module
+    assert python(code) == f"{package} is not installed, which this needs: pip install 'adapool[{extra}]'"
+
+
+def test_numpy_alone_is_enough_for_arrays():
+    code = """import sys
+for name in ("torch", "numba", "llvmlite", "matplotlib"): sys.modules[name] = None
+import adapool
+print(adapool.adaptive_pool([1, 3, 5, 7], 2), adapool.find_conv(8, 4)[0].stride, adapool.fixed_equivalent(7, 2))"""
+    assert python(code) == "[2. 6.] 2 FixedPool(kernel_size=4, stride=3, padding=0)"
+
+
 @pytest.mark.parametrize("module", ORDER)
 def test_imports_point_downwards(module):
     ours = {name for name in imports(module) if name.startswith("adapool")}
     lower = [f"adapool.{name}" for name in ORDER[:ORDER.index(module)]]
     for name in ours: assert any(name == room or name.startswith(f"{room}.") for room in lower), name
-    assert ours or module in ("exercises", "arithmetic", "vectors")
+    assert ours or module in ("exercises", "checks", "vectors")
     if ORDER.index(module) < ORDER.index("functional"): assert "torch" not in imports(module)
     roots = {name.split(".")[0] for name in imports(module)}
-    if module in ("exercises", "arithmetic"): assert roots <= sys.stdlib_module_names
+    if module in ("exercises", "checks", "arithmetic"): assert roots <= {"adapool", *sys.stdlib_module_names}
 
 
 def test_a_clone_in_the_working_folder_does_not_hide_the_package(tmp_path):
@@ -95,3 +120,62 @@ def test_public_names_have_docstrings():
         for name in part.__all__:
             thing = getattr(part, name)
             if callable(thing): assert thing.__doc__, f"{module}.{name}"
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    "The source distribution and the wheel, opened: `{name: bytes}` of each, and the wheel's metadata."
+    folder = tmp_path_factory.mktemp("dist")
+    tree, listed = folder / "tree", ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PACKAGE.parent, capture_output=True, text=True, check=True).stdout
+    for name in names.split("\0"):
+        if not name or not (PACKAGE.parent / name).is_file(): continue
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE.parent / name, tree / name)
+    for what in ("sdist", "wheel"):
+        python(f"from setuptools import build_meta; build_meta.build_{what}({str(folder)!r})", cwd=tree)
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as file:
+        source = {m.name.split("/", 1)[1]: file.extractfile(m).read() for m in file.getmembers() if m.isfile()}
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as file:
+        wheel = {name: file.read(name) for name in file.namelist()}
+    return source, wheel, message_from_bytes(next(v for k, v in wheel.items() if k.endswith("METADATA")))
+
+
+@pytest.mark.slow
+def test_the_source_distribution_holds_what_make_needs(distributions):
+    wanted = [*PACKAGE.parent.glob("nbs/**/*.ipynb"), *PACKAGE.parent.glob("t*s/*.py"), PACKAGE.parent / "Makefile",
+              PACKAGE.parent / "constraints.txt", PACKAGE.parent / "README.md", PACKAGE / "py.typed"]
+    assert {str(path.relative_to(PACKAGE.parent)) for path in wanted} <= set(distributions[0])
+    assert not [name for name in distributions[0] if "__pycache__" in name or ".ipynb_checkpoints" in name]
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_and_nothing_else(distributions):
+    rooms = {str(path.relative_to(PACKAGE.parent)) for path in [*PACKAGE.rglob("*.py"), PACKAGE / "py.typed"]}
+    assert {name for name in distributions[1] if ".dist-info/" not in name} == rooms
+
+
+@pytest.mark.slow
+def test_the_metadata_is_for_those_who_use_the_package(distributions):
+    said = distributions[2]
+    assert set(said.get_all("Provides-Extra")) == {"all", "explore", "fast", "flashcards", "onnx", "plot", "torch"}
+    assert [need for need in said.get_all("Requires-Dist") if "extra ==" not in need] == ["numpy>=2.0"]
+    text = said.get_payload()
+    links, pictures = (re.findall(mark + r"\[[^\[\]]*\]\(([^)\s]+)", text) for mark in ("", "!"))
+    assert len(links) > 20 and all(link.startswith("https://") for link in links) and "<!--" not in text
+    assert pictures and all("/raw/" in link for link in pictures)
+    assert said["License-Expression"] == "Apache-2.0" and len(said.get_all("Project-URL")) >= 4
+
+
+def test_every_extra_is_named_in_the_table_of_the_first_page():
+    said = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    settings = (PACKAGE.parent / "settings.ini").read_text(encoding="utf-8")
+    for extra in re.findall(r"^(\w+)_requirements", settings, re.MULTILINE): assert f"`{extra}`" in said, extra
+
+
+def test_what_developers_need_is_pinned():
+    with open(PACKAGE.parent / "pyproject.toml", "rb") as file: groups = tomllib.load(file)["dependency-groups"]
+    pins = re.findall(r"^([\w.-]+)==", (PACKAGE.parent / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    pins = {pin.lower().replace("_", "-") for pin in pins}
+    for needs in groups.values():
+        for need in needs: assert isinstance(need, dict) or re.match(r"[\w-]+", need)[0].lower() in pins, need

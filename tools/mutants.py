@@ -41,6 +41,7 @@ MEMORY = 12 * 2**30  # bytes that a process may have: some changes ask for more 
 
 # The tests that concern a module, and where its notebook comes among them: quick ones first.
 TESTS = {
+    "checks": "sizes bad_input notebook package",
     "arithmetic": "properties bad_input sizes exercises notebook explore",
     "windows": "properties bad_input exercises notebook",
     "pooling": "properties bad_input exercises notebook memory exact kernels",
