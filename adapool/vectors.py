@@ -242,6 +242,26 @@ def vjoin_first(e, b, p, q, k):
     "`p` joined with the first `k` of `q`."
     return b.select(_first(b, k), e.join(b, p, q), p)
 
+@_operation("V", "VV")
+def vlarger(e, b, p, q):
+    "As `vjoin` of a maximum or minimum, where neither is a NaN: one instruction."
+    sign = ">" if e.reduction == "max" else "<"
+    if e.floats: return b.select(b.fcmp_ordered(sign, q, p), q, p)
+    return e.join(b, p, q)
+
+@_operation("M", "VV")
+def vnans(e, b, p, q):
+    "Is one of the two a NaN?"
+    return b.fcmp_unordered("uno", p, q) if e.floats else _constant(p, ir.IntType(1), 0)
+
+@_operation("M", "MM")
+def meither(e, b, m, n): return b.or_(m, n)
+
+@_operation("n", "M")
+def many(e, b, m):
+    "1 if one of the eight is true, else 0."
+    return b.zext(b.icmp_unsigned("!=", b.bitcast(m, ir.IntType(8)), ir.IntType(8)(0)), _I64)
+
 @_operation("S", "V")
 def vreduce(e, b, v):
     "All eight joined, in three steps."

@@ -20,7 +20,7 @@ from adapool.windows import adaptive_windows
 
 @pytest.fixture
 def small_lines(monkeypatch):
-    for name, size in dict(LINE=32, TALL=4, SIZES=64, _PART_CELLS=8).items(): monkeypatch.setattr(kernels, name, size)
+    for name, size in dict(LINE=32, GROUP=16, TALL=4, SIZES=64, _PART_CELLS=8).items(): monkeypatch.setattr(kernels, name, size)
 
 
 def whole(kind, parted, x, axes, batch, inner):
@@ -49,7 +49,7 @@ def by_parts(kind, x, size, inner):
     vars(kernels).update(meant)
     flat = np.lib.stride_tricks.as_strided(x, (1 + sum((n - 1) * s for n, s in zip(x.shape, steps)),), (8,))
     work = np.full(room, 7e77), None, np.zeros(table, np.int64)
-    try: kernels.lines(flat, left, None, numbers, *work, 0, total)
+    try: getattr(kernels, name)(flat, left, None, numbers, *work, 0, total)
     finally: vars(kernels).update(before)
     return whole(kind, left, x, axes, batch, inner).reshape(*x.shape[:2], *size, inner), parts, name
 
@@ -78,7 +78,7 @@ def test_boxes_and_parts_uncompiled(shape, size, gap, inner, small_lines):
         y, parts, name = by_parts(kind, x, size, inner)
         want = along(join, x, size) / (sizes[..., None] if kind == "mean" else 1)
         np.testing.assert_allclose(y, want, rtol=1e-14, atol=1e-14)
-        assert name == "lines" and parts > 1
+        assert name == ("interleaved" if inner == 3 else "lines") and parts > 1
 
 
 @pytest.mark.parametrize("shape, size", [

@@ -85,7 +85,7 @@ def test_uncompiled_in_three_dimensions():
 
 
 def test_all_kernels_were_seen():
-    assert {"planes", "pairs", "lines", "cells", "cells_places", "lines_places", "stretch"} <= SEEN
+    assert {"planes", "pairs", "lines", "interleaved", "cells", "cells_places", "lines_places", "stretch"} <= SEEN
 
 
 def test_uncompiled_gradient_of_the_maximum():
