@@ -11,16 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from adapool.arithmetic import (
-    conv_output_shape,
-    conv_output_size,
-    conv_transpose_output_size,
-    find_conv,
-    pool_output_size,
-    same_padding,
-    same_padding_pair,
-    unused_inputs,
-)
+from .arithmetic import conv_output_shape, conv_output_size, conv_transpose_output_size, find_conv, pool_output_size, same_padding, same_padding_pair, unused_inputs
 from .exercises import Exercise, Verdict
 from .pooling import adaptive_max_pool, adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent, fixed_rule

@@ -29,7 +29,9 @@ from matplotlib.image import imread
 from . import plot
 from .arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size, same_padding_pair, unused_inputs
 from .checks import integer
-from .networks import _formula, _Layer, _unread, _written
+from .networks import _formula, _Layer, _written
+from .plot.arithmetic import steps
+from .plot.canvas import GREY, png
 from .windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent
 
 # %% ../nbs/11_explore.ipynb #380a11db
@@ -46,9 +48,7 @@ _CELL, _DPI, _SCREEN = 0.34, 120, 100  # inches per cell; dots per inch of the f
 
 def _png(fig, level=1):
     "A figure as the bytes of a PNG file, with the given effort of compression."
-    out = io.BytesIO()
-    fig.savefig(out, format="png", dpi=_DPI, pil_kwargs={"compress_level": level})
-    return out.getvalue()
+    return png(fig, _DPI, metadata=None, pil_kwargs={"compress_level": level})
 
 def _picture(*draws, stretch=()):
     "A PNG file of what `draws` draw on axes of their own, one below the other; `stretch` says where a cell is wider than `_CELL`."
@@ -123,8 +123,8 @@ def _still(answer, settings):
     fig = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     if answer.picture: fig.figimage(picture, 10, 26)
     for i, (line, family) in enumerate(text):
-        fig.text(10 / width, 1 - 26 * (i + 0.8) / height, line, family=family, fontsize=9, color=plot._GREY if i == 0 else "black", va="center")
-    fig.text(10 / width, 12 / height, "a still: `make lab`, and the sliders move", fontsize=8, color=plot._GREY, va="center")
+        fig.text(10 / width, 1 - 26 * (i + 0.8) / height, line, family=family, fontsize=9, color=GREY if i == 0 else "black", va="center")
+    fig.text(10 / width, 12 / height, "a still: `make lab`, and the sliders move", fontsize=8, color=GREY, va="center")
     return _png(fig, 9)
 
 # %% ../nbs/11_explore.ipynb #a62f2f06
@@ -183,11 +183,11 @@ def _with_numbers(n, out, K, S, P, D, ceil_mode=False, transposed=False):
     return f"{_TRANSPOSED if transposed else _CEIL if ceil_mode else _FLOOR}\n= {_formula(layer, 0, n)}"
 
 # %% ../nbs/11_explore.ipynb #1196fedd
-def _of_unread(n, out, K, S, P, D, ceil_mode):
+def _of_unread(n, K, S, P, D, ceil_mode):
     "What to say of input cells that no window reads."
-    steps, unread = plot._steps(n, K, S, P, D, ceil_mode), _unread(n, K, S, P, D, out)
-    if not unread: return "Every input cell is read."
-    cells = sorted(set(range(n)) - {i for taps in steps.taps for i in taps})
+    read = {i for taps in steps(n, K, S, P, D, ceil_mode).taps for i in taps}
+    cells = sorted(set(range(n)) - read)
+    if not (unread := len(cells)): return "Every input cell is read."
     dropped = 0 if ceil_mode else unused_inputs(n, K, S, P, D)
     words = f"{_count(unread, 'input cell')} of {n} {'is' if unread == 1 else 'are'} read by no window: {_list(cells)}."
     if dropped: words += f" The floor drops {'it' if dropped == unread == 1 else f'the last {dropped}' if dropped > 1 else 'the last one'}."
@@ -252,12 +252,12 @@ def _layer(n, K, S, P, D, ceil_mode, transposed):
         alt = f"{_count(out, 'output cell')} over {_count(n, 'row')}, one for each input cell, with the cells that it writes to."
     else:
         out = pool_output_size(n, K, S, P, D, True) if ceil_mode else conv_output_size(n, K, S, P, D)
-        steps = plot._steps(n, K, S, P, D, ceil_mode)
-        words = _of_unread(n, out, K, S, P, D, ceil_mode), _of_same(n, K, S, P, D), _of_pool(n, out, K, S, P, D, ceil_mode)
+        positions = steps(n, K, S, P, D, ceil_mode)
+        words = _of_unread(n, K, S, P, D, ceil_mode), _of_same(n, K, S, P, D), _of_pool(n, out, K, S, P, D, ceil_mode)
         if P > D * (K - 1): words = *words, "Some output cells read nothing but padding."
         words = "\n".join(filter(None, words))
-        picture, large = _drawn(P + n + steps.right, out, partial(plot.sliding, n, K, S, P, D, ceil_mode))
-        alt = f"{_count(n, 'input cell')} over {_count(out, 'row')}, one for each output cell, with the cells that its window reads: {_reads(steps.taps)}"
+        picture, large = _drawn(P + n + positions.beyond, out, partial(plot.sliding, n, K, S, P, D, ceil_mode))
+        alt = f"{_count(n, 'input cell')} over {_count(out, 'row')}, one for each output cell, with the cells that its window reads: {_reads(positions.taps)}"
     return Answer(picture, _with_numbers(n, out, K, S, P, D, ceil_mode, transposed), "\n".join(filter(None, [words, large])), alt)
 
 # %% ../nbs/11_explore.ipynb #ef99a615

@@ -30,18 +30,10 @@ with needs("flashcards"):
 # %% ../nbs/13_flashcards.ipynb #f1a50004
 from . import functional as F
 from . import nn, plot
-from adapool.arithmetic import (
-    conv_output_shape,
-    conv_output_size,
-    conv_transpose_output_size,
-    find_conv,
-    pool_output_size,
-    same_padding,
-    same_padding_pair,
-    unused_inputs,
-)
+from .arithmetic import conv_output_shape, conv_output_size, conv_transpose_output_size, find_conv, pool_output_size, same_padding, same_padding_pair, unused_inputs
 from .export import _form
 from .networks import trace_shapes
+from .plot.canvas import png
 from .pooling import adaptive_max_pool, adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent, fixed_rule
 
@@ -65,7 +57,7 @@ class Picture(NamedTuple):
             fig = Figure(layout="constrained")
             ax = self.draw(ax=fig.add_subplot())
             fig.set_size_inches(0.36 * np.ptp(ax.get_xlim()) + 0.2, 0.36 * np.ptp(ax.get_ylim()) + 0.5)
-            return plot._png(fig, 130)
+            return png(fig, 130)
 
 # %% ../nbs/13_flashcards.ipynb #f1a50009
 class Card(NamedTuple):

@@ -20,7 +20,8 @@ import adapool
 
 PACKAGE = Path(adapool.__file__).parent
 ORDER = ["exercises", "checks", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
-         "networks", "answers", "plot", "explore", "flashcards"]
+         "networks", "answers", "plot.canvas", "plot.adaptive", "plot.arithmetic", "plot.boards",
+         "plot.film", "plot.images", "plot.networks", "plot", "explore", "flashcards"]
 
 
 def python(code, **where):
@@ -58,7 +59,7 @@ def test_parts_come_at_first_use(name):
     assert python(f"import adapool; print(adapool.{name}.__name__)") == f"adapool.{name}"
 
 
-NEEDS = {"torch": ["nn", "flashcards"], "matplotlib": ["flashcards"], "ipywidgets": ["explore"]}
+NEEDS = {"torch": ["nn", "flashcards"], "matplotlib": ["plot", "flashcards"], "ipywidgets": ["explore"]}
 
 
 @pytest.mark.parametrize("package, module", [(package, module) for package in NEEDS for module in NEEDS[package]])

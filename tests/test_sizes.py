@@ -4,6 +4,7 @@ from array import array
 from collections import deque
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,7 @@ BOARD, PICTURE = np.zeros((2, 8, 9)), np.zeros((8, 9))
 
 def title(ax):
     said = ax.get_title(loc="left")
-    plot.plt.close("all")
+    plt.close("all")
     return said
 
 

@@ -12,12 +12,13 @@ import shutil
 import subprocess
 import sys
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 
 import nbformat
 from fastcore.docments import docments
-from notebooks import NBS, code_cells, notebooks
+from notebooks import NBS, notebooks
 from readme import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,10 +65,10 @@ def run_line(path, module):
 
 
 def page(path):
-    "A notebook as a page, and the name of its module or None."
+    "A notebook as a page, and the name of its module or package, or None: what a room offers is for other rooms."
     nb = nbformat.read(path, as_version=4)
-    exported = [m[1] for cell in code_cells(nb) if (m := re.match(r"#\| default_exp ([\w.]+)", cell.source))]
-    module = exported[0] if exported else None
+    stem = path.stem.partition("_")[2]
+    module = stem if path.parent == NBS and find_spec(f"adapool.{stem}") else None
     nb = prepare(nb)
     nb.metadata.pop("widgets", None)
     for cell in nb.cells:
