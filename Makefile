@@ -14,7 +14,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards clean
+.PHONY: help lab test test-all check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,8 +32,11 @@ $(INSTALLED): Makefile settings.ini setup.py pyproject.toml constraints.txt
 lab: $(INSTALLED) ## set up .venv and open JupyterLab on the notebooks, index first (LAB_ARGS="--no-browser --port 8899")
 	$(BIN)/jupyter lab $(ROOT_FLAG) --ServerApp.root_dir=nbs --LabApp.default_url=/lab/tree/index.ipynb $(LAB_ARGS)
 
-test: $(INSTALLED) ## set up .venv, run every notebook from top to bottom and every test (PYTEST_ARGS="-k windows")
+test: $(INSTALLED) ## set up .venv, run every notebook and every property, minutes (PYTEST_ARGS="-k windows")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: $(INSTALLED) ## every notebook and every test but for those marked heavy (PYTEST_ARGS="-m heavy")
+	$(BIN)/python -m pytest -m 'not heavy' $(PYTEST_ARGS)
 
 check: $(INSTALLED) ## fail where notebooks are not clean, the package or README is not what they say, or types do not fit
 	$(BIN)/python tools/check.py

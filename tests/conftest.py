@@ -1,6 +1,16 @@
-"Set before torch is loaded, here and in every process that a test starts."
+"What holds for every test: how threads wait, and how much of a large family is quick."
 
 import os
 
+from hypothesis import settings
+
 # Threads that wait for work sleep. By default they keep processors busy, and several test processes share a few.
+# Set before torch is loaded, here and in every process that a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_configure(config):
+    "A property is tried with a few examples, and with many where slow tests are wanted too (`make test-all`)."
+    few = "not slow" in config.option.markexpr
+    settings.register_profile("adapool", deadline=None, derandomize=True, max_examples=40 if few else 150)
+    settings.load_profile("adapool")

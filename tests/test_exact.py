@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as T
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import adapool
 import adapool.functional as F
 from adapool import pooling
-
-settings.register_profile("adapool", deadline=None, derandomize=True, max_examples=150)
-settings.load_profile("adapool")
 
 # significand bits and smallest exponent of the type, unit roundoff of the type that sums are computed in
 TYPES = {torch.float64: (53, -1074, 2.0**-53), torch.float32: (24, -149, 2.0**-24),

@@ -121,7 +121,7 @@ def test_nothing_outside_is_referred_to(key, monkeypatch):
     assert outside(key, monkeypatch) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [f.__name__ for f in kernels.KERNELS])
 def test_nothing_outside_is_referred_to_by_any_kernel(name, monkeypatch):
     for key in [key for key in keys() if key[0] == name]:

@@ -149,7 +149,7 @@ def test_arrays_in_parts(dtype, reduction):
             np.testing.assert_allclose(y[at], want, rtol=1e-3 if dtype == "f2" else 1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_largest_windows():
     "Input of 2.3 and 4.3 GiB; more than 2**31 cells in one window."
     x = np.ones(2_500_000_000, np.uint8)

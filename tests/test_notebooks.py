@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from PIL import Image, ImageChops, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
@@ -44,6 +44,19 @@ def test_notebook(path):
         assert all(same), f"{path.name} draws what it does not store (`make notebooks`):\n{cell.source}"
     for cell, texts, texts_anew in zip(code_cells(stored), text_outputs(stored), text_outputs(anew), strict=True):
         assert texts_anew == texts, f"{path.name} prints what it does not store (`make notebooks`):\n{cell.source}"
+
+
+def test_a_kernel_is_fresh(tmp_path):
+    "However it comes to life: no names, nothing of the package, and nothing left by the one before."
+    def shown(*sources):
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        nbformat.write(nb, tmp_path / "page.ipynb")
+        return text_outputs(execute(tmp_path / "page.ipynb"))
+    names = "[n for n in dir() if n[0] != '_' and n not in ('In', 'Out', 'exit', 'quit', 'open', 'get_ipython')]"
+    rooms = "import sys; [n for n in sys.modules if n.startswith('adapool')]"
+    for _ in range(2): assert shown(names, rooms, "import adapool; x = 3") == [["[]"], ["[]"], []]
+    with pytest.raises(CellExecutionError, match="SystemError.*: 3"): shown("raise SystemError(3)")
+    with pytest.raises(DeadKernelError): shown("import os; os._exit(0)")
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=name)

@@ -6,16 +6,13 @@ from math import ceil, floor, gcd
 import numpy as np
 import torch
 import torch.nn.functional as T
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import adapool
 import adapool.functional as F
 from adapool.pooling import max_pool_loops, pool_loops
-
-settings.register_profile("adapool", deadline=None, derandomize=True, max_examples=150)
-settings.load_profile("adapool")
 
 sizes = st.integers(1, 10**6)
 small = st.integers(1, 12)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from execnb.nbio import dict2nb, write_nb
+from kernels import Manager
 from nbclient import NotebookClient
 from nbdev.clean import clean_nb
 from nbdev.config import get_config
@@ -48,7 +49,7 @@ def execute(path, cell_seconds=CELL_SECONDS):
     quiet = ["--IPKernelApp.log_level=ERROR"]  # else every kernel warns that its local connection is not encrypted
     place = {"metadata": {"path": str(NBS)}}
     options = dict(timeout=cell_seconds, kernel_name="python3", extra_arguments=quiet, store_widget_state=False)
-    _Client(nb, resources=place, **options).execute()
+    _Client(nb, resources=place, kernel_manager_class=Manager, **options).execute()
     for output in (o for cell in code_cells(nb) for o in cell.outputs if "data" in o): output.data.pop(WIDGET, None)
     return nb
 
