@@ -21,19 +21,23 @@ def _sizes():
     def after(n, layers): return after(conv_output_size(n, *layers[0]), layers[1:]) if layers else n
     return {
         "arithmetic-1": Exercise(
-            conv_output_size(30, kernel_size=7, stride=2, padding=3), "count the steps, round down, then count the start.",
+            conv_output_size(30, kernel_size=7, stride=2, padding=3),
+            "count the steps, round down, then count the start.",
             [(conv_output_size(30, 7, 2), "that is the size without the padding"),
-             (conv_output_size(30, 7, 2, 3) - 1, "these are the steps; the place where the window began is a position too")]),
+             (conv_output_size(30, 7, 2, 3) - 1,
+              "these are the steps; the place where the window began is a position too")]),
         "arithmetic-2": Exercise(
             conv_output_shape((16, 3, 64, 48), 32, kernel_size=5, stride=2, padding=2), "(N, C_out, H', W').",
             [((16, 3, 32, 24), "the number of filters is the number of output channels")]),
         "arithmetic-3": Exercise(
-            conv_output_size(20, kernel_size=3, dilation=4), "how many cells lie between the first that it reads and the last?",
+            conv_output_size(20, kernel_size=3, dilation=4),
+            "how many cells lie between the first that it reads and the last?",
             [(conv_output_size(20, 3 * 4), "three cells have two gaps between them, not three: it spans D(K-1) + 1"),
              (conv_output_size(20, 3), "that is the size without the dilation")]),
         "arithmetic-10": Exercise(
             after, "each layer's output is the next one's input; // rounds down.",
-            cases=[(224, [(7, 2, 3)]), (32, [(3, 1, 1), (2, 2, 0)]), (230, [(2, 2, 0)] * 5), (224, [(7, 2, 3), (3, 2, 1)]), (9, [])]),
+            cases=[(224, [(7, 2, 3)]), (32, [(3, 1, 1), (2, 2, 0)]), (230, [(2, 2, 0)] * 5),
+                   (224, [(7, 2, 3), (3, 2, 1)]), (9, [])]),
         "arithmetic-11": Exercise(
             find_conv(34, 7, kernel_size=4, padding=0)[0].stride, "how many steps of one cell can the window make?",
             [(34 // 7, "with that stride eight cells come out")]),
@@ -46,16 +50,19 @@ def _ends():
     return {
         "arithmetic-4": Exercise(
             same_padding(5, dilation=3), "both sides together add what the kernel takes away.",
-            [(same_padding(5), "that is for dilation one"), (2 * same_padding(5, dilation=3), "that is both sides together")]),
+            [(same_padding(5), "that is for dilation one"),
+             (2 * same_padding(5, dilation=3), "that is both sides together")]),
         "arithmetic-5": Exercise(
-            {(K, D) for K, D in pairs if conv_output_size(50, K, 1, same_padding(K, D), D) != 50}, "when can D(K-1) be halved?",
+            {(K, D) for K, D in pairs if conv_output_size(50, K, 1, same_padding(K, D), D) != 50},
+            "when can D(K-1) be halved?",
             [({(4, 1), (4, 2), (6, 3)}, "not every even kernel: what does the dilation do to it?")]),
         "arithmetic-6": Exercise(
             same_padding_pair(10, kernel_size=3, stride=2), "five windows come out; where does the last one stop?",
             [((1, 1), "that is what padding=1 does in torch: five cells too, but other windows"),
              ((1, 0), "the odd cell goes to the other side")]),
         "arithmetic-7": Exercise(
-            unused_inputs(23, kernel_size=3, stride=4, padding=1), "how many steps of one cell are left over, and which cells are they?",
+            unused_inputs(23, kernel_size=3, stride=4, padding=1),
+            "how many steps of one cell are left over, and which cells are they?",
             [((23 + 2 - 3) % 4, "that counts from the end of the padded input, and one of these cells is padding")]),
         "arithmetic-8": Exercise(
             [pool_output_size(n, 2, 5, ceil_mode=True) for n in (5, 6, 7)], "where would the last window start?",
@@ -78,7 +85,8 @@ def _windows():
              ([(0, 3), (3, 5), (5, 7)], "these are the parts of array_split; here cells are shared")]),
         "windows-3": Exercise(
             int(adaptive_windows(12, 9).overlaps.sum()), "a border that is a whole number is shared by nobody.",
-            [(8, "that is all borders between windows; at some of them (i+1) n / m is whole"), (3, "that is gcd(12, 9)")]),
+            [(8, "that is all borders between windows; at some of them (i+1) n / m is whole"),
+             (3, "that is gcd(12, 9)")]),
         "windows-4": Exercise(
             int(adaptive_windows(100, 30).sizes.sum()), "every cell once, and one more for each pair that shares.",
             [(129, "not every border shares a cell: what is gcd(100, 30)?"), (100, "that counts every cell once")]),
@@ -87,7 +95,8 @@ def _windows():
             [({5, 6}, "26 mod 6 is 2, but that is not the number to look at: reduce 26/6 first")]),
         "windows-11": Exercise(adaptive_windows(4, 9)[4], "it is a window as well, of a pool the other way."),
         "windows-12": Exercise(
-            adaptive_windows(4, 6).matrix() @ [0, 30, 60, 90], "windows of one cell copy it; windows of two average it.",
+            adaptive_windows(4, 6).matrix() @ [0, 30, 60, 90],
+            "windows of one cell copy it; windows of two average it.",
             [([0, 0, 30, 60, 60, 90], "that is nearest-neighbour up-sampling: some windows have two cells"),
              ([0, 18, 36, 54, 72, 90], "that is linear interpolation")]),
         "windows-13": Exercise(
@@ -103,10 +112,12 @@ def _equivalents():
     pairs = (12, 5), (13, 5), (14, 5), (16, 5), (9, 10), (9, 11)
     return {
         "windows-6": Exercise(
-            fixed_equivalent(23, 11), "23 = 2 · 11 + 1.", [((2, 2, 0), "that pool has 11 windows too, and never reads cell 22")]),
+            fixed_equivalent(23, 11), "23 = 2 · 11 + 1.",
+            [((2, 2, 0), "that pool has 11 windows too, and never reads cell 22")]),
         "windows-7": Exercise(
             fixed_equivalent(20, 7), "20 = 3 · 7 − 1: the outer windows are cut off.",
-            [(fixed_rule(20, 7), "that is the common rule: seven outputs, but 20 mod 7 is neither 0 nor 1, so other windows")]),
+            [(fixed_rule(20, 7),
+              "that is the common rule: seven outputs, but 20 mod 7 is neither 0 nor 1, so other windows")]),
         "windows-8": Exercise(
             {pair for pair in pairs if fixed_equivalent(*pair)}, "look at n mod m, and at m = n + 1.",
             [(set(), "more than those that divide"), ({(16, 5)}, "remainder 1 is not the only one: think of padding"),
@@ -125,7 +136,8 @@ def _arrays():
     bad = np.isnan(adaptive_pool([0, 1, 2, 3, np.nan, 5, 6], 5))
     return {
         "pooling-1": Exercise(
-            adaptive_pool(np.zeros((2, 3, 20, 30)), (5, None)).shape, "the sizes belong to the last axes; None keeps one.",
+            adaptive_pool(np.zeros((2, 3, 20, 30)), (5, None)).shape,
+            "the sizes belong to the last axes; None keeps one.",
             [((5, 3, 20, 30), "without axes it is the last ones that are pooled")]),
         "pooling-2": Exercise(
             adaptive_pool(np.arange(6), 4), "write the windows of 6 → 4 down first.",
@@ -137,7 +149,8 @@ def _arrays():
             adaptive_max_pool(rows, (1, 2), return_indices=True)[1][0], "a place is row · columns + column.",
             [([3, 9], "a row has four cells, not three")]),
         "pooling-5": Exercise(
-            [str(adaptive_pool(np.zeros(9, np.uint8), 2, how).dtype) for how in ("mean", "sum", "max")], "as NumPy's own reductions.",
+            [str(adaptive_pool(np.zeros(9, np.uint8), 2, how).dtype) for how in ("mean", "sum", "max")],
+            "as NumPy's own reductions.",
             [(("uint8", "uint8", "uint8"), "a sum of bytes is rarely a byte, and a mean rarely whole")]),
         "pooling-6": Exercise(
             set(np.flatnonzero(bad).tolist()), "those that read cell 4, and only those.",
@@ -183,13 +196,16 @@ def _tensors():
             _gradient("max", [1, 5, 2, 0], 3), "each output gives 1 to the cell that won.",
             [([0, 1, 1, 0], "the 5 wins in two windows"), ([0, 1, 0, 0], "each of the three windows has a winner")]),
         "functional-5": Exercise(
-            next(pair for pair in pairs if np.array_equal(reads(*pair), reads(10, 7).T)), "what goes in is one number per output.",
+            next(pair for pair in pairs if np.array_equal(reads(*pair), reads(10, 7).T)),
+            "what goes in is one number per output.",
             [((10, 7), "that is the pool itself")]),
         "functional-6": Exercise(int(adaptive_windows(7, 10).sizes[4]), "from 4 · 7/10 to 5 · 7/10."),
         "functional-7": Exercise(
-            (_raised(F.adaptive_avg_pool1d, torch.zeros(1, 5)), _raised(adaptive_pool, np.zeros(5))), "the first is torch's own."),
+            (_raised(F.adaptive_avg_pool1d, torch.zeros(1, 5)), _raised(adaptive_pool, np.zeros(5))),
+            "the first is torch's own."),
         "functional-8": Exercise(
-            lambda g, n: g @ adaptive_windows(n, len(g)).matrix(), "divide by the window sizes, then sum each cell's window.",
+            lambda g, n: g @ adaptive_windows(n, len(g)).matrix(),
+            "divide by the window sizes, then sum each cell's window.",
             cases=[([1., 1, 1], 5), ([1., 2], 4), ([3., 1, 4, 1, 5], 3), ([1., 0, 2, 5, 1, 1, 7], 10)]),
     }
 
@@ -208,15 +224,20 @@ def _layers():
             [(5 * 7, "and the channels?"), (16 * 50 * 40, "that is what comes into the pool")]),
         "nn-2": Exercise(sum(p.numel() for p in nn.AdaptiveAvgPool2d(7).parameters()), "what would it learn?"),
         "nn-3": Exercise(
-            conv_output_size(conv_output_size((13, 23), 3, 2, 1), 3, 2, 1), "each layer about halves, and rounds up here.",
+            conv_output_size(conv_output_size((13, 23), 3, 2, 1), 3, 2, 1),
+            "each layer about halves, and rounds up here.",
             [((3, 5), "rounded down twice; with this padding it is up")]),
         "nn-4": Exercise(
-            sum(type(layer) is not kind for layer, kind in zip(model.modules(), before)), "the same object is one layer.",
-            [(3, "`pool` stands in two places and is one layer"), (4, "AvgPool2d is not adaptive, and `pool` is one layer")]),
+            sum(type(layer) is not kind for layer, kind in zip(model.modules(), before)),
+            "the same object is one layer.",
+            [(3, "`pool` stands in two places and is one layer"),
+             (4, "AvgPool2d is not adaptive, and `pool` is one layer")]),
         "nn-5": Exercise(isinstance(pool, torch.nn.AdaptiveAvgPool2d), "see how the classes are declared."),
         "nn-6": Exercise(
-            {n for n in (224, 256, 320, 416, 448) if fixed_equivalent(n // 32, 7)}, "what is left of each, and what does it leave modulo 7?",
-            [({224, 448}, "more than those that divide: think of remainder 1"), ({224, 256, 448}, "and of remainder m - 1")]),
+            {n for n in (224, 256, 320, 416, 448) if fixed_equivalent(n // 32, 7)},
+            "what is left of each, and what does it leave modulo 7?",
+            [({224, 448}, "more than those that divide: think of remainder 1"),
+             ({224, 256, 448}, "and of remainder m - 1")]),
         "nn-7": Exercise(
             nn.AdaptiveAvgPool2d(1), "one mean per channel; the axes stay.",
             cases=[(torch.randn(1, 2, 3, 4, generator=rng),), (torch.randn(2, 1, 1, 5, generator=rng),)]),
@@ -228,7 +249,8 @@ def _on_threads():
     import torch
 
     from adapool.functional import adaptive_avg_pool2d
-    x, given, results = torch.randn(64, 64, 30, 30, generator=torch.Generator().manual_seed(0)), torch.get_num_threads(), []
+    x, given, results = torch.randn(64, 64, 30, 30,
+                                    generator=torch.Generator().manual_seed(0)), torch.get_num_threads(), []
     for threads in (1, 8):
         torch.set_num_threads(threads)
         results.append(adaptive_avg_pool2d(x, 7))
@@ -241,7 +263,8 @@ def _kernels():
     return {
         "kernels-1": Exercise(batch.nbytes / 2**20, "multiply it out; a batch of maps is larger than one thinks."),
         "kernels-2": Exercise(
-            int(adaptive_windows(8, 5).sizes.sum() * adaptive_windows(9, 7).sizes.sum()), "n + m − g along each axis; the sizes multiply.",
+            int(adaptive_windows(8, 5).sizes.sum() * adaptive_windows(9, 7).sizes.sum()),
+            "n + m − g along each axis; the sizes multiply.",
             [(72, "that is each cell once"), (12 + 15, "a window is a product of two ranges")]),
         "kernels-3": Exercise(
             (-(-14 // 8), 14), "a tile is eight planes by eight columns.",
@@ -265,20 +288,24 @@ def _files():
     product, blocks = adaptive_windows(10, 7).matrix() @ x, blocked_equivalent(63, 6)
     return {
         "export-1": Exercise(
-            pool_output_size(21, kernel_size=2, stride=2), "what does the floor do?", [(7, "that is what the model gives")]),
+            pool_output_size(21, kernel_size=2, stride=2), "what does the floor do?",
+            [(7, "that is what the model gives")]),
         "export-2": Exercise(
             {n for n in (60, 61, 62, 63) if fixed_equivalent(n, 6) is None}, "look at n mod 6.",
             [({61, 62, 63}, "more than those that divide: think of remainder 1")]),
         "export-3": Exercise(
-            blocks and blocks.blocks, "what is gcd(63, 6)?", [(6, "each block then becomes one cell, and 6 does not divide 63")]),
+            blocks and blocks.blocks, "what is gcd(63, 6)?",
+            [(6, "each block then becomes one cell, and 6 does not divide 63")]),
         "export-4": Exercise(
             adaptive_windows(10, 7).stops, "turn the starts round.",
-            [([1, 2, 4, 5, 7, 8, 10], "neighbours share a cell here"), ([10, 9, 8, 6, 5, 3, 2], "that is the right set, backwards")]),
+            [([1, 2, 4, 5, 7, 8, 10], "neighbours share a cell here"),
+             ([10, 9, 8, 6, 5, 3, 2], "that is the right set, backwards")]),
         "export-5": Exercise(
             (int(np.isnan(product).sum()), int(np.isnan(adaptive_pool(x, 7)).sum())), "what is zero times NaN?",
             [((1, 1), "zero times NaN is NaN")]),
         "export-6": Exercise(
-            lambda n, m: blocked_equivalent(n, m) is not None, "divide both by their common factor; then what may the remainder be?",
+            lambda n, m: blocked_equivalent(n, m) is not None,
+            "divide both by their common factor; then what may the remainder be?",
             cases=[(10, 5), (10, 7), (10, 4), (20, 8), (62, 6), (17, 12), (9, 1), (27, 10)]),
     }
 
@@ -298,7 +325,8 @@ def _networks():
     (before, _), (behind, _) = _fields(224, *alexnet)[-2:]
     return {
         "networks-1": Exercise(
-            _fields(20, Conv1d(1, 1, 3), Conv1d(1, 1, 3))[-1][0], "the second reads three neighbours, each of which has seen three.",
+            _fields(20, Conv1d(1, 1, 3), Conv1d(1, 1, 3))[-1][0],
+            "the second reads three neighbours, each of which has seen three.",
             [(9, "the fields of neighbours overlap"), (6, "the fields of neighbours overlap")]),
         "networks-2": Exercise(
             _fields(40, *(Conv1d(1, 1, 3, 2) for _ in range(3)))[-1][0], "the jump doubles with every layer.",
@@ -310,15 +338,18 @@ def _networks():
             trace_shapes(Conv1d(1, 1, 1, 2), (1, 1, 28))[0].unread[0], "which cells do the windows start at?",
             [(0, "the floor drops one at the end, and between two windows?")]),
         "networks-5": Exercise(
-            _fields(16, Conv1d(1, 1, 3), AdaptiveAvgPool1d(4))[-1], "which pool is it, and which sizes have its windows?",
+            _fields(16, Conv1d(1, 1, 3), AdaptiveAvgPool1d(4))[-1],
+            "which pool is it, and which sizes have its windows?",
             [((4, 4), "those are the windows of the pool; and what has each of its cells seen?")]),
         "networks-6": Exercise(
-            (behind - before) // 2, "how much does the field grow, and over how many steps?", [(32, "that is by how much the field grows")]),
+            (behind - before) // 2, "how much does the field grow, and over how many steps?",
+            [(32, "that is by how much the field grows")]),
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e11
 _PAGES: dict[str, tuple[Callable, ...]] = dict(
-    arithmetic=(_sizes, _ends), windows=(_windows, _equivalents), pooling=(_arrays,), functional=(_tensors,), nn=(_layers,),
+    arithmetic=(_sizes, _ends), windows=(_windows, _equivalents), pooling=(_arrays,), functional=(_tensors,),
+    nn=(_layers,),
     kernels=(_kernels,), export=(_files,), networks=(_networks,))
 
 @cache
@@ -334,8 +365,11 @@ def check(
 
     Raises `TypeError` for a name that is no text and `ValueError` for one that no exercise has.
     """
-    if not isinstance(name, str): raise TypeError(f"name must be that of an exercise, such as 'windows-3', got {name!r}")
+    if not isinstance(name, str): raise TypeError(
+        f"name must be that of an exercise, such as 'windows-3', got {name!r}")
     page = name.rpartition("-")[0]
-    if page not in _PAGES: raise ValueError(f"name must begin with one of {', '.join(_PAGES)}, as 'windows-3' does, got {name!r}")
-    if name not in _on_page(page): raise ValueError(f"name must be {page}-1 to {page}-{len(_on_page(page))}, got {name!r}")
+    if page not in _PAGES: raise ValueError(
+        f"name must begin with one of {', '.join(_PAGES)}, as 'windows-3' does, got {name!r}")
+    if name not in _on_page(page): raise ValueError(
+        f"name must be {page}-1 to {page}-{len(_on_page(page))}, got {name!r}")
     return _on_page(page)[name].check(answer)

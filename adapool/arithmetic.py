@@ -35,7 +35,8 @@ def _per_axis(params):
         f"is {params['input_size']}: give one input_size per axis")
     return several | {"padding": padding}
 
-def _checked(name, value, where): return sides(value, where) if name == "padding" else integer(name, value, _SMALLEST[name], where)
+def _checked(name, value, where):
+    return sides(value, where) if name == "padding" else integer(name, value, _SMALLEST[name], where)
 
 def _each_axis(one_axis, shape=None, **params):
     """Apply `one_axis` to each axis; a param is a value for all axes, or a sequence with one value per axis.
@@ -95,8 +96,9 @@ def conv_output_size(
 
     All sizes are counted in cells. Returns an int, or a tuple where any argument was a sequence, one value per axis.
 
-    A pair takes the place of 2P by its sum. Pairs for several axes are ((before, after), ...), as in JAX; two plain numbers
-    are a pair where there is one axis, what `same_padding_pair` gives, and else one number per axis, as in torch.
+    A pair takes the place of 2P by its sum. Pairs for several axes are ((before, after), ...), as in JAX; two plain
+    numbers are a pair where there is one axis, what `same_padding_pair` gives, and else one number per axis, as in
+    torch.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, for lengths that differ, and
     for a kernel that spans more cells than the padded input has (torch raises `RuntimeError` there).
@@ -130,7 +132,8 @@ def conv_output_shape(
     if len(shape) > AXES: raise ValueError(f"input_shape must have at most {AXES} axes, got more")
     if len(shape) < 3: raise ValueError(
         f"input_shape must have a batch, a channel and at least one spatial axis, got {shape}")
-    batch, _, *spatial = (integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}") for axis, n in enumerate(shape))
+    batch, _, *spatial = (integer("input_shape", n, int(axis > 0), f" for axis {axis} of {shape}")
+                          for axis, n in enumerate(shape))
     out_channels = integer("out_channels", out_channels, 1)
     return batch, out_channels, *_conv_sizes(shape, tuple(spatial), kernel_size, stride, padding, dilation)
 
@@ -181,7 +184,8 @@ def _unused(input_size, kernel_size, stride, dilation, padding=None, where=""):
     else: out, (before, _) = _conv(input_size, kernel_size, stride, padding, dilation, where), padding
     last_read = -1
     for tap in reversed(range(kernel_size)):
-        if kernel_size - tap > _MANY: raise ValueError(f"kernel_size must leave fewer taps beyond the input{where}, got {kernel_size}")
+        if kernel_size - tap > _MANY: raise ValueError(
+            f"kernel_size must leave fewer taps beyond the input{where}, got {kernel_size}")
         offset = tap * dilation - before  # with this tap, window j reads cell j * stride + offset
         last = min(out - 1, (input_size - 1 - offset) // stride)
         if last >= 0: last_read = max(last_read, last * stride + offset)
@@ -251,7 +255,8 @@ def _transpose(input_size, kernel_size, stride, padding, output_padding, dilatio
     return out
 
 def _transpose_same(input_size, kernel_size, stride, output_padding, dilation, where=""):
-    if output_padding: raise ValueError(f"output_padding must be 0 with padding='same', which alone says the size, got {output_padding}{where}")
+    if output_padding: raise ValueError(
+        f"output_padding must be 0 with padding='same', which alone says the size, got {output_padding}{where}")
     return input_size * stride
 
 def conv_transpose_output_size(
@@ -264,17 +269,19 @@ def conv_transpose_output_size(
 ) -> int | Any:
     """`(n-1) S - 2P + D(K-1) + 1 + output_padding`: cells that a transposed convolution gives along each axis.
 
-    Sizes in cells; returns an int, or a tuple where any argument was a sequence. With "same" it is `n S`, as in TensorFlow,
-    Keras and JAX: the SAME convolution of n S cells turned round, whose `same_padding_pair` is taken off.
+    Sizes in cells; returns an int, or a tuple where any argument was a sequence. With "same" it is `n S`, as in
+    TensorFlow, Keras and JAX: the SAME convolution of n S cells turned round, whose `same_padding_pair` is taken off.
 
     Raises `TypeError` for what is not an integer, `ValueError` for numbers out of range, lengths that differ, an
     `output_padding` that is not smaller than stride or dilation, and where no cell is left.
 
-    Source: `torch.nn.ConvTranspose2d`, Shape; Dumoulin and Visin, relationship 14; Keras, `compute_conv_transpose_output_shape`.
+    Source: `torch.nn.ConvTranspose2d`, Shape; Dumoulin and Visin, relationship 14; Keras,
+    `compute_conv_transpose_output_shape`.
     """
     if isinstance(padding, str) and padding != "same": raise ValueError(
         f"padding must be an integer or a (before, after) pair, one for all axes or one per axis, or 'same', got {padding!r}")
-    sizes = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, output_padding=output_padding, dilation=dilation)
+    sizes = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, output_padding=output_padding,
+                 dilation=dilation)
     pads = _given(padding)
     return _each_axis(_transpose if pads else _transpose_same, **sizes, **pads)
 
@@ -283,7 +290,8 @@ def _unread(input_size, kernel_size, stride, padding, dilation, out):
     "Cells that none of `out` windows reads, at the end or between two windows."
     read, counted = 0, {}
     for tap in range(kernel_size):
-        first, rest = divmod(tap * dilation - padding, stride)  # in window j this tap reads cell (first + j) * stride + rest
+        first, rest = divmod(tap * dilation - padding,
+                             stride)  # in window j this tap reads cell (first + j) * stride + rest
         start, stop = max(first, counted.get(rest, 0)), min(first + out, -((rest - input_size) // stride))
         read += max(stop - start, 0)
         counted[rest] = max(stop, start)
@@ -320,8 +328,8 @@ def find_conv(
     at the end or between windows; then small dilations, kernels and paddings come first. It is empty where nothing
     serves: an output larger than the input needs a transposed convolution, or more padding than SAME.
 
-    Raises `TypeError` for what is not an integer and `ValueError` for numbers out of range, and where there is so much to
-    try that it would take more than some seconds.
+    Raises `TypeError` for what is not an integer and `ValueError` for numbers out of range, and where there is so much
+    to try that it would take more than some seconds.
 
     Source: `conv_output_size` solved for S: T / n' < S <= T / (n' - 1) with T = n + 2P - D(K-1) - 1.
     """
@@ -338,6 +346,8 @@ def find_conv(
                 elif strides is not None: serve = [S for S in strides if low <= S <= high]
                 else: serve = range(low, min(high, low + _MANY) + 1) if out > 1 else [low]
                 taps += 1 + K * len(serve)
-                if taps > _MANY: raise ValueError("kernel_size, stride, padding and dilation must leave fewer choices, got over a million")
+                if taps > _MANY: raise ValueError(
+                    "kernel_size, stride, padding and dilation must leave fewer choices, got over a million")
                 found += [ConvParams(K, S, P, D) for S in serve]
-    return sorted(found, key=lambda c: (_unread(n, c.kernel_size, c.stride, c.padding, c.dilation, out), c.dilation, c.kernel_size, c.padding, c.stride))
+    return sorted(found, key=lambda c: (_unread(n, c.kernel_size, c.stride, c.padding, c.dilation, out), c.dilation,
+                                        c.kernel_size, c.padding, c.stride))

@@ -33,7 +33,8 @@ _MOST = 10**5  # values of an answer that are looked at
 def _plain(value):
     "`value` with arrays, tensors, tuples and all else that can be gone through as lists: only the numbers are compared."
     if hasattr(value, "tolist"): value = value.tolist()
-    return [_plain(v) for v in islice(value, _MOST)] if isinstance(value, Iterable) and not isinstance(value, (str, set, dict)) else value
+    return [_plain(v) for v in islice(value, _MOST)] if isinstance(value, Iterable) and not isinstance(
+        value, (str, set, dict)) else value
 
 def _is_number(value): return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
@@ -46,7 +47,8 @@ def _number(got, want):
     if not isinstance(want, int): return f"{got} is too {side}"
     if got != got or abs(got) == math.inf: return f"a whole number is asked for, got {got}"
     if got != int(got):
-        left_out = {math.floor(got): ": the floor is missing", math.ceil(got): ": it has to be rounded up"}.get(want, "")
+        left_out = {math.floor(got): ": the floor is missing",
+                    math.ceil(got): ": it has to be rounded up"}.get(want, "")
         return f"a whole number is asked for, got {got}{left_out}"
     return f"{got} is too {side} by {abs(got - want)}"
 
@@ -110,7 +112,8 @@ def _on_cases(answer, expected, cases, hint):
 class Exercise:
     """What the package knows of a question: the right answer, a hint, and slips, which are wrong answers with what each tells.
 
-    Raises `TypeError` for a hint, slips, cases or an expected value that are not what the author of an exercise can give.
+    Raises `TypeError` for a hint, slips, cases or an expected value that are not what the author of an exercise can
+    give.
     """
     expected: object                           # a number, text, bool or None; a tuple, list, array or set of them; or a function
     hint: str = ""                             # said with every wrong answer
@@ -118,7 +121,8 @@ class Exercise:
     cases: Iterable[tuple] = ()                # where a function is asked for: tuples of arguments to try it on
 
     def __post_init__(self) -> None:
-        for name, length in (("slips", 2), ("cases", None)): object.__setattr__(self, name, _tuples(name, getattr(self, name), length))
+        for name, length in (("slips", 2), ("cases", None)):
+            object.__setattr__(self, name, _tuples(name, getattr(self, name), length))
         if not isinstance(self.hint, str): raise TypeError(f"hint must be a text, got {self.hint!r}")
         try: _plain(self.expected)
         except Exception as error: raise TypeError(f"expected must be numbers or text: {error}") from None
@@ -128,9 +132,11 @@ class Exercise:
     def check(self, answer: object) -> Verdict:
         """A `Verdict` on `answer`: right, wrong and why, or not answered yet. No answer makes it raise, and it never says the right one.
 
-        Whole numbers are compared exactly, others to five digits, arrays, tensors, tuples and lists alike, value by value.
+        Whole numbers are compared exactly, others to five digits, arrays, tensors, tuples and lists alike, value by
+        value.
         """
-        if callable(self.expected): verdict = _on_cases(answer, self.expected, self.cases, self.hint) if answer is not ... else None
+        if callable(self.expected):
+            verdict = _on_cases(answer, self.expected, self.cases, self.hint) if answer is not ... else None
         elif _unanswered(answer): verdict = None
         elif not (fault := _fault(answer, self.expected)): verdict = Verdict(True, "Right.")
         else: verdict = _wrong(next((told for slip, told in self.slips if not _fault(answer, slip)), fault), self.hint)

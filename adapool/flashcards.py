@@ -106,18 +106,23 @@ def _sizes():
     sliding = Picture("adapool-sliding-8-3-2-1.png", partial(plot.sliding, 8, 3, 2, 1),
                       "Eight cells with one padded cell on each side; four windows of three cells, two apart.")
     return [
-        card("conv-formula", "$n$ cells, a kernel of $K$, a stride of $S$, $P$ padded cells on each side. How many cells come out?",
+        card("conv-formula",
+             "$n$ cells, a kernel of $K$, a stride of $S$, $P$ padded cells on each side. How many cells come out?",
              r"$n' = \lfloor (n - K + 2P)/S \rfloor + 1$"),
         card("conv-8", "8 cells, $K = 3$, $S = 2$, $P = 1$. How many come out?", _size(8, 3, 2, 1), picture=sliding),
-        card("conv-resnet", "The first layer of a ResNet: 224 cells, $K = 7$, $S = 2$, $P = 3$. How many come out?", _size(224, 7, 2, 3)),
-        card("conv-one-inside", r"Some write $\lfloor (n - K + 2P)/S + 1 \rfloor$. Is that another number, for 10 cells, $K = 3$, $S = 2$?",
+        card("conv-resnet", "The first layer of a ResNet: 224 cells, $K = 7$, $S = 2$, $P = 3$. How many come out?",
+             _size(224, 7, 2, 3)),
+        card("conv-one-inside",
+             r"Some write $\lfloor (n - K + 2P)/S + 1 \rfloor$. Is that another number, for 10 cells, $K = 3$, $S = 2$?",
              f"No: {(10 - 3) // 2 + 1} and {int((10 - 3) / 2 + 1)}. A whole number can be moved out of a floor."),
-        card("conv-shape", "A batch of shape (8, 3, 224, 224) goes through 64 filters, $K = 7$, $S = 2$, $P = 3$. Which shape comes out?",
+        card("conv-shape",
+             "A batch of shape (8, 3, 224, 224) goes through 64 filters, $K = 7$, $S = 2$, $P = 3$. Which shape comes out?",
              f"{conv_output_shape((8, 3, 224, 224), 64, 7, 2, 3)}: the number of filters is $C_{{\\text{{out}}}}$."),
         card("conv-weights", r"64 filters of 7 × 7 read 3 channels. How many weights are that, biases left out?",
              f"{torch.nn.Conv2d(3, 64, 7, device='meta').weight.numel()}: "
              r"$C_{\text{out}} \times C_{\text{in}} \times K_H \times K_W$."),
-        card("dilation-span", "How many cells does a kernel of three span at dilation two, and how many of 9 cells come out?",
+        card("dilation-span",
+             "How many cells does a kernel of three span at dilation two, and how many of 9 cells come out?",
              f"$D(K - 1) + 1 = {2 * (3 - 1) + 1}$; " + _size(9, 3, D=2)),
         card("conv-refused", "A kernel of three at dilation three, on four cells. What comes out?",
              f"Nothing: it spans {3 * (3 - 1) + 1} cells and is refused. The formula alone would say ${(4 - 7) // 1 + 1}$."),
@@ -129,13 +134,16 @@ def _paddings():
     return [
         card("same-odd", "Which padding on each side keeps the size under a kernel of five, at stride one?",
              rf"$\lfloor (K - 1)/2 \rfloor = {same_padding(5)}$"),
-        card("same-even", r"A kernel of four, padded by $\lfloor 3/2 \rfloor$ on each side: 100 cells become how many? What keeps the 100?",
+        card("same-even",
+             r"A kernel of four, padded by $\lfloor 3/2 \rfloor$ on each side: 100 cells become how many? What keeps the 100?",
              f"{conv_output_size(100, 4, padding=same_padding(4))}. No symmetric padding keeps an even kernel's size; "
              "{} before and {} after do.".format(*same_padding_pair(100, 4))),
         card("same-dilated", "A kernel of four at dilation two. Is there a symmetric padding that keeps the size?",
              f"Yes, {same_padding(4, 2)}: $D(K - 1) = {2 * 3}$ is even."),
-        card("same-strided", "TensorFlow's SAME under a kernel of three at stride two: what does it pad for 224 cells, and for 225?",
-             "For 224, {} before and {} after; for 225, {} and {}. ".format(*same_padding_pair(224, 3, 2), *same_padding_pair(225, 3, 2))
+        card("same-strided",
+             "TensorFlow's SAME under a kernel of three at stride two: what does it pad for 224 cells, and for 225?",
+             "For 224, {} before and {} after; for 225, {} and {}. ".format(
+                 *same_padding_pair(224, 3, 2), *same_padding_pair(225, 3, 2))
              + f"So {conv_output_size(224, 3, 2, 'same')} and {conv_output_size(225, 3, 2, 'same')} come out: $\\lceil n/S \\rceil$."),
     ]
 
@@ -144,13 +152,16 @@ def _floors():
     card = partial(Card, page="00_arithmetic")
     unread = Picture("adapool-sliding-10-3-3-0.png", partial(plot.sliding, 10, 3, 3),
                      "Ten cells and three windows of three; the tenth cell is grey, read by no window.")
-    over, up = partial(pool_output_size, 112, 3, 2, 1), partial(pool_output_size, kernel_size=2, stride=4, ceil_mode=True)
+    over, up = partial(pool_output_size, 112, 3, 2,
+                       1), partial(pool_output_size, kernel_size=2, stride=4, ceil_mode=True)
     return [
         card("unused-10", "Ten cells, $K = 3$, $S = 3$, no padding. How many cells at the end does no window read?",
              f"{unused_inputs(10, 3, 3)}: $(n - K) \\bmod S$.", picture=unread),
-        card("unused-padded", "12 cells, $K = 3$, $S = 4$, $P = 1$. How many cells at the end, padding not counted, does no window read?",
+        card("unused-padded",
+             "12 cells, $K = 3$, $S = 4$, $P = 1$. How many cells at the end, padding not counted, does no window read?",
              f"{unused_inputs(12, 3, 4, 1)}: $(n + 2P - K) \\bmod S = {(12 + 2 - 3) % 4}$, and the padding absorbs the first of them."),
-        card("ceil-mode", "A max pool of $K = 3$, $S = 2$, $P = 1$ on 112 cells: how many come out, and how many with `ceil_mode`?",
+        card("ceil-mode",
+             "A max pool of $K = 3$, $S = 2$, $P = 1$ on 112 cells: how many come out, and how many with `ceil_mode`?",
              f"{over()}, and {over(ceil_mode=True)}: one more window, which hangs over the end."),
         card("ceil-drop", "A pool of $K = 2$, $S = 4$ with `ceil_mode`, on five cells and on four. How many come out?",
              f"{up(5)} and {up(4)}. A window that would start beyond the input is dropped again."),
@@ -165,11 +176,13 @@ def _transposed():
                        "Eight output cells; four rows of four orange cells, two apart, each written by one input cell.")
     back = partial(conv_transpose_output_size, 56, 3, 2, 1)
     return [
-        card("transposed-formula", "How many cells does a transposed convolution make of $n$, without dilation and output padding?",
+        card("transposed-formula",
+             "How many cells does a transposed convolution make of $n$, without dilation and output padding?",
              "$n' = (n - 1)S - 2P + K$"),
         card("transposed-double", "56 cells, transposed, $K = 4$, $S = 2$, $P = 1$. How many come out?",
              rf"$(56 - 1) \cdot 2 - 2 \cdot 1 + 4 = {conv_transpose_output_size(56, 4, 2, 1)}$: twice as many. Four cells:", picture=doubling),
-        card("output-padding", "111 and 112 cells both become 56 under $K = 3$, $S = 2$, $P = 1$. Which does the transposed layer give back?",
+        card("output-padding",
+             "111 and 112 cells both become 56 under $K = 3$, $S = 2$, $P = 1$. Which does the transposed layer give back?",
              f"{back()}; with `output_padding=1`, {back(output_padding=1)}."),
     ]
 
@@ -192,22 +205,28 @@ def _windows():
              f"{rows.sizes[1] * columns.sizes[3]}$."),
         card("up-sampling", "0, 10, 20 are pooled to five cells by the adaptive average. What comes out?",
              f"{_list(adaptive_pool([0, 10, 20], 5))}: the windows are {_ranges(back)}."),
-        card("up-sizes", r"How many cells can a window have where $m \ge n$?", f"One or two, as in 3 → 5: {_list(back.sizes)}."),
+        card("up-sizes", r"How many cells can a window have where $m \ge n$?",
+             f"One or two, as in 3 → 5: {_list(back.sizes)}."),
     ]
 
 # %% ../nbs/13_flashcards.ipynb #f1a50024
 def _counts():
     card = partial(Card, page="01_windows")
-    total, pairs, sizes = adaptive_windows(100, 30).sizes.sum(), adaptive_windows(12, 9).overlaps.sum(), partial(adaptive_windows, output_size=5)
+    total, pairs, sizes = adaptive_windows(100, 30).sizes.sum(), adaptive_windows(12, 9).overlaps.sum(), partial(
+        adaptive_windows, output_size=5)
     return [
-        card("overlap", "How many cells do two neighbouring windows share?", "One, or none where the border between them is a whole number. "
+        card("overlap", "How many cells do two neighbouring windows share?",
+             "One, or none where the border between them is a whole number. "
              f"In 10 → 7: {_list(adaptive_windows(10, 7).overlaps)}."),
-        card("overlap-pairs", "How many of the eight neighbouring pairs of 12 → 9 share a cell?", rf"$m - \gcd(n, m) = {pairs}$"),
+        card("overlap-pairs", "How many of the eight neighbouring pairs of 12 → 9 share a cell?",
+             rf"$m - \gcd(n, m) = {pairs}$"),
         card("cells-in-all", "How many cells do all windows of 100 → 30 hold together, shared ones counted twice?",
              rf"$n + m - \gcd(n, m) = {total}$"),
         card("two-sizes", "Which window sizes have 10 → 5, 11 → 5 and 12 → 5?",
-             "; ".join(_list(sorted(set(sizes(n).sizes.tolist()))) for n in (10, 11, 12)) + r". Never more than two: $\lceil n/m \rceil$ and one more."),
-        card("duality", "Which outputs of 5 → 3 read cell 1?", f"Those in {_ranges([adaptive_windows(3, 5)[1]])}: window 1 of 3 → 5. "
+             "; ".join(_list(sorted(set(sizes(n).sizes.tolist()))) for n in (10, 11, 12))
+             + r". Never more than two: $\lceil n/m \rceil$ and one more."),
+        card("duality", "Which outputs of 5 → 3 read cell 1?",
+             f"Those in {_ranges([adaptive_windows(3, 5)[1]])}: window 1 of 3 → 5. "
              r"Cell $i$ is in window $j$ of $n \to m$ exactly when $j$ is in window $i$ of $m \to n$."),
     ]
 
@@ -222,14 +241,19 @@ def _exact():
     return [
         card("rule", r"Which kernel and stride does the common rule give for $n \to m$? And for 10 → 5?",
              r"$S = \lfloor n/m \rfloor$, $K = n - (m - 1)S$, $P = 0$; for 10 → 5: " + _pool(fixed_rule(10, 5))),
-        card("exact-iff", r"For which $n \ge m$ is an adaptive pool exactly one ordinary pool?", r"$m = 1$, or $n \bmod m \in \{0, 1, m - 1\}$."),
+        card("exact-iff", r"For which $n \ge m$ is an adaptive pool exactly one ordinary pool?",
+             r"$m = 1$, or $n \bmod m \in \{0, 1, m - 1\}$."),
         card("exact-7", "An output of seven cells: which inputs from 7 to 30 can an ordinary pool serve?",
              _list([n for n in exact_sizes(7, 30) if n >= 7])),
-        card("exact-11-5", "11 → 5 does not divide. Which ordinary pool is it?", _pool(fixed_equivalent(11, 5)), picture=touching),
-        card("exact-7-2", "Which ordinary pool is 7 → 2?", _pool(fixed_equivalent(7, 2)) + ": an odd $n$ leaves remainder 1."),
-        card("exact-8-3", r"8 → 3 leaves remainder $m - 1$. Which ordinary pool is it, and what must an average be told?",
+        card("exact-11-5", "11 → 5 does not divide. Which ordinary pool is it?", _pool(fixed_equivalent(11, 5)),
+             picture=touching),
+        card("exact-7-2", "Which ordinary pool is 7 → 2?",
+             _pool(fixed_equivalent(7, 2)) + ": an odd $n$ leaves remainder 1."),
+        card("exact-8-3",
+             r"8 → 3 leaves remainder $m - 1$. Which ordinary pool is it, and what must an average be told?",
              _pool(fixed_equivalent(8, 3)) + ", and `count_include_pad=False`.", picture=clipped),
-        card("exact-10-7", "Which ordinary pool is 10 → 7?", _pool(fixed_equivalent(10, 7)).capitalize() + ": the remainder is 3. The rule gives "
+        card("exact-10-7", "Which ordinary pool is 10 → 7?",
+             _pool(fixed_equivalent(10, 7)).capitalize() + ": the remainder is 3. The rule gives "
              + _pool(fixed_rule(10, 7)) + ", seven outputs with other windows."),
         card("blocks", "10 → 4 is no ordinary pool. How can a reshape help?",
              f"Into {10 // 5} blocks of 5 → 2, each a pool of {_pool(blocked_equivalent(10, 4))}."),
@@ -251,7 +275,8 @@ def _beliefs():
              f"10 → 7 has kernels of {_list(sorted(set(w.sizes.tolist())))} and strides of {_list(sorted(set(np.diff(w.starts).tolist())))}."),
         card("not-padded", "What does the adaptive pool pad, or mirror, where it does not fit?",
              f"Nothing. In 10 → 7 the first window starts at {w[0][0]} and the last stops at {w[-1][1]}."),
-        card("not-smaller", "Must the output be smaller than the input?", f"No: 3 → 5 has the windows {_ranges(adaptive_windows(3, 5))}."),
+        card("not-smaller", "Must the output be smaller than the input?",
+             f"No: 3 → 5 has the windows {_ranges(adaptive_windows(3, 5))}."),
         card("not-avgpool-7", "Is `AvgPool2d(7)` the same as `AdaptiveAvgPool2d(1)`?",
              f"On 7 × 7 cells. On 8 × 8 it leaves {unused_inputs(8, 7, 7)} row and column unread; on 14 × 14 it gives {pool_output_size(14, 7)**2} cells."),
     ]
@@ -267,13 +292,15 @@ def _conventions():
     return [
         card("not-ceil-kernel", r"Kernel and stride of $\lceil n/m \rceil$ for 10 → 7: how many cells come out?",
              f"{pool_output_size(10, -(-10 // 7))}, not 7."),
-        card("not-array-split", "0 to 13 are averaged into four cells. What does the adaptive pool give, and what `np.array_split`?",
+        card("not-array-split",
+             "0 to 13 are averaged into four cells. What does the adaptive pool give, and what `np.array_split`?",
              f"{_list(adaptive_pool(x, 4))}; and {_list(split)}. `np.array_split` is Equinox's rule."),
         card("not-true-area", "0, 3, 12 into two cells: the adaptive average, and OpenCV's area?",
              f"{_list(ours)}; and {_list(area)}. In torch, `interpolate(mode=\"area\")` is the adaptive average."),
         card("mean-kept", "Does the adaptive average keep the mean of 0, 3, 12, pooled to two cells?",
              f"No: {np.mean(ours):g} instead of {np.mean([0, 3, 12]):g}. True area does: {area.mean():g}."),
-        card("not-floats", f"17001 → 1000: window {i} starts at $\\lfloor {i} \\cdot 17001/1000 \\rfloor$. What does float32 say?",
+        card("not-floats",
+             f"17001 → 1000: window {i} starts at $\\lfloor {i} \\cdot 17001/1000 \\rfloor$. What does float32 say?",
              f"{starts[i]} instead of {adaptive_windows(17001, 1000)[i][0]}: the product has more digits than it holds."),
         card("not-tested", "A pool that rounds the stop down passes 8 → 4 and 224 → 7. On which sizes is it caught?",
              f"On any that do not divide: 7 → 2 is {_ranges(adaptive_windows(7, 2))}, and not {_ranges(down)}."),
@@ -287,12 +314,16 @@ def _arrays():
     bad = np.isnan(adaptive_pool([0, 1, 2, 3, np.nan, 5, 6], 5)).nonzero()[0]
     batch = np.zeros((16, 224, 224, 3), np.uint8)
     return [
-        card("array-mean", "The mean of 0, 1, 2, 3, 4, 5, pooled to four cells?", _list(adaptive_pool(np.arange(6), 4))),
-        card("array-max", "3, 1, 4, 1, 5 to three cells by the maximum: which values, and where were they?", f"{_list(best)}, from cells {_list(at)}."),
+        card("array-mean", "The mean of 0, 1, 2, 3, 4, 5, pooled to four cells?",
+             _list(adaptive_pool(np.arange(6), 4))),
+        card("array-max", "3, 1, 4, 1, 5 to three cells by the maximum: which values, and where were they?",
+             f"{_list(best)}, from cells {_list(at)}."),
         card("array-shape", "`adaptive_pool(batch, 7, axes=(1, 2))` of shape (16, 224, 224, 3): which shape comes out?",
              f"{adaptive_pool(batch, 7, 'max', axes=(1, 2)).shape}"),
-        card("array-types", "Bytes are pooled. Which type has their mean, their sum, their maximum?", ", ".join(f"`{kind}`" for kind in kinds)),
-        card("array-nan", "Seven cells are pooled to five, and cell 4 is NaN. Which outputs are NaN?", f"{_list(bad)}: those that read it, no others."),
+        card("array-types", "Bytes are pooled. Which type has their mean, their sum, their maximum?",
+             ", ".join(f"`{kind}`" for kind in kinds)),
+        card("array-nan", "Seven cells are pooled to five, and cell 4 is NaN. Which outputs are NaN?",
+             f"{_list(bad)}: those that read it, no others."),
     ]
 
 # %% ../nbs/13_flashcards.ipynb #f1a50039
@@ -309,18 +340,21 @@ def _raised(call):
 def _tensors():
     card, x = partial(Card, page="03_functional"), torch.zeros(1, 64, 10, 9)
     return [
-        card("seed-shapes", "A tensor of shape (1, 64, 10, 9): what do output sizes of `7` and of `(None, 7)` make of it?",
+        card("seed-shapes",
+             "A tensor of shape (1, 64, 10, 9): what do output sizes of `7` and of `(None, 7)` make of it?",
              f"{tuple(F.adaptive_avg_pool2d(x, 7).shape)} and {tuple(F.adaptive_avg_pool2d(x, (None, 7)).shape)}: `None` keeps an axis."),
         card("gradient-average", "The average 5 → 3, all outputs added up. What is the gradient of the sum?",
              f"{_list(_gradient([0] * 5, 3))}: $1/2$ or $1/3$ from each window that has read the cell."),
-        card("gradient-sum", "The average 10 → 7, all outputs added up. What do the numbers of the gradient of that sum add up to?",
+        card("gradient-sum",
+             "The average 10 → 7, all outputs added up. What do the numbers of the gradient of that sum add up to?",
              f"{_gradient([0] * 10, 7).sum():.4g}: every output hands on 1."),
         card("gradient-max", "1, 5, 2, 0 to three cells by the maximum. What is the gradient of the sum?",
              f"{_list(_gradient([1, 5, 2, 0], 3, 'max'))}: 5 has won twice, and 0 never."),
         card("gradient-dual", r"The gradient of the average $n \to m$ is itself an adaptive pool. Which?",
              r"The adaptive sum $m \to n$ of the gradient over the window sizes. "
              f"In 10 → 7 cell 4 adds up {adaptive_windows(7, 10).sizes[4]} of the 7 outputs."),
-        card("which-error", "An output size of −1: which exception raises `adapool.functional`, and which `adapool.adaptive_pool`?",
+        card("which-error",
+             "An output size of −1: which exception raises `adapool.functional`, and which `adapool.adaptive_pool`?",
              f"`{_raised(lambda: F.adaptive_avg_pool2d(x, -1))}`, as torch does, and `{_raised(lambda: adaptive_pool([1, 2], -1))}`."),
     ]
 
@@ -328,14 +362,19 @@ def _tensors():
 def _layers():
     card, pool = partial(Card, page="04_nn"), torch.nn.AdaptiveAvgPool2d(1)
     head = torch.nn.Sequential(nn.AdaptiveAvgPool2d((5, 7)), torch.nn.Flatten())
-    model = nn.convert(torch.nn.Sequential(pool, torch.nn.AvgPool2d(1), torch.nn.AdaptiveMaxPool2d(1), pool), verbose=False)
+    model = nn.convert(torch.nn.Sequential(pool, torch.nn.AvgPool2d(1), torch.nn.AdaptiveMaxPool2d(1), pool),
+                       verbose=False)
     swapped = {id(layer) for layer in model if type(layer).__module__ == nn.__name__}
     return [
-        card("head-size", "16 channels, then `AdaptiveAvgPool2d((5, 7))` and `Flatten`. How many numbers does the next layer get?",
+        card("head-size",
+             "16 channels, then `AdaptiveAvgPool2d((5, 7))` and `Flatten`. How many numbers does the next layer get?",
              f"{head(torch.zeros(1, 16, 50, 40)).shape[1]}, whatever the size of the picture."),
-        card("no-weights", "How many weights does `AdaptiveAvgPool2d(7)` learn?", f"{sum(p.numel() for p in nn.AdaptiveAvgPool2d(7).parameters())}"),
-        card("convert-count", "A model of `p`, `AvgPool2d(1)`, `AdaptiveMaxPool2d(1)` and `p` again, where `p` is an `AdaptiveAvgPool2d(1)`. "
-             "How many layers does `convert` swap?", f"{len(swapped)}: the same object is one layer, and an ordinary pool is left alone."),
+        card("no-weights", "How many weights does `AdaptiveAvgPool2d(7)` learn?",
+             f"{sum(p.numel() for p in nn.AdaptiveAvgPool2d(7).parameters())}"),
+        card("convert-count",
+             "A model of `p`, `AvgPool2d(1)`, `AdaptiveMaxPool2d(1)` and `p` again, where `p` is an `AdaptiveAvgPool2d(1)`. "
+             "How many layers does `convert` swap?",
+             f"{len(swapped)}: the same object is one layer, and an ordinary pool is left alone."),
         card("convert-isinstance", "Is a converted layer still a `torch.nn.AdaptiveAvgPool2d`?",
              "Yes, a subclass of it." if isinstance(model[0], torch.nn.AdaptiveAvgPool2d) else "No."),
     ]
@@ -344,27 +383,35 @@ def _layers():
 def _beyond():
     work, export, net = (partial(Card, page=page) for page in ("05_kernels", "06_export", "07_networks"))
     in_all = int(adaptive_windows(224, 50).sizes.sum())
-    fields = trace_shapes(torch.nn.Sequential(torch.nn.Conv1d(1, 1, 3), torch.nn.Conv1d(1, 1, 3, 2), torch.nn.AdaptiveAvgPool1d(3)), (1, 1, 13))
+    fields = trace_shapes(torch.nn.Sequential(torch.nn.Conv1d(1, 1, 3), torch.nn.Conv1d(1, 1, 3, 2),
+                                              torch.nn.AdaptiveAvgPool1d(3)), (1, 1, 13))
     skip = trace_shapes(torch.nn.Conv1d(1, 1, 1, 2), (1, 1, 56))[0]
     return [
-        work("cells-read", "224 × 224 cells to 50 × 50, window by window. How many cells are read, and how many are there?",
+        work("cells-read",
+             "224 × 224 cells to 50 × 50, window by window. How many cells are read, and how many are there?",
              f"${in_all}^2 = {in_all**2}$, of {224**2}: shared cells are read again. The kernels of this package read each once."),
-        export("frozen-pool", "14 → 7 is exported with open sizes as the pool that it is at 14. What does the file make of 17 cells?",
+        export("frozen-pool",
+               "14 → 7 is exported with open sizes as the pool that it is at 14. What does the file make of 17 cells?",
                f"{pool_output_size(17, *fixed_rule(14, 7))} cells, not 7, and nobody is told."),
-        export("form-pool", "An adaptive pool 13 → 6 by 17 → 9 is exported. Which operators does the ONNX file need for each axis?",
+        export("form-pool",
+               "An adaptive pool 13 → 6 by 17 → 9 is exported. Which operators does the ONNX file need for each axis?",
                f"One ordinary {_form('avg', 13, 6)}, one ordinary {_form('avg', 17, 9)}, and the two are one node: "
                f"$13 \\bmod 6 = {13 % 6}$ and $17 \\bmod 9 = {17 % 9} = m - 1$."),
-        export("form-other", "10 → 7 is no ordinary pool. What stands in the file for the average, and what for the maximum?",
+        export("form-other",
+               "10 → 7 is no ordinary pool. What stands in the file for the average, and what for the maximum?",
                f"A product with the averaging {_form('avg', 10, 7)}; a gather of {_form('max', 10, 7)} that repeats some of them."),
         export("form-pyramid",
                "PSPNet pools 61 cells to 1, 2, 3 and 6. In how many of the four does the ONNX file need more than one ordinary pool?",
                f"In {sum(_form('avg', 61, m) not in ('whole', 'pool') for m in (1, 2, 3, 6))}: 61 leaves "
                f"{_list([61 % m for m in (1, 2, 3, 6)])}."),
-        net("field-two", "Two convolutions of three cells, the second at stride two. How many cells of the input does an output see?",
+        net("field-two",
+            "Two convolutions of three cells, the second at stride two. How many cells of the input does an output see?",
             f"{fields[1].fields[0][0]}: $f' = f + D(K - 1)j$, with the jump $j = 1$ before the second."),
-        net("field-adaptive", "Two convolutions of three cells, the second at stride two, then an adaptive pool 5 → 3. How far does an output see?",
+        net("field-adaptive",
+            "Two convolutions of three cells, the second at stride two, then an adaptive pool 5 → 3. How far does an output see?",
             "From {} to {} cells: its windows have two sizes.".format(*fields[2].fields[0])),
-        net("skipped", "The shortcut of a ResNet: $K = 1$, $S = 2$ on 56 cells. How many does it never read?", f"{skip.unread[0]}: every second one."),
+        net("skipped", "The shortcut of a ResNet: $K = 1$, $S = 2$ on 56 cells. How many does it never read?",
+            f"{skip.unread[0]}: every second one."),
     ]
 
 # %% ../nbs/13_flashcards.ipynb #f1a50043
@@ -375,10 +422,12 @@ def cards(
 
     Raises `ValueError` for a page that has none.
     """
-    makers = (_sizes, _paddings, _floors, _transposed, _windows, _counts, _exact, _beliefs, _conventions, _arrays, _tensors, _layers, _beyond)
+    makers = (_sizes, _paddings, _floors, _transposed, _windows, _counts, _exact, _beliefs, _conventions, _arrays,
+              _tensors, _layers, _beyond)
     found = [card for maker in makers for card in maker()]
     pages = sorted({card.page for card in found})
-    if page is not None and page not in pages: raise ValueError(f"page must be one of {', '.join(pages)}, or None, got {page!r}")
+    if page is not None and page not in pages: raise ValueError(
+        f"page must be one of {', '.join(pages)}, or None, got {page!r}")
     return Cards(card for card in found if page in (None, card.page))
 
 # %% ../nbs/13_flashcards.ipynb #f1a50048
@@ -394,13 +443,17 @@ def _note_type(genanki):
 
 def _checked_path(path):
     "`path` as a Path that can be written, with the package that it takes; what is wrong is said here."
-    if importlib.util.find_spec("genanki") is None: raise ImportError("write_deck needs genanki: pip install 'adapool[flashcards]'")
+    if importlib.util.find_spec("genanki") is None: raise ImportError(
+        "write_deck needs genanki: pip install 'adapool[flashcards]'")
     if not isinstance(path, (str, os.PathLike)): raise TypeError(f"path must be a file name, got {path!r}")
     path = Path(path)
-    if path.suffix != ".apkg": raise ValueError(f"path must end in .apkg, which is how Anki knows a deck, got {str(path)!r}")
+    if path.suffix != ".apkg": raise ValueError(
+        f"path must end in .apkg, which is how Anki knows a deck, got {str(path)!r}")
     if path.is_dir(): raise IsADirectoryError(f"path must name a file, and {path} is a folder")
-    if not path.parent.is_dir(): raise FileNotFoundError(f"path must be in a folder that exists, and {path.parent} is none")
-    if not os.access(path.parent, os.W_OK): raise PermissionError(f"path must be in a folder that can be written, and {path.parent} cannot")
+    if not path.parent.is_dir(): raise FileNotFoundError(
+        f"path must be in a folder that exists, and {path.parent} is none")
+    if not os.access(path.parent, os.W_OK): raise PermissionError(
+        f"path must be in a folder that can be written, and {path.parent} cannot")
     return path
 
 # %% ../nbs/13_flashcards.ipynb #f1a50049
@@ -409,10 +462,12 @@ def write_deck(
 ) -> Path:
     """Write all cards as an Anki deck to `path`, pictures included, and return the path.
 
-    Guids, deck and note type are the same on every call, so that a new import updates the cards and keeps what was learned.
+    Guids, deck and note type are the same on every call, so that a new import updates the cards and keeps what was
+    learned.
 
-    Raises, before any work, `ImportError` without genanki, `TypeError` for what is no file name, `ValueError` for one that
-    does not end in .apkg, and `IsADirectoryError`, `FileNotFoundError` or `PermissionError` for a path that cannot be written.
+    Raises, before any work, `ImportError` without genanki, `TypeError` for what is no file name, `ValueError` for one
+    that does not end in .apkg, and `IsADirectoryError`, `FileNotFoundError` or `PermissionError` for a path that
+    cannot be written.
 
     Source: genanki; https://docs.ankiweb.net/importing/packaged-decks.html.
     """
@@ -421,7 +476,8 @@ def write_deck(
     deck, kind, found = genanki.Deck(_DECK, "adapool"), _note_type(genanki), cards()
     for place, card in enumerate(found):
         fields = [_html(card.question), card.answer_html(lambda picture: picture.name), _html(card.page)]
-        deck.add_note(genanki.Note(kind, fields, guid=genanki.guid_for("adapool", card.key), tags=[f"adapool::{card.page}"], due=place))
+        deck.add_note(genanki.Note(kind, fields, guid=genanki.guid_for("adapool", card.key),
+                                   tags=[f"adapool::{card.page}"], due=place))
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         files = [Path(folder) / card.picture.name for card in found if card.picture]
         for file, card in zip(files, (card for card in found if card.picture)): file.write_bytes(card.picture.png())

@@ -125,7 +125,8 @@ def _room(output_size, x, axes, windows):
         out = math.prod([len(windows[axes.index(a)]) if a in axes else n for a, n in enumerate(x.shape)])
         if 8*out >= min(x.nbytes, 2**30): raise ValueError(
             f"output_size must be one whose result fits in memory, got {output_size} for input shape {x.shape}: {error}") from None
-        raise MemoryError(f"no memory is left to pool x of shape {x.shape} and dtype {x.dtype} to output_size {output_size}: {error}") from None
+        raise MemoryError(
+            f"no memory is left to pool x of shape {x.shape} and dtype {x.dtype} to output_size {output_size}: {error}") from None
 
 def _array(x):
     "`x` as an array of booleans, integers or floats."
@@ -133,7 +134,8 @@ def _array(x):
         "x must be a plain array: a mask would be lost (use x.filled(...) first)")
     try: x = np.asarray(x)
     except (ValueError, MemoryError) as error: raise ValueError(f"x must be an array of numbers: {error}") from None
-    except (RuntimeError, TypeError) as error: raise TypeError(f"x must be an array: {error} (for tensors: adapool.functional)") from None
+    except (RuntimeError, TypeError) as error: raise TypeError(
+        f"x must be an array: {error} (for tensors: adapool.functional)") from None
     if x.dtype.kind not in "biuf": raise TypeError(f"x must hold booleans, integers or floats, got dtype {x.dtype}")
     return x
 
@@ -207,7 +209,8 @@ def _arranged(x, axes, copy):
 
 def _by_kernel(kind, x, axes, windows):
     "The result of a kernel, `kind` as in `kernels.job`; None where `x` is small or there is no kernel for it."
-    if x.size <= _SMALL or len(axes) > 3 or x.dtype.itemsize > 8 or not all(isinstance(w, _Adaptive) for w in windows): return None
+    if x.size <= _SMALL or len(axes) > 3 or x.dtype.itemsize > 8 or not all(isinstance(w, _Adaptive) for w in windows):
+        return None
     return _called(kind, x, axes, windows)
 
 def _called(kind, x, axes, windows):
@@ -234,7 +237,8 @@ def _called(kind, x, axes, windows):
 def _way(x, axes, windows):
     "The axis along which a large `x` can be cut, and which of the pooled ones it is (None: of the others); None if it is one large window."
     ways: list[tuple] = [(n, a, None) for a, n in enumerate(x.shape) if n > 1 and a not in axes]
-    ways = ways or [(len(w), a, k) for k, (a, w) in enumerate(zip(axes, windows)) if len(w) > 1 and x.nbytes >= _WORTH * len(w)]
+    ways = ways or [(len(w), a, k) for k, (a, w) in enumerate(zip(axes, windows)) if len(w) > 1
+                    and x.nbytes >= _WORTH * len(w)]
     return max(ways)[1:] if ways else None
 
 def _parts(x, windows, a, k):
@@ -324,26 +328,30 @@ def pool(
 ) -> np.ndarray:
     """The mean, max, min or sum over given `windows` along each pooled axis; a mean divides by their divisors.
 
-    Shape: as `x`, with as many cells along each pooled axis as there are windows. One list of windows with several `axes` serves
-    all of them. Types as in `adaptive_pool`. Of an empty window the sum is 0 and the mean NaN, or 0 where a divisor is given.
+    Shape: as `x`, with as many cells along each pooled axis as there are windows. One list of windows with several
+    `axes` serves all of them. Types as in `adaptive_pool`. Of an empty window the sum is 0 and the mean NaN, or 0
+    where a divisor is given.
 
-    Raises `TypeError` for arrays of other types and for what is not `Windows`; `ValueError` for windows of another number of cells
-    than the axis has, a wrong number of lists, axes out of range or named twice, an unknown reduction, and for an empty window
-    where a max or min is asked for.
+    Raises `TypeError` for arrays of other types and for what is not `Windows`; `ValueError` for windows of another
+    number of cells than the axis has, a wrong number of lists, axes out of range or named twice, an unknown reduction,
+    and for an empty window where a max or min is asked for.
 
     Example, pooling by the rule of NumPy's array_split and of Equinox: `pool(x, split_windows(14, 4))`.
     """
     _known(reduction)
     array, given = _array(x), (windows,) if isinstance(windows, Windows) else sequence(windows)
     for w in given or (windows,):
-        if not isinstance(w, Windows): raise TypeError(f"windows must be Windows, one list per axis, got {reprlib.repr(w)}")
+        if not isinstance(w, Windows): raise TypeError(
+            f"windows must be Windows, one list per axis, got {reprlib.repr(w)}")
     axes = sequence(axes) or axes
     pooled = _pooled_axes(array.shape, given, axes)
     if len(given) == 1: given *= len(pooled)
-    if len(given) != len(pooled): raise ValueError(f"windows must have one list for each of the axes {pooled}, got {len(given)}")
+    if len(given) != len(pooled): raise ValueError(
+        f"windows must have one list for each of the axes {pooled}, got {len(given)}")
     for a, w in zip(pooled, given):
         where = f" for axis {a} of input shape {array.shape}"
-        if w.input_size != array.shape[a]: raise ValueError(f"windows must be of {array.shape[a]} cells, got {w}{where}")
+        if w.input_size != array.shape[a]: raise ValueError(
+            f"windows must be of {array.shape[a]} cells, got {w}{where}")
         if reduction in ("max", "min") and not w.sizes.all(): raise ValueError(
             f"windows must not be empty where a {reduction} is asked for, got {w}{where}")
     with _room([len(w) for w in given], array, pooled, given): return _reduced(array, pooled, given, reduction)

@@ -39,7 +39,8 @@ def _integers(name, values, smallest, largest):
     if given.ndim != 1 or not given.size or given.dtype.kind not in "iu": raise TypeError(
         f"{name} must be a sequence of integers, one per window, got {reprlib.repr(values)}")
     outside = np.flatnonzero((given < smallest) | (given > largest))
-    if outside.size: raise ValueError(f"{name} must lie in [{smallest}, {largest}], got {given[outside[0]]} for window {outside[0]}")
+    if outside.size: raise ValueError(
+        f"{name} must lie in [{smallest}, {largest}], got {given[outside[0]]} for window {outside[0]}")
     return _read_only(given.astype(np.int64))
 
 def _never_decreasing(name, given):
@@ -53,9 +54,9 @@ def _never_decreasing(name, given):
 class Windows:
     """Windows along one axis of n cells: half-open ranges `[start, stop)` whose starts and whose stops never decrease.
 
-    `len(w)` is m, the number of windows; iteration and indexing give `(start, stop)` pairs of ints, a slice gives a list
-    of them. A window may be empty. A mean divides by the divisors, which are the sizes of the windows where nothing else
-    is said. Arrays are read-only int64 of shape (m,). Lists are equal where all these numbers are.
+    `len(w)` is m, the number of windows; iteration and indexing give `(start, stop)` pairs of ints, a slice gives a
+    list of them. A window may be empty. A mean divides by the divisors, which are the sizes of the windows where
+    nothing else is said. Arrays are read-only int64 of shape (m,). Lists are equal where all these numbers are.
 
     Raises `TypeError` for what is not a sequence of integers, `ValueError` for starts or stops that decrease or leave
     the axis, for a stop before its start, for lengths that differ and for divisors below 1 (0 where a window is empty).
@@ -67,15 +68,22 @@ class Windows:
 
     def __post_init__(self) -> None:
         n = _size("input_size", self.input_size)
-        starts, stops = (_never_decreasing(name, _integers(name, getattr(self, name), 0, n)) for name in ("starts", "stops"))
-        if len(starts) != len(stops): raise ValueError(f"stops must be as many as starts, got {len(stops)} and {len(starts)}")
+        starts, stops = (_never_decreasing(name, _integers(name, getattr(self, name), 0, n))
+                         for name in ("starts", "stops"))
+        if len(starts) != len(stops): raise ValueError(
+            f"stops must be as many as starts, got {len(stops)} and {len(starts)}")
         wrong = np.flatnonzero(stops < starts)
-        if wrong.size: raise ValueError(f"stops must not lie before starts, got [{starts[wrong[0]]}, {stops[wrong[0]]}) for window {wrong[0]}")
-        divisors = _read_only(stops - starts) if self.divisors is None else _integers("divisors", self.divisors, 0, 2**63 - 1)
-        if len(divisors) != len(starts): raise ValueError(f"divisors must be as many as starts, got {len(divisors)} and {len(starts)}")
+        if wrong.size: raise ValueError(
+            f"stops must not lie before starts, got [{starts[wrong[0]]}, {stops[wrong[0]]}) for window {wrong[0]}")
+        divisors = _read_only(stops - starts) if self.divisors is None else _integers(
+            "divisors", self.divisors, 0, 2**63 - 1)
+        if len(divisors) != len(starts): raise ValueError(
+            f"divisors must be as many as starts, got {len(divisors)} and {len(starts)}")
         wrong = np.flatnonzero((divisors == 0) & (starts < stops))
-        if wrong.size: raise ValueError(f"divisors must be >= 1 for windows that are not empty, got 0 for window {wrong[0]}")
-        for name, value in dict(input_size=n, starts=starts, stops=stops, divisors=divisors).items(): object.__setattr__(self, name, value)
+        if wrong.size: raise ValueError(
+            f"divisors must be >= 1 for windows that are not empty, got 0 for window {wrong[0]}")
+        for name, value in dict(input_size=n, starts=starts, stops=stops, divisors=divisors).items():
+            object.__setattr__(self, name, value)
 
     @property
     def output_size(self) -> int:
@@ -105,12 +113,14 @@ class Windows:
     @property
     def contiguous(self) -> bool:
         "Do the windows lead from 0 to n without a gap, so that every cell is read?"
-        return bool(self.starts[0] == 0 and self.stops[-1] == self.input_size and (self.starts[1:] <= self.stops[:-1]).all())
+        return bool(self.starts[0] == 0 and self.stops[-1] == self.input_size
+                    and (self.starts[1:] <= self.stops[:-1]).all())
 
     def transposed(self) -> "Windows":
         "The windows over the outputs that read each cell: output i is in window j exactly where cell j is in window i."
         cells = np.arange(self.input_size)
-        return Windows(len(self), np.searchsorted(self.stops, cells, "right"), np.searchsorted(self.starts, cells, "right"))
+        return Windows(len(self), np.searchsorted(self.stops, cells, "right"),
+                       np.searchsorted(self.starts, cells, "right"))
 
     def restricted(self, first: int, stop: int) -> "Windows":
         "What each window reads of the cells `first` ... `stop` - 1, counted from `first`; the divisors stay."
@@ -154,7 +164,8 @@ def _fits(name, size):
 
 def _numbers(first, m):
     "The m numbers from `first` on."
-    try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
+    try: return np.arange(first,
+                          first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
     except ValueError: raise MemoryError from None
 
 def _scaled(first, n, m, roundup):
@@ -169,7 +180,8 @@ class _Adaptive(Windows):
     _output_size: int
 
     def __init__(self, input_size, output_size):
-        for name, size in dict(input_size=input_size, _output_size=output_size).items(): object.__setattr__(self, name, size)
+        for name, size in dict(input_size=input_size, _output_size=output_size).items():
+            object.__setattr__(self, name, size)
 
     @property
     def output_size(self): return self._output_size
@@ -190,7 +202,8 @@ class _Adaptive(Windows):
         return at * n // m, -(-(at + 1) * n // m)
 
     def __eq__(self, other):
-        if isinstance(other, _Adaptive): return (self.input_size, self.output_size) == (other.input_size, other.output_size)
+        if isinstance(other, _Adaptive):
+            return (self.input_size, self.output_size) == (other.input_size, other.output_size)
         return super().__eq__(other)
 
     __hash__ = Windows.__hash__
@@ -320,7 +333,8 @@ def fixed_windows(
     with _fits("input_size", n):
         first = _numbers(0, m) * min(S, padded) - P
         last = first + min(K, padded)  # a longer kernel reads no more
-        return Windows(n, np.maximum(first, 0), np.minimum(last, n), np.minimum(last, n + P) - first if count_include_pad else None)
+        return Windows(n, np.maximum(first, 0), np.minimum(last, n),
+                       np.minimum(last, n + P) - first if count_include_pad else None)
 
 # %% ../nbs/01_windows.ipynb #f0000007
 def split_windows(
@@ -347,7 +361,8 @@ def elementary(
 
     The pieces are disjoint windows of one cell or more; cells that no window reads are in none. Divisors stay.
 
-    Raises `TypeError` for what is not `Windows`, `ValueError` for lists of different input sizes and where all windows are empty.
+    Raises `TypeError` for what is not `Windows`, `ValueError` for lists of different input sizes and where all windows
+    are empty.
     """
     for w in lists:
         if not isinstance(w, Windows): raise TypeError(f"lists must be Windows, got {reprlib.repr(w)}")

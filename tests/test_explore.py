@@ -23,8 +23,8 @@ NONSENSE = [0, -1, -10**30, 10**30, 2.5, "3", None, True, [3], float("nan")]
 @pytest.fixture
 def no_pictures(monkeypatch):
     "Words only: pictures are drawn for a sample."
-    monkeypatch.setattr(explore, "_picture", lambda *draws, **kwargs: b"a picture")
-    monkeypatch.setattr(explore, "_png", lambda *args: b"a picture")
+    monkeypatch.setattr(explore.answer, "stacked", lambda *draws, **kwargs: b"a picture")
+    monkeypatch.setattr(explore.photograph, "encoded", lambda *args: b"a picture")
 
 
 def torch_size(n, K, S, P, D, ceil_mode, transposed):
@@ -209,13 +209,13 @@ def test_a_larger_number_lengthens_its_slider_and_is_not_drawn():
 
 
 def test_cells_are_counted_in_words():
-    assert [explore._count(n) for n in (0, 1, 2)] == ["no cells", "1 cell", "2 cells"]
-    assert [explore._count(n, "row") for n in (1, 12)] == ["1 row", "12 rows"]
+    assert [explore.answer.counted(n) for n in (0, 1, 2)] == ["no cells", "1 cell", "2 cells"]
+    assert [explore.answer.counted(n, "row") for n in (1, 12)] == ["1 row", "12 rows"]
 
 
 def test_long_lists_are_cut():
-    assert explore._list(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
-    assert explore._list(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
+    assert explore.answer.listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert explore.answer.listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
 
 
 def test_no_picture_makes_python_search_all_of_memory_for_garbage():

@@ -21,7 +21,8 @@ import adapool
 PACKAGE = Path(adapool.__file__).parent
 ORDER = ["exercises", "checks", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn", "export",
          "networks", "answers", "plot.canvas", "plot.adaptive", "plot.arithmetic", "plot.boards",
-         "plot.film", "plot.images", "plot.networks", "plot", "explore", "flashcards"]
+         "plot.film", "plot.images", "plot.networks", "plot", "explore.answer", "explore.panel", "explore.layer",
+         "explore.adaptive", "explore.photograph", "explore", "flashcards"]
 
 
 def python(code, **where):

@@ -61,7 +61,7 @@ TESTS = {
     "plot.film": "notebook bad_input",
     "plot.images": "notebook sizes bad_input explore",
     "plot.networks": "notebook bad_input networks",
-    "explore": "explore notebook",
+    **{f"explore.{room}": "explore notebook" for room in ("answer", "panel", "layer", "adaptive", "photograph")},
     "flashcards": "flashcards notebook",
 }
 SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"

@@ -27,7 +27,8 @@ from matplotlib.patches import Patch, Rectangle
 # %% ../../nbs/plot/01_adaptive.ipynb #350b8522
 def _pairs(windows):
     "`windows` as a list of pairs."
-    windows = [tuple(short_list("windows", w, "numbers", 2)) for w in short_list("windows", windows, "(start, stop) pairs")]
+    windows = [tuple(short_list("windows", w, "numbers", 2))
+               for w in short_list("windows", windows, "(start, stop) pairs")]
     for w in windows:
         if len(w) != 2 or not all(isinstance(border, Real) and math.isfinite(border) for border in w): raise TypeError(
             f"windows must be (start, stop) pairs of numbers, got {w}")

@@ -1,0 +1,16 @@
+"""Panels for JupyterLab: move a slider and see the windows, the formula with its numbers and the unread cells.
+
+Each panel shows the answers of a function of its own, which says in words where a size makes no sense. Needs the extra
+`explore`.
+"""
+
+from adapool.explore.adaptive import adaptive_panel, explain_adaptive
+from adapool.explore.answer import Answer
+from adapool.explore.layer import explain_layer, layer_panel
+from adapool.explore.panel import Panel
+from adapool.explore.photograph import explain_photograph, photograph_panel
+
+__all__ = [
+    "Answer", "Panel", "explain_layer", "layer_panel", "explain_adaptive", "adaptive_panel", "explain_photograph",
+    "photograph_panel",
+]
