@@ -16,7 +16,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from adapool.export import _quiet, to_onnx
+from adapool.export import to_onnx
+from adapool.export.calls import quiet
 
 PYRAMID = [("avg", (8, 512, 60, 60), m) for m in (1, 2, 3, 6)]
 ODD = [("avg", (8, 512, n, n), m) for n in (61, 59) for m in (1, 2, 3, 6)]
@@ -78,7 +79,7 @@ def runs(path, x):
 def of_torch(model, x, path, dynamic):
     "A run of the file of PyTorch's exporter, or what is wrong with it, here or one and two cells further."
     try:
-        with _quiet():
+        with quiet():
             torch.onnx.export(model, (x,), path, dynamo=True, verbose=False, dynamic_shapes=dynamic)
         for more in (0, 1, 2) if dynamic else (0,):
             y = torch.randn(*x.shape[:2], *(n + more for n in x.shape[2:]))

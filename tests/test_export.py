@@ -11,8 +11,8 @@ import torch.nn.functional as T
 import tqdm.auto
 
 import adapool.nn
-from adapool import export
-from adapool.export import _quiet, decompositions, portable, to_onnx, why_not
+from adapool.export import decompositions, portable, to_onnx, why_not, write
+from adapool.export.calls import quiet
 
 LAYERS = {
     "avg1d 10 to 7": (torch.nn.AdaptiveAvgPool1d(7), (2, 3, 10)),
@@ -58,7 +58,7 @@ def test_layer_at_fixed_sizes(name, tmp_path):
 def test_layer_by_the_older_exporter(name):
     layer, shape = LAYERS[name]
     x, file = numbers(shape), io.BytesIO()
-    with _quiet(): torch.onnx.export(portable(layer, x), (x,), file, dynamo=False)
+    with quiet(): torch.onnx.export(portable(layer, x), (x,), file, dynamo=False)
     same(layer(x), opened(file.getvalue())(x))
 
 
@@ -166,7 +166,7 @@ def test_decompositions_leave_no_adaptive_operator():
             return T.adaptive_avg_pool2d(x, 5), area, T.adaptive_max_pool2d(x, 3)
 
     x = numbers((1, 2, 9, 8))
-    with _quiet(): program = torch.export.export(Calls(), (x,)).run_decompositions(decompositions())
+    with quiet(): program = torch.export.export(Calls(), (x,)).run_decompositions(decompositions())
     assert not [node for node in program.graph.nodes if "adaptive" in str(node.target)]
     for a, b in zip(program.module()(x), Calls()(x), strict=True): torch.testing.assert_close(a, b)
 
@@ -174,7 +174,7 @@ def test_decompositions_leave_no_adaptive_operator():
 def test_places_that_differ_at_all_are_refused(monkeypatch, tmp_path):
     class Places(torch.nn.Module):
         def forward(self, x): return T.adaptive_max_pool2d(x, (3, 4), return_indices=True)[1]
-    monkeypatch.setattr("adapool.export._compare", lambda *args: 0.01)
+    monkeypatch.setattr("adapool.export.verify._compare", lambda *args: 0.01)
     with pytest.raises(RuntimeError, match="differs"): to_onnx(Places(), numbers((1, 2, 7, 9)), tmp_path / "a.onnx")
     assert not [*tmp_path.iterdir()]
 
@@ -204,7 +204,7 @@ def test_what_is_made_of_a_portable_copy_refuses_other_sizes(layer):
     "Traced, scripted, and exported with all axes open: others of as many cells too, lying down or with a batch."
     x, file, options = numbers((1, 3, 8, 10)), io.BytesIO(), {"dynamic_axes": {"x": dict(enumerate("nchw"))}}
     copy = portable(layer, x)
-    with _quiet(): torch.onnx.export(copy, (x,), file, dynamo=False, input_names=["x"], **options)
+    with quiet(): torch.onnx.export(copy, (x,), file, dynamo=False, input_names=["x"], **options)
     made = {"traced": torch.jit.trace(copy, x), "scripted": torch.jit.script(copy), "exported": opened(file.getvalue())}
     wanted = layer(x) if isinstance(layer(x), tuple) else (layer(x),)
     for name, run in made.items():
@@ -229,7 +229,7 @@ def test_the_older_exporter_takes_any_part_of_the_names():
     x = numbers((1, 3, 8, 10))
     for names in ({"input_names": ["x"]}, {"output_names": ["y"]}, {"input_names": ["x"], "output_names": ["y"]}):
         file, axes = io.BytesIO(), {"x" if "input_names" in names else "y": {0: "b"}}
-        with _quiet(): torch.onnx.export(portable(HEAD, x), (x,), file, dynamo=False, dynamic_axes=axes, **names)
+        with quiet(): torch.onnx.export(portable(HEAD, x), (x,), file, dynamo=False, dynamic_axes=axes, **names)
         same(HEAD(x), opened(file.getvalue())(x))
 
 
@@ -298,7 +298,7 @@ def test_wrong_models_and_inputs(function, model, args, error, words, tmp_path):
     ("a.onnx", {"dynamic_shapes": ({1: "n", 2: "n"},)}, ValueError, ["dynamic_shapes", "'n'", "1 and 4"]),
 ])
 def test_wrong_files(path, options, error, words, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_run", lambda *_: pytest.fail("the model ran before the call was checked"))
+    monkeypatch.setattr(write, "eager", lambda *_: pytest.fail("the model ran before the call was checked"))
     with pytest.raises(error) as caught: to_onnx(HEAD, X, tmp_path / path, **options)
     for word in words: assert word in str(caught.value)
 
@@ -363,7 +363,7 @@ def test_axes_of_one_name_have_one_size(tmp_path):
 
 
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else 1)
+    monkeypatch.setattr(write.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else 1)
     with pytest.raises(ImportError, match=r"onnxscript.*pip install 'adapool\[onnx\]'"):
         to_onnx(HEAD, X, tmp_path / "a.onnx")
 
@@ -381,7 +381,7 @@ def test_a_file_that_does_not_match_is_not_written(tmp_path):
 
 def test_a_model_that_is_wrong_at_other_sizes_only_is_not_written(tmp_path, monkeypatch):
     "With torch's own table the head is right at 14 and at no other size: what to_onnx is there to notice."
-    monkeypatch.setattr(export, "decompositions", lambda finite: {})
+    monkeypatch.setattr(write, "decompositions", lambda finite: {})
     with pytest.raises(RuntimeError, match="differs from the eager one at"):
         to_onnx(LAYERS["avg2d 14 to 7"][0], numbers((1, 2, 14, 14)), tmp_path / "a.onnx", ({2: "h", 3: "w"},))
     assert not list(tmp_path.iterdir())
@@ -470,7 +470,7 @@ def test_verdicts_of_why_not_are_those_of_the_exporters(tmp_path):
         for dynamo, key in ((False, "torch, tracing"), (True, "torch, dynamo")):
             file = tmp_path / "a.onnx"
             try:
-                with _quiet(): torch.onnx.export(layer, (x,), file, dynamo=dynamo, verbose=False)
+                with quiet(): torch.onnx.export(layer, (x,), file, dynamo=dynamo, verbose=False)
                 same(layer(x), opened(file)(x))
                 verdict = "right"
             except Exception: verdict = "fails"

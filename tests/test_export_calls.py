@@ -13,8 +13,8 @@ from torch import nn
 from torch.export import AdditionalInputs, Dim, ShapesCollection
 
 import adapool.functional
-from adapool import export
-from adapool.export import _distance, portable, to_onnx, why_not
+from adapool.export import portable, to_onnx, why_not, write
+from adapool.export.verify import distance
 
 
 def numbers(*shape, seed=0): return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -104,8 +104,8 @@ def test_a_size_that_the_translation_fixes_is_no_open_size(file, monkeypatch):
         for node in program.graph.find_nodes(op="placeholder"): node.meta["val"].shape[2].__index__()
         return translate(program, *args)
 
-    translate = export._translate
-    monkeypatch.setattr(export, "_translate", fixed)
+    translate = write._translate
+    monkeypatch.setattr(write, "_translate", fixed)
     with pytest.raises(RuntimeError, match=r"ONNX Runtime fails at .* leave that axis fixed"):
         written(file, HEAD, dynamic_shapes=({2: "h"},))
 
@@ -407,5 +407,5 @@ def test_an_output_class_that_torch_does_not_know(file):
     (math.inf, math.inf, 0), (math.nan, math.nan, 0), (math.inf, -math.inf, math.nan), (math.nan, math.inf, math.nan),
     (math.inf, math.nan, math.nan), (1, math.nan, math.nan), (math.inf, 1, math.nan), (3, 1, 1)])
 def test_distance_of_numbers_that_are_not_finite(a, b, error):
-    found = _distance(torch.tensor([2.0, a]), [torch.tensor([2.0, b]).numpy()])
+    found = distance(torch.tensor([2.0, a]), [torch.tensor([2.0, b]).numpy()])
     assert found == pytest.approx(error * 2 / 3, nan_ok=True)
