@@ -80,7 +80,7 @@ def test_fields_are_html(deck):
 
 
 def test_markup():
-    assert flashcards._html("$a < b$ & `$x$ > 1`\nso") == r"\(a &lt; b\) &amp; <code>$x$ &gt; 1</code><br>so"
+    assert flashcards.card.as_html("$a < b$ & `$x$ > 1`\nso") == r"\(a &lt; b\) &amp; <code>$x$ &gt; 1</code><br>so"
 
 
 def test_pictures_are_inside_and_all_of_them_are_used(deck):
@@ -94,7 +94,7 @@ def test_a_second_deck_is_the_same_to_anki(deck, tmp_path, monkeypatch):
     "Same guids, deck, note type and pictures on another day, whatever has become of the wording; only newer."
     now, old = time.time(), flashcards.cards()
     monkeypatch.setattr(time, "time", lambda: now + 86400)
-    monkeypatch.setattr(flashcards, "cards", lambda: [card._replace(answer="another wording") for card in old])
+    monkeypatch.setattr(flashcards.deck, "cards", lambda: [card._replace(answer="another wording") for card in old])
     second = opened(flashcards.write_deck(tmp_path / "second.apkg"), tmp_path)
     assert [card[:2] for card in second.cards] == [card[:2] for card in deck.cards]
     assert second.ids == deck.ids == (["1", "1730482917"], ["1298437756"])
@@ -180,5 +180,5 @@ def test_without_genanki(monkeypatch, tmp_path):
 def test_a_path_that_cannot_be_written_is_refused_before_any_work(monkeypatch, tmp_path, path, error, words):
     (tmp_path / "folder.apkg").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(flashcards, "cards", lambda: pytest.fail("work was done first"))
+    monkeypatch.setattr(flashcards.deck, "cards", lambda: pytest.fail("work was done first"))
     with pytest.raises(error, match=re.escape(words)): flashcards.write_deck(path)

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checks import integer, needs
-from ..plot.canvas import png
 
 with needs("explore"): from matplotlib.figure import Figure
+
+from ..plot.canvas import png
 
 # %% ../../nbs/explore/00_answer.ipynb #380a11db
 class Answer(NamedTuple):
