@@ -19,12 +19,14 @@ import pytest
 import adapool
 
 PACKAGE = Path(adapool.__file__).parent
-ORDER = ["exercises", "checks", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn",
-         "export.forms", "export.pools", "export.calls", "export.capture", "export.verify", "export.write",
-         "export.copies", "export.verdicts", "export", "networks", "answers", "plot.canvas", "plot.adaptive", "plot.arithmetic", "plot.boards",
-         "plot.film", "plot.images", "plot.networks", "plot", "explore.answer", "explore.panel", "explore.layer",
-         "explore.adaptive", "explore.photograph", "explore", "flashcards.card", "flashcards.sizes",
-         "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards"]
+ORDER = [
+    "exercises", "checks", "arithmetic", "windows", "vectors", "kernels", "pooling", "functional", "nn",
+    "export.forms", "export.pools", "export.calls", "export.capture", "export.verify", "export.write",
+    "export.copies", "export.verdicts", "export", "networks", "answers", "plot.canvas", "plot.adaptive",
+    "plot.arithmetic", "plot.boards", "plot.film", "plot.images", "plot.networks", "plot", "explore.answer",
+    "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph", "explore", "flashcards.card",
+    "flashcards.sizes", "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards",
+]
 
 
 def python(code, **where):
