@@ -4,6 +4,7 @@ LAB_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MUTANTS_ARGS ?=
+VERSIONS_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -14,10 +15,10 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards clean
+.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 $(INSTALLED): Makefile settings.ini setup.py pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and \
@@ -46,8 +47,11 @@ check: $(INSTALLED) ## fail where notebooks are not clean, the package or README
 coverage: $(INSTALLED) ## lines of the package that notebooks and tests run, kernels as plain Python (COVERAGE_ARGS="-k windows")
 	$(BIN)/python tools/covered.py $(COVERAGE_ARGS)
 
-mutants: $(INSTALLED) ## do the tests see small wrong changes? hours; a part: (MUTANTS_ARGS="windows --each 30")
+mutants: $(INSTALLED) ## do the tests see small wrong changes? hours; a part: (MUTANTS_ARGS="windows --each 30 --quick")
 	$(BIN)/python tools/mutants.py $(MUTANTS_ARGS)
+
+test-versions: $(INSTALLED) ## the quick tests with the lowest, the newest and the pinned versions (VERSIONS_ARGS="lowest -- -k windows")
+	$(BIN)/python tools/versions.py $(VERSIONS_ARGS)
 
 .venv/.audit: $(INSTALLED)
 	$(PIP) --group audit

@@ -152,6 +152,7 @@ def test_the_second_process_needs_no_compiler():
     assert run(code).split()[1:] == ["False", "False"]
 
 
+@pytest.mark.slow
 def test_a_process_that_finds_a_damaged_file(tmp_path):
     want = str(adapool.adaptive_pool(np.arange(2.0**14).reshape(64, 16, 16), 4, axes=0).sum())
     assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path)) == want
@@ -161,6 +162,7 @@ def test_a_process_that_finds_a_damaged_file(tmp_path):
     assert list(tmp_path.iterdir()) == [kept]
 
 
+@pytest.mark.slow
 def test_processes_that_compile_the_same_kernel_at_once(tmp_path):
     together = """
 import sys, time, adapool.vectors

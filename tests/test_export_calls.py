@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as T
+from quick import some
 from torch import nn
 from torch.export import AdditionalInputs, Dim, ShapesCollection
 
@@ -55,7 +56,7 @@ HALVING = {
 }
 
 
-@pytest.mark.parametrize("name", HALVING)
+@pytest.mark.parametrize("name", some(HALVING, 1))
 def test_sizes_of_which_a_model_makes_nothing_are_named(name, file):
     "One cell halved is none."
     model = Of(HALVING[name])
@@ -124,7 +125,7 @@ class Two(nn.Module):
 h = Dim("h", min=3, max=20)
 
 
-@pytest.mark.parametrize("model, args, dynamic_shapes, rule", [
+@pytest.mark.parametrize("model, args, dynamic_shapes, rule", some([
     (HEAD, (X,), ({2: 2 * Dim("h", max=64), 3: "w"},), lambda x: x[2] % 2 == 0 and x[2] <= 128),
     (HEAD, (X,), ({2: 2 * Dim("h", max=64)},), lambda x: x[2] % 2 == 0),
     (HEAD, (numbers(1, 2, 13, 9),), ({2: 3 * Dim("h") + 1},), lambda x: x[2] % 3 == 1),
@@ -132,7 +133,7 @@ h = Dim("h", min=3, max=20)
     (Two(), (X, numbers(1, 1, 6, 7)), ({2: 2 * h}, {2: h}), lambda x, y: x[2] == 2 * y[2] and 3 <= y[2] <= 20),
     (Two(), (X, numbers(1, 1, 6, 7)), ({2: 2 * h, 3: "w"}, {2: "h"}), lambda x, y: 6 <= x[2] == 2 * y[2] <= 40),
     (Two(), (X, numbers(1, 1, 12, 7)), ({2: h}, {2: "h"}), lambda x, y: x[2] == y[2] and 3 <= y[2] <= 20),
-])
+], 3))
 def test_rules_and_ranges(model, args, dynamic_shapes, rule, file):
     report = written(file, model, args, dynamic_shapes=dynamic_shapes)
     assert len(report.sizes) == 11 and not report.refused and all(rule(*shapes) for shapes in report.sizes)
@@ -151,10 +152,10 @@ def added():
     return shapes
 
 
-@pytest.mark.parametrize("dynamic_shapes", [
+@pytest.mark.parametrize("dynamic_shapes", some([(shapes,) for shapes in (
     ({2: Dim("h")},), [{2: "h"}], {"input": {2: "h"}}, ((None, None, "h", Dim.STATIC),), ([1, 2, Dim("h"), 9],),
     ({2: Dim.AUTO, 3: None},), ({2: Dim.DYNAMIC(min=2, max=90)},), {"input": (None, None, Dim.DYNAMIC, None)},
-    collected(X), added()])
+    collected(X), added())], 4))
 def test_forms_of_dynamic_shapes(dynamic_shapes, file):
     report = written(file, HEAD, dynamic_shapes=dynamic_shapes)
     assert len({x[0][2] for x in report.sizes}) == 11 and {x[0][:2] + x[0][3:] for x in report.sizes} == {(1, 2, 9)}
@@ -180,11 +181,11 @@ def test_one_name_has_one_range():
         written("a.onnx", Two(), (X, X), dynamic_shapes=({0: Dim("n", max=20)}, {0: Dim("n", max=9)}))
 
 
-@pytest.mark.parametrize("function", [
+@pytest.mark.parametrize("function", some([
     lambda x: adapool.functional.adaptive_max_pool2d(x, (None, 5)),
     lambda x: adapool.functional.adaptive_max_pool2d(x, (x.shape[2], 5), return_indices=True),
     lambda x: torch.adaptive_max_pool1d(x.flatten(2), x.shape[2]),
-    lambda x: adapool.functional.adaptive_avg_pool1d(x.flatten(2), x.shape[2])])
+    lambda x: adapool.functional.adaptive_avg_pool1d(x.flatten(2), x.shape[2])], 2))
 def test_sizes_from_open_axes_by_whatever_function(function, file):
     "Torch's own operators hold ints only, whoever calls them: a function of torch, of ours, or the one below both."
     report = written(file, Of(function), dynamic_shapes=({2: "h"},))
@@ -274,12 +275,12 @@ Pair = namedtuple("Pair", "first second")
 torch.export.register_dataclass(Known, serialized_type_name="test_export_calls.Known")
 
 
-@pytest.mark.parametrize("function, names", [
+@pytest.mark.parametrize("function, names", some([
     (lambda x: Known(HEAD(x), {"a": x, "b": [x + 1]}), ["logits", "more.a", "more.b.0"]),
     (lambda x: Pair(HEAD(x), None), ["first"]),
     (lambda x: {"x": HEAD(x), "y": None, 3: x * 2}, ["x_out", "3"]),  # x is the name of the input
     (lambda x: {"x": HEAD(x), "x_out": x * 2}, None),  # names that clash are left to torch
-])
+], 2))
 def test_outputs_are_called_as_in_the_model(function, names, file):
     written(file, Of(function))
     found = [value.name for value in onnx.load(file).graph.output]
@@ -341,9 +342,9 @@ def test_portable_knows_what_is_no_tensor():
 BODY = nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(5))
 
 
-@pytest.mark.parametrize("wrapped", [
+@pytest.mark.parametrize("wrapped", some([
     nn.DataParallel(BODY), torch.compile(BODY), torch.compile(nn.DataParallel(BODY)),
-    nn.Sequential(torch.compile(BODY))])
+    nn.Sequential(torch.compile(BODY))], 1))
 def test_wrapped_models(wrapped, file):
     "Written as what is inside, and compiled for nothing: its axes have the names of the module inside."
     def compiler(*_): raise AssertionError("compiled")
@@ -383,14 +384,14 @@ HALF = nn.Sequential(Of(torch.Tensor.bfloat16), nn.Conv2d(2, 4, 3).bfloat16(), O
 FIXED = Of(lambda x: HEAD(x).sum() + x + torch.ones(1, 2, 12, 9))
 
 
-@pytest.mark.parametrize("model, x, options, words", [
+@pytest.mark.parametrize("model, x, options, words", some([
     (Autocast(), X, {}, ["ONNX Runtime does not take", "bfloat16", "without autocast", "float32", "half()"]),
     (HALF, X, {}, ["bfloat16", "float32", "half()"]),
     (HEAD, X.masked_fill(X > 1, math.inf), {}, ["not finite", "finite=False"]),
     (Of(lambda x: HEAD(x.masked_fill(x > 1, -math.inf))), X, {}, ["not finite", "finite=False"]),
     (FIXED, X, {"dynamic_shapes": ({2: "h"},)}, ["Constraints violated", "specialized it to be a constant"]),
     (FIXED, X, {"dynamic_shapes": ({2: 2 * Dim("h")},)}, ["Constraints violated", "specialized it to be a constant"]),
-])
+], 3))
 def test_what_is_said_of_models_that_cannot_be_written(model, x, options, words, file, capfd):
     with pytest.raises(RuntimeError) as caught: written(file, model, x, **options)
     for word in words: assert word in str(caught.value)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from quick import some
 
 from adapool import kernels
 from adapool.pooling import _types
@@ -58,9 +59,10 @@ print(len(linked))
 """
 
 
-def test_memory_in_fragments():
+@pytest.mark.parametrize("times", some([2, 10], 1))
+def test_memory_in_fragments(times):
     for reduction in ("sum", "max"): kernels._object("planes", "f4", "f4", "f4", reduction, "i4")
-    with ThreadPoolExecutor(2) as crew: assert list(crew.map(run, [FRAGMENTS] * 10)) == ["70"] * 10
+    with ThreadPoolExecutor(2) as crew: assert list(crew.map(run, [FRAGMENTS] * times)) == ["70"] * times
 
 
 # On any processor
@@ -114,9 +116,9 @@ def outside(key, monkeypatch):
     return {target: names for target, names in found.items() if names}
 
 
-@pytest.mark.parametrize("key", [
+@pytest.mark.parametrize("key", some([(key,) for key in (
     ("scatter", "f2", "f2", "f4", "sum", "i4"), ("scatter", "f8", "f8", "f8", "sum", "i4"),
-    ("stretch", "f2", "f2", "f4", "sum", "i4"), ("lines_places", "f2", "f2", "f4", "places", "i4")], ids="-".join)
+    ("stretch", "f2", "f2", "f4", "sum", "i4"), ("lines_places", "f2", "f2", "f4", "places", "i4"))], 1), ids="-".join)
 def test_nothing_outside_is_referred_to(key, monkeypatch):
     assert outside(key, monkeypatch) == {}
 
@@ -225,7 +227,8 @@ print(*kernels._loaded.values())
 
 
 @x86
-@pytest.mark.parametrize("told", [{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}], ids=["host", "told"])
+@pytest.mark.parametrize("told", some([{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}], 1),
+                         ids=["host", "told"])
 def test_a_pool_of_float16_without_the_instruction(told, tmp_path):
     assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path), **told).startswith("<CFunctionType")
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as T
 from conformance import HALF, nothing_left_to_torch
+from quick import some
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.common_modules import module_db
 
@@ -71,7 +72,7 @@ def test_samples(name, dtype):
             torch.testing.assert_close(*grads)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", some(OPERATORS, ["adaptive_avg_pool2d", "adaptive_max_pool1d"]))
 def test_gradients_by_differences(name):
     "First and second derivatives against finite differences; forward mode and gradients in batches too."
     for sample in OPERATORS[name].sample_inputs("cpu", torch.float64, requires_grad=True):

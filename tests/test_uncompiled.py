@@ -9,6 +9,8 @@ import torch.nn.functional as T
 
 from adapool import kernels
 
+pytestmark = pytest.mark.xdist_group("uncompiled")  # which kernels were seen is asked in the end
+
 
 def in_python(kind, x, axes, batch=None, inner=1):
     "Run a kernel uncompiled, on flat arrays whose every access is checked; the kernel's name and its result."
