@@ -79,7 +79,7 @@ def keys():
               for kind in ("mean", "max", "places", "spread")}
     found = {("scatter", code, code, compute, "sum", "i4") for code, compute in kernels.COMPUTE.items()}
     for kind, types in asked:
-        for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16)):
+        for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16), (AXES[1], 3)):
             steps = [inner * math.prod(n for n, _ in axes[i:]) for i in range(len(axes) + 1)]
             pooled = tuple((n, m, s) for (n, m), s in zip(axes, steps[1:]))
             described = kernels.description(kind, types[:3], ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
