@@ -11,7 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from .arithmetic import conv_output_shape, conv_output_size, conv_transpose_output_size, find_conv, pool_output_size, same_padding, same_padding_pair, unused_inputs
+from .arithmetic import conv_output_shape, conv_output_size, conv_transpose_output_size, find_conv
+from .arithmetic import pool_output_size, same_padding, same_padding_pair, unused_inputs
 from .exercises import Exercise, Verdict
 from .pooling import adaptive_max_pool, adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent, fixed_rule
@@ -249,8 +250,8 @@ def _on_threads():
     import torch
 
     from adapool.functional import adaptive_avg_pool2d
-    x, given, results = torch.randn(64, 64, 30, 30,
-                                    generator=torch.Generator().manual_seed(0)), torch.get_num_threads(), []
+    x, given = torch.randn(64, 64, 30, 30, generator=torch.Generator().manual_seed(0)), torch.get_num_threads()
+    results = []
     for threads in (1, 8):
         torch.set_num_threads(threads)
         results.append(adaptive_avg_pool2d(x, 7))
@@ -361,9 +362,9 @@ def check(
     name: str,       # of the exercise: the page's module and a number, "windows-3"
     answer: object,  # what the reader has written; `...`, or a function that returns it, as long as there is nothing
 ) -> Verdict:
-    """The `Verdict` on an answer to an exercise of these pages: right, wrong and why, or not answered yet. No answer makes it raise.
+    """The `Verdict` on an answer to an exercise of these pages: right, wrong and why, or not answered yet.
 
-    Raises `TypeError` for a name that is no text and `ValueError` for one that no exercise has.
+    No answer makes it raise; a name that is no text raises `TypeError`, one that no exercise has `ValueError`.
     """
     if not isinstance(name, str): raise TypeError(
         f"name must be that of an exercise, such as 'windows-3', got {name!r}")

@@ -24,15 +24,15 @@ _integer, _sequence = integer, sequence
 
 # %% ../nbs/00_arithmetic.ipynb #429dcffb
 def _per_axis(params):
-    "Those of `params` that have one value per axis, as tuples; a bare pair of padding belongs to the one axis that there is."
+    "Those of `params` that have one value per axis, as tuples; a bare pair of padding belongs to the only axis."
     several = {name: v for name, value in params.items() if (v := sequence(value)) is not None}
     padding = several.pop("padding", None)
     if padding is None: return several
     bare = all(sequence(side) is None for side in padding)
     if bare and len(padding) == 2 and all(len(v) == 1 for v in several.values()): return several
     if bare and len(padding) > 2 and not several: raise ValueError(
-        f"padding must be a number or a (before, after) pair for one axis, got {reprlib.repr(params['padding'])} where input_size "
-        f"is {params['input_size']}: give one input_size per axis")
+        f"padding must be a number or a (before, after) pair for one axis, got {reprlib.repr(params['padding'])} "
+        f"where input_size is {params['input_size']}: give one input_size per axis")
     return several | {"padding": padding}
 
 def _checked(name, value, where):
@@ -50,8 +50,8 @@ def _each_axis(one_axis, shape=None, **params):
         if not values: raise ValueError(f"{name} must have one value per axis, got none")
         if len(values) > AXES: raise ValueError(f"{name} must have one value for each of at most {AXES} axes, got more")
         if len(values) != axes: raise ValueError(
-            f"{name} must have one value{', or one (before, after) pair,' * (name == 'padding')} for each of {axes} axes, "
-            f"got {reprlib.repr(params[name])} where {given}")
+            f"{name} must have one value{', or one (before, after) pair,' * (name == 'padding')} for each of {axes} "
+            f"axes, got {reprlib.repr(params[name])} where {given}")
     answers = []
     for axis in range(axes):
         where = f" for axis {axis}" if shape is None else f" for axis {axis + 2} of input_shape {shape}"
@@ -65,9 +65,9 @@ def _at_least_one(out, input_size, kernel_size, padding, span, where):
     "`out`, or an error that says why no window fits."
     if out >= 1: return out
     raise ValueError(
-        f"kernel_size must not be larger than the padded input{where}: kernel_size {kernel_size} spans {span} cells, got "
-        f"input_size {input_size} with padding {number_or_pair(padding)}, only {input_size + sum(padding)} cells; the formula "
-        f"would give {out}, and torch refuses it too")
+        f"kernel_size must not be larger than the padded input{where}: kernel_size {kernel_size} spans {span} cells, "
+        f"got input_size {input_size} with padding {number_or_pair(padding)}, only {input_size + sum(padding)} cells; "
+        f"the formula would give {out}, and torch refuses it too")
 
 def _conv(input_size, kernel_size, stride, padding, dilation, where=""):
     span = dilation * (kernel_size - 1) + 1
@@ -81,7 +81,8 @@ def _given(padding):
     "`padding` as the keyword that a formula takes: what it is, 0 for 'valid', and none at all for 'same'."
     if not isinstance(padding, str): return dict(padding=padding)
     if padding not in ("same", "valid"): raise ValueError(
-        f"padding must be an integer or a (before, after) pair, one for all axes or one per axis, 'same' or 'valid', got {padding!r}")
+        "padding must be an integer or a (before, after) pair, one for all axes or one per axis, 'same' or 'valid', "
+        f"got {padding!r}")
     return dict(padding=0) if padding == "valid" else {}
 
 # %% ../nbs/00_arithmetic.ipynb #33c390a2
@@ -89,7 +90,7 @@ def conv_output_size(
     input_size: _Ints,         # n: int, or one per axis
     kernel_size: _Ints,        # K: int, or one per axis
     stride: _Ints = 1,         # S: int, or one per axis
-    padding: _Pads = 0,        # P: int or (before, after) pair, or one per axis, or "same" (ceil(n/S) cells come out) or "valid" (no padding)
+    padding: _Pads = 0,        # P: int or (before, after) pair, or one per axis; "same" (ceil(n/S) cells) or "valid"
     dilation: _Ints = 1,       # D: int, or one per axis
 ) -> int | Any:
     """`floor((n + 2P - D(K-1) - 1) / S) + 1`: cells that a convolution gives along each axis.
@@ -212,7 +213,8 @@ def unused_inputs(
 # %% ../nbs/00_arithmetic.ipynb #a7fb6cf5
 def _pool(input_size, kernel_size, stride, padding, dilation, ceil_mode=False, where=""):
     if 2 * max(padding) > kernel_size: raise ValueError(
-        f"padding must be at most half of kernel_size, got padding {number_or_pair(padding)} for kernel_size {kernel_size}{where}")
+        f"padding must be at most half of kernel_size, got padding {number_or_pair(padding)} "
+        f"for kernel_size {kernel_size}{where}")
     span, padded = dilation * (kernel_size - 1) + 1, input_size + sum(padding)
     if ceil_mode:
         out = -((span - padded) // stride) + 1
@@ -263,7 +265,7 @@ def conv_transpose_output_size(
     input_size: _Ints,          # n: int, or one per axis
     kernel_size: _Ints,         # K: int, or one per axis
     stride: _Ints = 1,          # S: int, or one per axis
-    padding: _Pads = 0,         # P: cells taken off both ends, int or (before, after) pair, or one per axis, or "same" (n S cells come out)
+    padding: _Pads = 0,         # P: cells taken off, int or (before, after) pair, or one per axis; "same" (n S cells)
     output_padding: _Ints = 0,  # int, or one per axis; smaller than stride or dilation
     dilation: _Ints = 1,        # D: int, or one per axis
 ) -> int | Any:
@@ -279,7 +281,8 @@ def conv_transpose_output_size(
     `compute_conv_transpose_output_shape`.
     """
     if isinstance(padding, str) and padding != "same": raise ValueError(
-        f"padding must be an integer or a (before, after) pair, one for all axes or one per axis, or 'same', got {padding!r}")
+        "padding must be an integer or a (before, after) pair, one for all axes or one per axis, or 'same', "
+        f"got {padding!r}")
     sizes = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, output_padding=output_padding,
                  dilation=dilation)
     pads = _given(padding)
@@ -290,8 +293,8 @@ def _unread(input_size, kernel_size, stride, padding, dilation, out):
     "Cells that none of `out` windows reads, at the end or between two windows."
     read, counted = 0, {}
     for tap in range(kernel_size):
-        first, rest = divmod(tap * dilation - padding,
-                             stride)  # in window j this tap reads cell (first + j) * stride + rest
+        # In window j this tap reads cell (first + j) * stride + rest.
+        first, rest = divmod(tap * dilation - padding, stride)
         start, stop = max(first, counted.get(rest, 0)), min(first + out, -((rest - input_size) // stride))
         read += max(stop - start, 0)
         counted[rest] = max(stop, start)
@@ -317,8 +320,8 @@ def _choices(name, given, otherwise):
 def find_conv(
     input_size: int,                                 # n, cells along one axis
     output_size: int,                                # n', the cells that are wanted
-    kernel_size: int | Iterable[int] | None = None,  # K: one number, several to try, or None: 1 to 11, as far as they fit
-    stride: int | Iterable[int] | None = None,       # S: one number, several to try, or None: all that serve (the smallest for one output cell)
+    kernel_size: int | Iterable[int] | None = None,  # K: one number, several to try, or None: 1 to 11 where they fit
+    stride: int | Iterable[int] | None = None,       # S: one number, several to try, or None: all that serve
     padding: int | Iterable[int] | None = None,      # P: one number, several to try, or None: 0 to SAME padding
     dilation: int | Iterable[int] = 1,               # D: one number, or several to try
 ) -> list[ConvParams]:

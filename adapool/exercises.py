@@ -31,10 +31,10 @@ class Verdict:
 _MOST = 10**5  # values of an answer that are looked at
 
 def _plain(value):
-    "`value` with arrays, tensors, tuples and all else that can be gone through as lists: only the numbers are compared."
+    "`value` with arrays, tensors, tuples and all else that can be gone through as lists: numbers are compared."
     if hasattr(value, "tolist"): value = value.tolist()
-    return [_plain(v) for v in islice(value, _MOST)] if isinstance(value, Iterable) and not isinstance(
-        value, (str, set, dict)) else value
+    if isinstance(value, (str, set, dict)) or not isinstance(value, Iterable): return value
+    return [_plain(v) for v in islice(value, _MOST)]
 
 def _is_number(value): return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
@@ -110,12 +110,11 @@ def _on_cases(answer, expected, cases, hint):
 # %% ../nbs/08_exercises.ipynb #c2882eb7
 @dataclass(frozen=True, eq=False, repr=False)
 class Exercise:
-    """What the package knows of a question: the right answer, a hint, and slips, which are wrong answers with what each tells.
+    """What the package knows of a question: the right answer, a hint, and slips, wrong answers with what each tells.
 
-    Raises `TypeError` for a hint, slips, cases or an expected value that are not what the author of an exercise can
-    give.
+    Raises `TypeError` for a hint, slips, cases or an expected value that the author of an exercise cannot give.
     """
-    expected: object                           # a number, text, bool or None; a tuple, list, array or set of them; or a function
+    expected: object                           # a number, text, bool or None, a sequence or set of them, or a function
     hint: str = ""                             # said with every wrong answer
     slips: Iterable[tuple[object, str]] = ()   # (wrong answer, what it tells) pairs
     cases: Iterable[tuple] = ()                # where a function is asked for: tuples of arguments to try it on
@@ -130,10 +129,10 @@ class Exercise:
     def __repr__(self): return f"Exercise(hint={self.hint!r})"
 
     def check(self, answer: object) -> Verdict:
-        """A `Verdict` on `answer`: right, wrong and why, or not answered yet. No answer makes it raise, and it never says the right one.
+        """A `Verdict` on `answer`: right, wrong and why, or not answered yet; it never says the right one.
 
-        Whole numbers are compared exactly, others to five digits, arrays, tensors, tuples and lists alike, value by
-        value.
+        No answer makes it raise. Whole numbers are compared exactly, others to five digits, arrays, tensors, tuples and
+        lists alike, value by value.
         """
         if callable(self.expected):
             verdict = _on_cases(answer, self.expected, self.cases, self.hint) if answer is not ... else None

@@ -32,12 +32,12 @@ class AdaptiveAvgPool3d(torch.nn.AdaptiveAvgPool3d):
         return F.adaptive_avg_pool3d(input, self.output_size)  # type: ignore[arg-type]
 
 class AdaptiveMaxPool1d(torch.nn.AdaptiveMaxPool1d):
-    "`torch.nn.AdaptiveMaxPool1d(output_size, return_indices=False)` by `functional.adaptive_max_pool1d`: (N, C, L) or (C, L)."
+    "`torch.nn.AdaptiveMaxPool1d(output_size, return_indices=False)` by `adaptive_max_pool1d`: (N, C, L) or (C, L)."
     def forward(self, input: torch.Tensor):
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 class AdaptiveMaxPool2d(torch.nn.AdaptiveMaxPool2d):
-    "`torch.nn.AdaptiveMaxPool2d(output_size, return_indices=False)` by `functional.adaptive_max_pool2d`: (N, C, H, W) too."
+    "`torch.nn.AdaptiveMaxPool2d(output_size, return_indices=False)` by `adaptive_max_pool2d`: (N, C, H, W) too."
     def forward(self, input: torch.Tensor):
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)  # type: ignore[arg-type]
 

@@ -104,7 +104,8 @@ def _pooled_axes(shape, output_size, axes):
     if axes is None:
         count = len(output_size) if isinstance(output_size, tuple) else 1
         if count > ndim: raise ValueError(
-            f"x must have at least {count} ax{'i' if count == 1 else 'e'}s for output_size {output_size}, got input shape {shape}")
+            f"x must have at least {count} ax{'i' if count == 1 else 'e'}s for output_size {output_size}, "
+            f"got input shape {shape}")
         return list(range(ndim - count, ndim))
     axes = axes if isinstance(axes, tuple) else (axes,)
     axes = [integer("axes", a) for a in islice(axes, ndim + 1)]  # with one more than there are, two are the same
@@ -124,9 +125,10 @@ def _room(output_size, x, axes, windows):
     except MemoryError as error:
         out = math.prod([len(windows[axes.index(a)]) if a in axes else n for a, n in enumerate(x.shape)])
         if 8*out >= min(x.nbytes, 2**30): raise ValueError(
-            f"output_size must be one whose result fits in memory, got {output_size} for input shape {x.shape}: {error}") from None
-        raise MemoryError(
-            f"no memory is left to pool x of shape {x.shape} and dtype {x.dtype} to output_size {output_size}: {error}") from None
+            f"output_size must be one whose result fits in memory, got {output_size} for input shape {x.shape}: "
+            f"{error}") from None
+        raise MemoryError(f"no memory is left to pool x of shape {x.shape} and dtype {x.dtype} to output_size "
+                          f"{output_size}: {error}") from None
 
 def _array(x):
     "`x` as an array of booleans, integers or floats."
@@ -187,7 +189,7 @@ _COPY = 2**26  # bytes that may be copied to be laid out anew; of a larger array
 _WORTH = 2**18  # bytes of a part that are worth a call of their own
 
 def _arranged(x, axes, copy):
-    "`x` as (A, P, pooled axes, rest), native, aligned, never backwards; the order of the axes, and the batch; None where that takes a copy and is not to."
+    "`x` as (A, P, pooled axes, rest), never backwards, the order of the axes, and the batch; None for a copy unasked."
     together = list(range(axes[0], axes[0] + len(axes))) == axes
     batch = [a for a in range(x.ndim) if a < axes[0]] if together else [a for a in range(x.ndim) if a not in axes]
     rest = list(range(axes[-1] + 1, x.ndim)) if together else []
@@ -207,6 +209,7 @@ def _arranged(x, axes, copy):
     if len(batch) > 2: v = v.reshape(-1, *v.shape[len(batch) - 1:])
     return v, order, lead
 
+# %% ../nbs/02_pooling.ipynb #e809f536
 def _by_kernel(kind, x, axes, windows):
     "The result of a kernel, `kind` as in `kernels.job`; None where `x` is small or there is no kernel for it."
     if x.size <= _SMALL or len(axes) > 3 or x.dtype.itemsize > 8 or not all(isinstance(w, _Adaptive) for w in windows):
@@ -235,10 +238,10 @@ def _called(kind, x, axes, windows):
 
 # %% ../nbs/02_pooling.ipynb #0760eed4
 def _way(x, axes, windows):
-    "The axis along which a large `x` can be cut, and which of the pooled ones it is (None: of the others); None if it is one large window."
+    "The axis to cut a large `x` along, and which of the pooled ones it is (None: none); None for one large window."
     ways: list[tuple] = [(n, a, None) for a, n in enumerate(x.shape) if n > 1 and a not in axes]
-    ways = ways or [(len(w), a, k) for k, (a, w) in enumerate(zip(axes, windows)) if len(w) > 1
-                    and x.nbytes >= _WORTH * len(w)]
+    ways = ways or [(len(w), a, k) for k, (a, w) in enumerate(zip(axes, windows))
+                    if len(w) > 1 and x.nbytes >= _WORTH * len(w)]
     return max(ways)[1:] if ways else None
 
 def _parts(x, windows, a, k):
@@ -294,7 +297,7 @@ def _reduced(x, axes, windows, reduction):
 # %% ../nbs/02_pooling.ipynb #090a2579
 def adaptive_pool(
     x: ArrayLike,                                    # array of booleans, integers or floats, any rank and memory layout
-    output_size: int | Sequence[int | None] | None,  # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
+    output_size: int | Sequence[int | None] | None,  # of each pooled axis: int or None (keep), or one per axis
     reduction: str = "mean",                         # "mean", "max", "min" or "sum" of each window
     axes: int | Sequence[int] | None = None,         # int or tuple: the axes to pool; the last ones when left out
 ) -> np.ndarray:
@@ -370,7 +373,7 @@ def _winners(x, windows, axis):
 
 def adaptive_max_pool(
     x: ArrayLike,                                    # array of booleans, integers or floats, any rank and memory layout
-    output_size: int | Sequence[int | None] | None,  # size of each pooled axis: int or None (keep), or a tuple of them, one per axis
+    output_size: int | Sequence[int | None] | None,  # of each pooled axis: int or None (keep), or one per axis
     return_indices: bool = False,                    # also return where each maximum was
     axes: int | Sequence[int] | None = None,         # int or tuple: the axes to pool; the last ones when left out
 ) -> np.ndarray | Any:

@@ -75,8 +75,8 @@ class Windows:
         wrong = np.flatnonzero(stops < starts)
         if wrong.size: raise ValueError(
             f"stops must not lie before starts, got [{starts[wrong[0]]}, {stops[wrong[0]]}) for window {wrong[0]}")
-        divisors = _read_only(stops - starts) if self.divisors is None else _integers(
-            "divisors", self.divisors, 0, 2**63 - 1)
+        if self.divisors is None: divisors = _read_only(stops - starts)
+        else: divisors = _integers("divisors", self.divisors, 0, 2**63 - 1)
         if len(divisors) != len(starts): raise ValueError(
             f"divisors must be as many as starts, got {len(divisors)} and {len(starts)}")
         wrong = np.flatnonzero((divisors == 0) & (starts < stops))
@@ -164,8 +164,8 @@ def _fits(name, size):
 
 def _numbers(first, m):
     "The m numbers from `first` on."
-    try: return np.arange(first,
-                          first + m) if m < 2**60 else np.empty(2**60)  # np.arange(2**63 - 1) is empty, without a word
+    # np.arange(2**63 - 1) is empty, without a word
+    try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)
     except ValueError: raise MemoryError from None
 
 def _scaled(first, n, m, roundup):
@@ -175,6 +175,7 @@ def _scaled(first, n, m, roundup):
         i = _numbers(first, m)
         return _read_only(i * q + (-(-i * r // m) if roundup else i * r // m))
 
+# %% ../nbs/01_windows.ipynb #318a6740
 class _Adaptive(Windows):
     "Adaptive windows, whose arrays are made when they are asked for."
     _output_size: int
@@ -271,7 +272,7 @@ def exact_sizes(
     output_size: int,  # m, number of output cells
     up_to: int,        # largest input size that is of interest
 ) -> list[int]:
-    """The input sizes n <= `up_to` for which the adaptive pool n → m is an ordinary pool, as `fixed_equivalent` gives it.
+    """The input sizes n <= `up_to` for which the adaptive pool n → m is an ordinary pool, by `fixed_equivalent`.
 
     A list of ints in rising order: m - 1, and the n >= m with `n mod m` in {0, 1, m - 1}; every n for m = 1.
 
@@ -357,7 +358,7 @@ def split_windows(
 def elementary(
     *lists: Windows,  # of the same input size
 ) -> tuple[Windows, tuple[Windows, ...]]:
-    """The pieces into which the starts and stops of all `lists` cut their axis, and each list as windows over the pieces.
+    """The pieces into which the starts and stops of all `lists` cut their axis, and each list as windows over them.
 
     The pieces are disjoint windows of one cell or more; cells that no window reads are in none. Divisors stay.
 

@@ -73,7 +73,7 @@ def draw_boards(
     at: Any,                 # the output cell that is lit, (row, column)
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the board that is read beside the board that is written, with the window of output `at` lit; returns the axes."
+    "Draw the board that is read beside the one that is written, with output `at` and its window lit; returns the axes."
     rows, columns, title = boards
     out, (i, j) = (len(rows.taps), len(columns.taps)), (integer("at", o) for o in rows_and_columns("at", at))
     if not (0 <= i < out[0] and 0 <= j < out[1]): raise ValueError(
@@ -90,7 +90,7 @@ def draw_boards(
 
 # %% ../../nbs/plot/03_boards.ipynb #11059b72
 def sliding_2d(
-    input_size: int | tuple[int, int],    # (rows, columns) of the input, or one number for both; so with all that follow
+    input_size: int | tuple[int, int],    # (rows, columns) of the input, or one number for both; so with what follows
     kernel_size: int | tuple[int, int],   # K
     stride: int | tuple[int, int] = 1,    # S
     padding: int | tuple[Any, Any] = 0,   # P cells on all sides; for rows and for columns a number or a pair
