@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from adapool import networks
 from adapool.networks import trace_shapes
+from adapool.networks.fields import closed_form
+from adapool.networks.trace import watched
 
 
 def value(text):
@@ -264,7 +265,7 @@ def gradients(model, x):
 def test_fields_of_building_blocks_are_those_of_the_gradient(net):
     "Fields within the input: exactly. At the ends they count what lies beyond, and hold all that is read."
     model, x = net
-    made, watch = networks._watched(model, x.clone())
+    made, watch = watched(model, x.clone())
     inside = 0
     for y, cells in zip(made if isinstance(made, tuple) else (made,), gradients(model, x), strict=True):
         for a, field in enumerate(watch.known.fields[y]):
@@ -281,11 +282,11 @@ def test_fields_of_building_blocks_are_those_of_the_gradient(net):
 def test_stride_padding_and_centre_are_those_of_the_gradient(net):
     "Of fields within the input: cell i begins i effective strides behind the first, which begins at minus the padding."
     model, x = net
-    made, watch = networks._watched(model, x.clone())
+    made, watch = watched(model, x.clone())
     y = made[0] if isinstance(made, tuple) else made
     cells = np.array(next(gradients(model, x)), object).reshape(*y.shape, x.dim() - 2, -1)
     for a, field in enumerate(watch.known.fields[y]):
-        stride, padding, centre = networks._closed(field)
+        stride, padding, centre = closed_form(field)
         if stride is None: continue
         size = max(s - r for s, r in zip(field.stops.flat, field.starts.flat))
         assert centre == -padding + (size - 1) / 2

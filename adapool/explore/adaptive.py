@@ -12,7 +12,7 @@ from functools import partial
 from .. import plot
 from .answer import Answer, bounded, counted, drawn, or_words, reads_in_words
 from .panel import Panel, slider
-from ..networks import _formula, _Layer
+from ..networks.layers import Layer as _Layer, formula as _formula
 from ..windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent
 
 # %% ../../nbs/explore/03_adaptive.ipynb #9e627677

@@ -14,7 +14,7 @@ from ..arithmetic import same_padding_pair, unused_inputs
 from ..checks import needs
 from .answer import Answer, bounded, counted, drawn, listed, or_words, reads_in_words
 from .panel import Panel, slider
-from ..networks import _formula, _Layer, _written
+from ..networks.layers import Layer as _Layer, formula as _formula, written as _written
 from ..plot.arithmetic import steps
 
 # %% ../../nbs/explore/02_layer.ipynb #dd1bb67f

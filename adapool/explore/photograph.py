@@ -13,7 +13,7 @@ from ..checks import integer, needs
 from .adaptive import why_exact
 from .answer import Answer, encoded, or_words
 from .panel import Panel, slider
-from ..networks import _formula, _Layer
+from ..networks.layers import Layer as _Layer, formula as _formula
 from ..windows import adaptive_windows
 
 # %% ../../nbs/explore/04_photograph.ipynb #b90e7a47

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['portable']
 
-# %% ../../nbs/export/06_copies.ipynb #37ff9f48
+# %% ../../nbs/export/06_copies.ipynb #cf034f8d
 import operator
 from functools import partial
 
@@ -13,7 +13,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from .calls import checked_call, eager, evaluating, quiet, shapes_in, tensors_in
+from .calls import checked_call, eager, quiet, ready, shapes_in, tensors_in
 from .capture import captured, graphs
 from .pools import OPERATORS, replacement
 
@@ -137,7 +137,7 @@ def portable(
     that follow from the numbers in the input, `RuntimeError` for a model that `torch.export` cannot capture.
     """
     model, call = checked_call(model, args, kwargs)
-    with evaluating(model, call), quiet():
+    with ready(model, call), quiet():
         eager(model, call)
         program = captured(model, call)
         module = program.module(check_guards=False)

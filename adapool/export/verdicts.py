@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['why_not']
 
-# %% ../../nbs/export/07_verdicts.ipynb #e61be3c9
-from .calls import checked_call, eager, evaluating, quiet
+# %% ../../nbs/export/07_verdicts.ipynb #0d32e4ed
+from .calls import checked_call, eager, quiet, ready
 from .capture import adaptive_nodes, captured, layer_of
 from .forms import axes_of, reason
 from .pools import OPERATORS
@@ -63,6 +63,6 @@ def why_not(
     dicts that shows as a table. Raises what `portable` raises.
     """
     model, call = checked_call(model, args, kwargs)
-    with evaluating(model, call), quiet():
+    with ready(model, call), quiet():
         eager(model, call)
         return _Table(_row(node, finite) for node in adaptive_nodes(captured(model, call).graph_module))

@@ -20,7 +20,7 @@ import torch.fx.experimental._config
 import torch.onnx
 from torch.utils import _pytree as pytree
 
-from .calls import checked_call, eager, evaluating, quiet, tensors_in, told
+from .calls import checked_call, eager, quiet, ready, tensors_in, told
 from .capture import captured_open, checked_axes
 from .forms import MATRIX_CELLS
 from .pools import decompositions
@@ -205,7 +205,7 @@ def to_onnx(
     """
     path, (model, call) = _checked_path(path, opset), checked_call(model, args, kwargs)
     with quiet(): from tqdm.auto import tqdm
-    with evaluating(model, call):
+    with ready(model, call):
         open_axes = checked_axes(model, call, dynamic_shapes)
         shapes = open_axes if any(open_axes) else None
         names = {"dynamic_shapes": shapes, "input_names": input_names, "output_names": output_names}
