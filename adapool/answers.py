@@ -18,7 +18,7 @@ from .pooling import adaptive_max_pool, adaptive_pool
 from .windows import adaptive_windows, blocked_equivalent, fixed_equivalent, fixed_rule
 
 # %% ../nbs/15_answers.ipynb #c0de0e05
-def _sizes():
+def _size_answers():
     def after(n, layers): return after(conv_output_size(n, *layers[0]), layers[1:]) if layers else n
     return {
         "arithmetic-1": Exercise(
@@ -45,7 +45,7 @@ def _sizes():
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e06
-def _ends():
+def _end_answers():
     pairs = (3, 1), (4, 1), (4, 2), (6, 3), (5, 3)
     extra = {more: conv_transpose_output_size(conv_output_size(57, 4, 3, 1), 4, 3, 1, more) for more in range(3)}
     return {
@@ -75,7 +75,7 @@ def _ends():
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e07
-def _windows():
+def _window_answers():
     return {
         "windows-1": Exercise(
             adaptive_windows(10, 4)[2], "the start is i n / m rounded down.",
@@ -109,7 +109,7 @@ def _windows():
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e08
-def _equivalents():
+def _equivalent_answers():
     pairs = (12, 5), (13, 5), (14, 5), (16, 5), (9, 10), (9, 11)
     return {
         "windows-6": Exercise(
@@ -132,7 +132,7 @@ def _equivalents():
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e09
-def _arrays():
+def _array_answers():
     rows = np.array([[0, 1, 2, 3], [9, 5, 6, 7], [8, 4, 10, 11]])
     bad = np.isnan(adaptive_pool([0, 1, 2, 3, np.nan, 5, 6], 5))
     return {
@@ -177,7 +177,8 @@ def _raised(f, x):
     try: f(x, -1)
     except Exception as error: return type(error).__name__
 
-def _tensors():
+# %% ../nbs/15_answers.ipynb #d9522ffd
+def _tensor_answers():
     import torch
 
     from adapool import functional as F
@@ -211,7 +212,7 @@ def _tensors():
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e0b
-def _layers():
+def _layer_answers():
     import torch
 
     from adapool import nn
@@ -258,7 +259,7 @@ def _on_threads():
     torch.set_num_threads(given)
     return torch.equal(*results)
 
-def _kernels():
+def _kernel_answers():
     batch, value, one = np.broadcast_to(np.float32(0), (32, 512, 14, 14)), np.float32(2**20), np.float32(1)
     while value + one > value: value = value * np.float32(2)
     return {
@@ -284,7 +285,7 @@ def _kernels():
     }
 
 # %% ../nbs/15_answers.ipynb #c0de0e0d
-def _files():
+def _file_answers():
     x = np.array([np.nan, *range(9)])
     product, blocks = adaptive_windows(10, 7).matrix() @ x, blocked_equivalent(63, 6)
     return {
@@ -318,7 +319,7 @@ def _fields(n, *layers):
     from adapool.networks import trace_shapes
     return [row.fields[0] for row in trace_shapes(torch.nn.Sequential(*layers), (1, 1, n))]
 
-def _networks():
+def _network_answers():
     from torch.nn import AdaptiveAvgPool1d, Conv1d, MaxPool1d
 
     from adapool.networks import trace_shapes
@@ -349,9 +350,10 @@ def _networks():
 
 # %% ../nbs/15_answers.ipynb #c0de0e11
 _PAGES: dict[str, tuple[Callable, ...]] = dict(
-    arithmetic=(_sizes, _ends), windows=(_windows, _equivalents), pooling=(_arrays,), functional=(_tensors,),
-    nn=(_layers,),
-    kernels=(_kernels,), export=(_files,), networks=(_networks,))
+    arithmetic=(_size_answers, _end_answers), windows=(_window_answers, _equivalent_answers),
+    pooling=(_array_answers,), functional=(_tensor_answers,),
+    nn=(_layer_answers,),
+    kernels=(_kernel_answers,), export=(_file_answers,), networks=(_network_answers,))
 
 @cache
 def _on_page(page):

@@ -211,6 +211,7 @@ class _Adaptive(Windows):
 
     def transposed(self): return _Adaptive(self.output_size, self.input_size)
 
+# %% ../nbs/01_windows.ipynb #10894f5e
 def adaptive_windows(
     input_size: int,   # n, number of input cells
     output_size: int,  # m, number of output cells; may be larger than n

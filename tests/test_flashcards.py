@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import sys
 import time
 import zipfile
 from html import unescape
@@ -167,13 +168,13 @@ def test_the_table_folds_its_answers_and_says_them():
 
 
 def test_without_genanki(monkeypatch, tmp_path):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "genanki", None)
     with pytest.raises(ImportError, match=r"pip install 'adapool\[flashcards\]'"):
         flashcards.write_deck(tmp_path / "deck.apkg")
 
 
 @pytest.mark.parametrize("path, error, words", [
-    (None, TypeError, "path must be a file name, got None"),
+    (None, TypeError, "path must be a str or a Path, got None"),
     ("deck.zip", ValueError, "path must end in .apkg"),
     ("nowhere/deck.apkg", FileNotFoundError, "path must be in a folder that exists"),
     ("folder.apkg", IsADirectoryError, "path must name a file")])

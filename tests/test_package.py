@@ -73,14 +73,14 @@ for name in %r:
     python(code % (adapool._AT_FIRST_USE,))
 
 
-NEEDS = {"torch": ["nn", "flashcards"], "matplotlib": ["plot", "flashcards"], "ipywidgets": ["explore"]}
+NEEDS = {"torch": ["nn", "export", "flashcards"], "matplotlib": ["plot", "flashcards"], "ipywidgets": ["explore"]}
 
 
 @pytest.mark.parametrize("package, module", [(package, module) for package in NEEDS for module in NEEDS[package]])
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(package, module):
     hidden = f"import sys; sys.modules[{package!r}] = None"
     code = f"{hidden}\ntry: import adapool.{module}\nexcept ImportError as error: print(error)"
-    extra = "torch" if (package, module) == ("torch", "nn") else module
+    extra = "torch" if module in ("nn", "export") else module
     assert python(code) == f"{package} is not installed, which this needs: pip install 'adapool[{extra}]'"
 
 

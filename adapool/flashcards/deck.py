@@ -6,13 +6,13 @@
 __all__ = ['cards', 'write_deck']
 
 # %% ../../nbs/flashcards/04_deck.ipynb #73410e88
-import importlib.util
 import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from ..checks import needs, writable
 from .card import Cards, as_html
 from .sizes import size_cards
 from .tensors import tensor_cards
@@ -45,21 +45,6 @@ def _note_type(genanki: Any) -> Any:
     return genanki.Model(_KIND, "adapool", fields=[{"name": name} for name in ("Question", "Answer", "Page")],
                          templates=[{"name": "Card 1", "qfmt": front, "afmt": back}], css=_STYLE)
 
-def _checked_path(path):
-    "`path` as a Path that can be written, with the package that it takes; what is wrong is said here."
-    if importlib.util.find_spec("genanki") is None: raise ImportError(
-        "write_deck needs genanki: pip install 'adapool[flashcards]'")
-    if not isinstance(path, (str, os.PathLike)): raise TypeError(f"path must be a file name, got {path!r}")
-    path = Path(path)
-    if path.suffix != ".apkg": raise ValueError(
-        f"path must end in .apkg, which is how Anki knows a deck, got {str(path)!r}")
-    if path.is_dir(): raise IsADirectoryError(f"path must name a file, and {path} is a folder")
-    if not path.parent.is_dir(): raise FileNotFoundError(
-        f"path must be in a folder that exists, and {path.parent} is none")
-    if not os.access(path.parent, os.W_OK): raise PermissionError(
-        f"path must be in a folder that can be written, and {path.parent} cannot")
-    return path
-
 # %% ../../nbs/flashcards/04_deck.ipynb #f1a50049
 def write_deck(
     path: str | os.PathLike,  # where to write it: a file name that ends in .apkg
@@ -75,8 +60,8 @@ def write_deck(
 
     Source: genanki; https://docs.ankiweb.net/importing/packaged-decks.html.
     """
-    target = _checked_path(path)
-    import genanki
+    with needs("flashcards"): import genanki
+    target = writable(path, ".apkg", ", which is how Anki knows a deck")
     deck, kind, found = genanki.Deck(_DECK, "adapool"), _note_type(genanki), cards()
     for place, card in enumerate(found):
         fields = [as_html(card.question), card.answer_html(lambda picture: picture.name), as_html(card.page)]

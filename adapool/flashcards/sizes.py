@@ -14,7 +14,7 @@ from ..arithmetic import pool_output_size, same_padding, same_padding_pair, unus
 from .card import Card, Picture, size_words
 
 # %% ../../nbs/flashcards/01_sizes.ipynb #f1a50013
-def _sizes():
+def _convolution_cards():
     card = partial(Card, page="00_arithmetic")
     sliding = Picture("adapool-sliding-8-3-2-1.png", partial(plot.sliding, 8, 3, 2, 1),
                       "Eight cells with one padded cell on each side; four windows of three cells, two apart.")
@@ -46,7 +46,7 @@ def _sizes():
     ]
 
 # %% ../../nbs/flashcards/01_sizes.ipynb #f1a50018
-def _paddings():
+def _padding_cards():
     card = partial(Card, page="00_arithmetic")
     return [
         card("same-odd", "Which padding on each side keeps the size under a kernel of five, at stride one?",
@@ -67,7 +67,7 @@ def _paddings():
     ]
 
 # %% ../../nbs/flashcards/01_sizes.ipynb #f1a50019
-def _floors():
+def _floor_cards():
     card = partial(Card, page="00_arithmetic")
     unread = Picture("adapool-sliding-10-3-3-0.png", partial(plot.sliding, 10, 3, 3),
                      "Ten cells and three windows of three; the tenth cell is grey, read by no window.")
@@ -91,7 +91,7 @@ def _floors():
     ]
 
 # %% ../../nbs/flashcards/01_sizes.ipynb #f1a5001e
-def _transposed():
+def _transposed_cards():
     card = partial(Card, page="00_arithmetic")
     doubling = Picture("adapool-spreading-4-4-2-1.png", partial(plot.spreading, 4, 4, 2, 1),
                        "Eight output cells; four rows of four orange cells, two apart, each written by one input cell.")
@@ -112,4 +112,4 @@ def _transposed():
 # %% ../../nbs/flashcards/01_sizes.ipynb #e7595599
 def size_cards() -> list[Card]:
     "The cards on `00_arithmetic`, made anew."
-    return [*_sizes(), *_paddings(), *_floors(), *_transposed()]
+    return [*_convolution_cards(), *_padding_cards(), *_floor_cards(), *_transposed_cards()]

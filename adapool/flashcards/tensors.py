@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arithmetic import pool_output_size
 from ..checks import needs
-from .card import Card, listed
+from .card import Card, number_words
 from ..pooling import adaptive_max_pool, adaptive_pool
 from ..windows import adaptive_windows, fixed_rule
 
@@ -25,7 +25,7 @@ from ..export.forms import form
 from ..networks import trace_shapes
 
 # %% ../../nbs/flashcards/03_tensors.ipynb #f1a50034
-def _arrays():
+def _array_cards():
     card = partial(Card, page="02_pooling")
     best, at = adaptive_max_pool([3, 1, 4, 1, 5], 3, return_indices=True)
     kinds = [adaptive_pool(np.zeros(6, np.uint8), 4, how).dtype for how in ("mean", "sum", "max")]
@@ -33,29 +33,29 @@ def _arrays():
     batch = np.zeros((16, 224, 224, 3), np.uint8)
     return [
         card("array-mean", "The mean of 0, 1, 2, 3, 4, 5, pooled to four cells?",
-             listed(adaptive_pool(np.arange(6), 4))),
+             number_words(adaptive_pool(np.arange(6), 4))),
         card("array-max", "3, 1, 4, 1, 5 to three cells by the maximum: which values, and where were they?",
-             f"{listed(best)}, from cells {listed(at)}."),
+             f"{number_words(best)}, from cells {number_words(at)}."),
         card("array-shape", "`adaptive_pool(batch, 7, axes=(1, 2))` of shape (16, 224, 224, 3): which shape comes out?",
              f"{adaptive_pool(batch, 7, 'max', axes=(1, 2)).shape}"),
         card("array-types", "Bytes are pooled. Which type has their mean, their sum, their maximum?",
              ", ".join(f"`{kind}`" for kind in kinds)),
         card("array-nan", "Seven cells are pooled to five, and cell 4 is NaN. Which outputs are NaN?",
-             f"{listed(bad)}: those that read it, no others."),
+             f"{number_words(bad)}: those that read it, no others."),
     ]
 
 # %% ../../nbs/flashcards/03_tensors.ipynb #f1a50039
-def _gradient(x, m, kind="avg"):
+def _gradient_of_sum(x, m, kind="avg"):
     "The gradient of the sum of all outputs."
     x = torch.tensor([x], dtype=torch.float64, requires_grad=True)
     getattr(F, f"adaptive_{kind}_pool1d")(x, m).sum().backward()
     return x.grad[0].numpy()
 
-def _raised(call):
+def _error_name(call):
     try: call()
     except Exception as error: return type(error).__name__
 
-def _tensors():
+def _gradient_cards():
     card, x = partial(Card, page="03_functional"), torch.zeros(1, 64, 10, 9)
     return [
         card("seed-shapes",
@@ -63,23 +63,23 @@ def _tensors():
              "{} and {}: `None` keeps an axis.".format(
                  *(tuple(F.adaptive_avg_pool2d(x, size).shape) for size in (7, (None, 7))))),
         card("gradient-average", "The average 5 → 3, all outputs added up. What is the gradient of the sum?",
-             f"{listed(_gradient([0] * 5, 3))}: $1/2$ or $1/3$ from each window that has read the cell."),
+             f"{number_words(_gradient_of_sum([0] * 5, 3))}: $1/2$ or $1/3$ from each window that has read the cell."),
         card("gradient-sum",
              "The average 10 → 7, all outputs added up. What do the numbers of the gradient of that sum add up to?",
-             f"{_gradient([0] * 10, 7).sum():.4g}: every output hands on 1."),
+             f"{_gradient_of_sum([0] * 10, 7).sum():.4g}: every output hands on 1."),
         card("gradient-max", "1, 5, 2, 0 to three cells by the maximum. What is the gradient of the sum?",
-             f"{listed(_gradient([1, 5, 2, 0], 3, 'max'))}: 5 has won twice, and 0 never."),
+             f"{number_words(_gradient_of_sum([1, 5, 2, 0], 3, 'max'))}: 5 has won twice, and 0 never."),
         card("gradient-dual", r"The gradient of the average $n \to m$ is itself an adaptive pool. Which?",
              r"The adaptive sum $m \to n$ of the gradient over the window sizes. "
              f"In 10 → 7 cell 4 adds up {adaptive_windows(7, 10).sizes[4]} of the 7 outputs."),
         card("which-error",
              "An output size of −1: which exception raises `adapool.functional`, and which `adapool.adaptive_pool`?",
-             f"`{_raised(lambda: F.adaptive_avg_pool2d(x, -1))}`, as torch does, "
-             f"and `{_raised(lambda: adaptive_pool([1, 2], -1))}`."),
+             f"`{_error_name(lambda: F.adaptive_avg_pool2d(x, -1))}`, as torch does, "
+             f"and `{_error_name(lambda: adaptive_pool([1, 2], -1))}`."),
     ]
 
 # %% ../../nbs/flashcards/03_tensors.ipynb #f1a5003a
-def _layers():
+def _layer_cards():
     card, pool = partial(Card, page="04_nn"), torch.nn.AdaptiveAvgPool2d(1)
     head = torch.nn.Sequential(nn.AdaptiveAvgPool2d((5, 7)), torch.nn.Flatten())
     model = nn.convert(torch.nn.Sequential(pool, torch.nn.AvgPool2d(1), torch.nn.AdaptiveMaxPool2d(1), pool),
@@ -100,7 +100,7 @@ def _layers():
     ]
 
 # %% ../../nbs/flashcards/03_tensors.ipynb #f1a5003f
-def _beyond():
+def _model_cards():
     work, export, net = (partial(Card, page=page) for page in ("05_kernels", "06_export", "07_networks"))
     in_all = int(adaptive_windows(224, 50).sizes.sum())
     fields = trace_shapes(torch.nn.Sequential(torch.nn.Conv1d(1, 1, 3), torch.nn.Conv1d(1, 1, 3, 2),
@@ -126,7 +126,7 @@ def _beyond():
                "PSPNet pools 61 cells to 1, 2, 3 and 6. "
                "In how many of the four does the ONNX file need more than one ordinary pool?",
                f"In {sum(form('avg', 61, m) not in ('whole', 'pool') for m in (1, 2, 3, 6))}: 61 leaves "
-               f"{listed([61 % m for m in (1, 2, 3, 6)])}."),
+               f"{number_words([61 % m for m in (1, 2, 3, 6)])}."),
         net("field-two",
             "Two convolutions of three cells, the second at stride two. "
             "How many cells of the input does an output see?",
@@ -142,4 +142,4 @@ def _beyond():
 # %% ../../nbs/flashcards/03_tensors.ipynb #cbd4dff5
 def tensor_cards() -> list[Card]:
     "The cards on `02_pooling` to `07_networks`, made anew."
-    return [*_arrays(), *_tensors(), *_layers(), *_beyond()]
+    return [*_array_cards(), *_gradient_cards(), *_layer_cards(), *_model_cards()]

@@ -12,12 +12,12 @@ import numpy as np
 
 from .. import plot
 from ..arithmetic import pool_output_size, unused_inputs
-from .card import Card, Picture, listed, pool_words, ranges
+from .card import Card, Picture, number_words, pool_words, window_words
 from ..pooling import adaptive_pool
 from ..windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent, fixed_rule
 
 # %% ../../nbs/flashcards/02_windows.ipynb #f1a50023
-def _windows():
+def _rule_cards():
     card = partial(Card, page="01_windows")
     w, back = adaptive_windows(10, 7), adaptive_windows(3, 5)
     bars = Picture("adapool-windows-10-7.png", partial(plot.windows, 10, 7),
@@ -27,40 +27,41 @@ def _windows():
         card("window-rule", r"Which cells does output $i$ of an adaptive pool $n \to m$ read?",
              r"$\lfloor in/m \rfloor$ up to, and without, $\lceil (i+1)n/m \rceil$."),
         card("window-10-7-2", "Window 2 of 10 → 7, counted from 0: start and stop?",
-             r"$\lfloor 20/7 \rfloor$ and $\lceil 30/7 \rceil$: " + ranges([w[2]]), picture=bars),
-        card("windows-8-5", "All windows of 8 → 5?", ranges(rows)),
-        card("sizes-9-7", "How many cells have the windows of 9 → 7?", listed(columns.sizes) + ": not all the same."),
+             r"$\lfloor 20/7 \rfloor$ and $\lceil 30/7 \rceil$: " + window_words([w[2]]), picture=bars),
+        card("windows-8-5", "All windows of 8 → 5?", window_words(rows)),
+        card("sizes-9-7", "How many cells have the windows of 9 → 7?",
+             number_words(columns.sizes) + ": not all the same."),
         card("window-2d", "`AdaptiveAvgPool2d((5, 7))` on 8 × 9 cells: how many cells does output (1, 3) average?",
-             f"Rows {ranges([rows[1]])}, columns {ranges([columns[3]])}: "
+             f"Rows {window_words([rows[1]])}, columns {window_words([columns[3]])}: "
              f"${rows.sizes[1]} \\times {columns.sizes[3]} = {rows.sizes[1] * columns.sizes[3]}$."),
         card("up-sampling", "0, 10, 20 are pooled to five cells by the adaptive average. What comes out?",
-             f"{listed(adaptive_pool([0, 10, 20], 5))}: the windows are {ranges(back)}."),
+             f"{number_words(adaptive_pool([0, 10, 20], 5))}: the windows are {window_words(back)}."),
         card("up-sizes", r"How many cells can a window have where $m \ge n$?",
-             f"One or two, as in 3 → 5: {listed(back.sizes)}."),
+             f"One or two, as in 3 → 5: {number_words(back.sizes)}."),
     ]
 
 # %% ../../nbs/flashcards/02_windows.ipynb #f1a50024
-def _counts():
+def _count_cards():
     card = partial(Card, page="01_windows")
     total, pairs = adaptive_windows(100, 30).sizes.sum(), adaptive_windows(12, 9).overlaps.sum()
     sizes = [sorted(set(adaptive_windows(n, 5).sizes.tolist())) for n in (10, 11, 12)]
     return [
         card("overlap", "How many cells do two neighbouring windows share?",
              "One, or none where the border between them is a whole number. "
-             f"In 10 → 7: {listed(adaptive_windows(10, 7).overlaps)}."),
+             f"In 10 → 7: {number_words(adaptive_windows(10, 7).overlaps)}."),
         card("overlap-pairs", "How many of the eight neighbouring pairs of 12 → 9 share a cell?",
              rf"$m - \gcd(n, m) = {pairs}$"),
         card("cells-in-all", "How many cells do all windows of 100 → 30 hold together, shared ones counted twice?",
              rf"$n + m - \gcd(n, m) = {total}$"),
         card("two-sizes", "Which window sizes have 10 → 5, 11 → 5 and 12 → 5?",
-             "; ".join(map(listed, sizes)) + r". Never more than two: $\lceil n/m \rceil$ and one more."),
+             "; ".join(map(number_words, sizes)) + r". Never more than two: $\lceil n/m \rceil$ and one more."),
         card("duality", "Which outputs of 5 → 3 read cell 1?",
-             f"Those in {ranges([adaptive_windows(3, 5)[1]])}: window 1 of 3 → 5. "
+             f"Those in {window_words([adaptive_windows(3, 5)[1]])}: window 1 of 3 → 5. "
              r"Cell $i$ is in window $j$ of $n \to m$ exactly when $j$ is in window $i$ of $m \to n$."),
     ]
 
 # %% ../../nbs/flashcards/02_windows.ipynb #f1a50029
-def _exact():
+def _exact_cards():
     card = partial(Card, page="01_windows")
     touching = Picture("adapool-windows-11-5.png", partial(plot.windows, 11, 5),
                        "Eleven cells and five windows of three; each starts on the last cell of the one before.")
@@ -73,7 +74,7 @@ def _exact():
         card("exact-iff", r"For which $n \ge m$ is an adaptive pool exactly one ordinary pool?",
              r"$m = 1$, or $n \bmod m \in \{0, 1, m - 1\}$."),
         card("exact-7", "An output of seven cells: which inputs from 7 to 30 can an ordinary pool serve?",
-             listed([n for n in exact_sizes(7, 30) if n >= 7])),
+             number_words([n for n in exact_sizes(7, 30) if n >= 7])),
         card("exact-11-5", "11 → 5 does not divide. Which ordinary pool is it?", pool_words(fixed_equivalent(11, 5)),
              picture=touching),
         card("exact-7-2", "Which ordinary pool is 7 → 2?",
@@ -87,33 +88,34 @@ def _exact():
         card("blocks", "10 → 4 is no ordinary pool. How can a reshape help?",
              f"Into {10 // 5} blocks of 5 → 2, each a pool of {pool_words(blocked_equivalent(10, 4))}."),
         card("always", r"For which $m$ is the pool one reshape and one ordinary pool, whatever $n \ge m$?",
-             listed(always) + ": PSPNet's 1, 2, 3, 6 among them."),
+             number_words(always) + ": PSPNet's 1, 2, 3, 6 among them."),
     ]
 
 # %% ../../nbs/flashcards/02_windows.ipynb #f1a5002e
-def _beliefs():
+def _belief_cards():
     card = partial(Card, page="01_windows")
     w, image = adaptive_windows(10, 7), adaptive_pool(np.zeros((1, 3, 10, 14)), (5, 7))
-    sizes, strides = (listed(sorted(set(v.tolist()))) for v in (w.sizes, np.diff(w.starts)))
+    sizes, strides = (number_words(sorted(set(v.tolist()))) for v in (w.sizes, np.diff(w.starts)))
     return [
         card("not-channels", "Must the input channels be a multiple of the output channels?",
              f"Channels are not pooled: (1, 3, 10, 14) to `(5, 7)` is {image.shape}."),
         card("not-only-divisible", "Is an adaptive pool an ordinary one only where $m$ divides $n$?",
              f"No. 7 → 2 leaves {7 % 2} and is the pool {pool_words(fixed_equivalent(7, 2))}."),
-        card("not-disjoint", "The windows of an adaptive pool never overlap. True?", f"Not for 10 → 7: {ranges(w)}."),
+        card("not-disjoint", "The windows of an adaptive pool never overlap. True?",
+             f"Not for 10 → 7: {window_words(w)}."),
         card("not-one-kernel", "There is one kernel size and one stride. True?",
              f"10 → 7 has kernels of {sizes} and strides of {strides}."),
         card("not-padded", "What does the adaptive pool pad, or mirror, where it does not fit?",
              f"Nothing. In 10 → 7 the first window starts at {w[0][0]} and the last stops at {w[-1][1]}."),
         card("not-smaller", "Must the output be smaller than the input?",
-             f"No: 3 → 5 has the windows {ranges(adaptive_windows(3, 5))}."),
+             f"No: 3 → 5 has the windows {window_words(adaptive_windows(3, 5))}."),
         card("not-avgpool-7", "Is `AvgPool2d(7)` the same as `AdaptiveAvgPool2d(1)`?",
              f"On 7 × 7 cells. On 8 × 8 it leaves {unused_inputs(8, 7, 7)} row and column unread; "
              f"on 14 × 14 it gives {pool_output_size(14, 7)**2} cells."),
     ]
 
 # %% ../../nbs/flashcards/02_windows.ipynb #f1a5002f
-def _conventions():
+def _convention_cards():
     card = partial(Card, page="01_windows")
     x, area = np.arange(14.), np.repeat([0, 3, 12], 2).reshape(2, 3).mean(1)
     split, ours = [part.mean() for part in np.array_split(x, 4)], adaptive_pool([0, 3, 12], 2)
@@ -125,9 +127,10 @@ def _conventions():
              f"{pool_output_size(10, -(-10 // 7))}, not 7."),
         card("not-array-split",
              "0 to 13 are averaged into four cells. What does the adaptive pool give, and what `np.array_split`?",
-             f"{listed(adaptive_pool(x, 4))}; and {listed(split)}. `np.array_split` is Equinox's rule."),
+             f"{number_words(adaptive_pool(x, 4))}; and {number_words(split)}. `np.array_split` is Equinox's rule."),
         card("not-true-area", "0, 3, 12 into two cells: the adaptive average, and OpenCV's area?",
-             f"{listed(ours)}; and {listed(area)}. In torch, `interpolate(mode=\"area\")` is the adaptive average."),
+             f"{number_words(ours)}; and {number_words(area)}. "
+             "In torch, `interpolate(mode=\"area\")` is the adaptive average."),
         card("mean-kept", "Does the adaptive average keep the mean of 0, 3, 12, pooled to two cells?",
              f"No: {np.mean(ours):g} instead of {np.mean([0, 3, 12]):g}. True area does: {area.mean():g}."),
         card("not-floats",
@@ -135,10 +138,11 @@ def _conventions():
              f"{starts[i]} instead of {adaptive_windows(17001, 1000)[i][0]}: "
              "the product has more digits than it holds."),
         card("not-tested", "A pool that rounds the stop down passes 8 → 4 and 224 → 7. On which sizes is it caught?",
-             f"On any that do not divide: 7 → 2 is {ranges(adaptive_windows(7, 2))}, and not {ranges(down)}."),
+             f"On any that do not divide: 7 → 2 is {window_words(adaptive_windows(7, 2))}, "
+             f"and not {window_words(down)}."),
     ]
 
 # %% ../../nbs/flashcards/02_windows.ipynb #2c76b528
 def window_cards() -> list[Card]:
     "The cards on `01_windows`, made anew."
-    return [*_windows(), *_counts(), *_exact(), *_beliefs(), *_conventions()]
+    return [*_rule_cards(), *_count_cards(), *_exact_cards(), *_belief_cards(), *_convention_cards()]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .canvas import BLANK, BLOCKED, INPUT, OUTPUT, SHARED, UNREAD, WINDOW
-from .canvas import axes_of, cell, drawable, finished, output_label, refuse_many, short_list
+from .canvas import given_axes, cell, drawable, finished, output_label, refuse_many, short_list
 from ..windows import adaptive_windows, fixed_windows, split_windows
 from ..windows import blocked_equivalent, fixed_equivalent, fixed_rule
 
@@ -43,7 +43,7 @@ def spans(
 ) -> Axes:
     "Draw half-open `windows` as bars under `input_size` cells, shared cells marked; returns the axes."
     (n,), pairs = drawable(input_size=input_size), _pairs(windows)
-    ax = axes_of(ax, 0.42 * n + 1.2, 0.3 * len(pairs) + 0.9)
+    ax = given_axes(ax, 0.42 * n + 1.2, 0.3 * len(pairs) + 0.9)
     for i in range(n):
         readers = sum(start <= i < stop for start, stop in pairs)
         cell(ax, i, 0, SHARED if readers > 1 else INPUT if readers else UNREAD, i)
@@ -72,7 +72,7 @@ def rulers(
 ) -> Axes:
     "Draw n input cells over m output cells of the same total length, and the borders of those; returns the axes."
     n, m = drawable(input_size=input_size, output_size=output_size)
-    ax = axes_of(ax, 0.55 * max(n, m) + 0.6, 1.7)
+    ax = given_axes(ax, 0.55 * max(n, m) + 0.6, 1.7)
     for i in range(n): cell(ax, i, 1.3, INPUT)
     for j in range(m):
         ax.add_artist(Rectangle((j * n / m, 0), n / m, 0.8, facecolor=OUTPUT, edgecolor="white", linewidth=1.5))
@@ -95,7 +95,7 @@ _RULES: dict[str, Callable[[int, int], Iterable[tuple[Any, Any]]]] = {
     "K = S = ⌈n/m⌉": lambda n, m: fixed_windows(n, -(-n // m), ceil_mode=True),
 }
 
-def _mean(start, stop):
+def _mean_of_cells(start, stop):
     "The mean of the numbers 0, 1, 2, … of the cells in [start, stop), cut cells counted in part."
     cells = [(i, min(i + 1, stop) - max(i, start)) for i in range(int(start), -int(-stop // 1))]
     weight = sum(w for _, w in cells)
@@ -110,7 +110,7 @@ def conventions(
     "Draw what six rules make of n cells into m, and the means of the cells' numbers that they give; returns the axes."
     n, m = drawable(input_size=input_size, output_size=output_size)
     rules = {words: [(a, b) for a, b in rule(n, m) if b > a] for words, rule in _RULES.items()}
-    ax = axes_of(ax, 0.42 * n + 3.2, 0.74 * len(rules) + 0.8)
+    ax = given_axes(ax, 0.42 * n + 3.2, 0.74 * len(rules) + 0.8)
     for i in range(n): cell(ax, i, 0, INPUT, i)
     output_label(ax, n + 0.4, 0.4, "means", bold=False)
     for lane, (words, found) in enumerate(rules.items()):
@@ -121,7 +121,7 @@ def conventions(
             low, left, width = y + 0.5 * (1 - j % 2), float(start) + 0.05, float(stop - start) - 0.1
             ax.add_artist(Rectangle((left, low + 0.03), width, 0.44, facecolor=WINDOW))
             ax.text(float(start + stop) / 2, low + 0.24, str(j), ha="center", va="center", fontsize=7.5)
-        output_label(ax, n + 0.4, y + 0.5, "  ".join(f"{_mean(a, b):.4g}" for a, b in found))
+        output_label(ax, n + 0.4, y + 0.5, "  ".join(f"{_mean_of_cells(a, b):.4g}" for a, b in found))
     ax.set(xlim=(-0.1, n + 7), ylim=(-1.75 * len(rules) - 0.1, 0.9))
     return finished(ax, f"{n} → {m} by six rules")
 
@@ -135,7 +135,7 @@ def matrix(
     input_size, output_size = drawable(input_size=input_size, output_size=output_size)
     refuse_many(input_size * output_size, "output_size")
     w = adaptive_windows(input_size, output_size)
-    ax = axes_of(ax, 0.42 * input_size + 0.6, 0.42 * output_size + 0.6)
+    ax = given_axes(ax, 0.42 * input_size + 0.6, 0.42 * output_size + 0.6)
     for j, ((start, stop), size) in enumerate(zip(w, w.sizes, strict=True)):
         for i in range(input_size):
             inside = start <= i < stop
@@ -144,11 +144,11 @@ def matrix(
     return finished(ax, f"{output_size} × {input_size} averaging matrix")
 
 # %% ../../nbs/plot/01_adaptive.ipynb #b319f4cf
-_KINDS = ("n is a multiple of m", "remainder 1", "remainder m − 1, one padded cell",
+_EXACTNESS = ("n is a multiple of m", "remainder 1", "remainder m − 1, one padded cell",
           "after a reshape into blocks", "no ordinary pool")
 
-def _kind(n, m):
-    "Which of `_KINDS` the pair n → m is."
+def _exactness(n, m):
+    "Which of `_EXACTNESS` the pair n → m is."
     fixed = fixed_equivalent(n, m)
     if fixed is None: return 4 if blocked_equivalent(n, m) is None else 3
     return 2 if fixed.padding else int(n % m != 0)
@@ -159,10 +159,10 @@ def exactness_map(
 ) -> Axes:
     "Draw for every n and m up to `up_to` which ordinary pool has the adaptive windows; returns the axes."
     up_to, = drawable(up_to=up_to)
-    kinds = np.array([[_kind(n, m) for n in range(1, up_to + 1)] for m in range(1, up_to + 1)])
+    kinds = np.array([[_exactness(n, m) for n in range(1, up_to + 1)] for m in range(1, up_to + 1)])
     colours = [OUTPUT, INPUT, WINDOW, BLOCKED, BLANK]
-    ax = axes_of(ax, 8.5, 6)
+    ax = given_axes(ax, 8.5, 6)
     ax.imshow(kinds, origin="lower", cmap=ListedColormap(colours), vmin=0, vmax=4, extent=(0.5, up_to + 0.5) * 2)
     ax.set(xlabel="n input cells", ylabel="m output cells", title="Which ordinary pool has the windows of n → m?")
-    ax.legend([Patch(color=c) for c in colours], _KINDS, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    ax.legend([Patch(color=c) for c in colours], _EXACTNESS, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return ax

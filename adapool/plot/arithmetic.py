@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
 from ..checks import integer, number_or_pair
 from .canvas import INPUT, OUTPUT, SHARED, UNREAD, WINDOW
-from .canvas import axes_of, cell, finished, missing_cell, output_label
+from .canvas import given_axes, cell, finished, missing_cell, output_label
 from .canvas import drawable, drawable_sides, refuse_many
 
 # %% ../../nbs/plot/02_arithmetic.ipynb #d4737b77
@@ -51,7 +51,7 @@ def letters(n: Any, K: Any, S: Any, P: Any, D: Any, ceil_mode: bool = False, out
     return words + (", ceil_mode" if ceil_mode else "") + (f", output_padding = {out_padding}" if out_padding else "")
 
 # %% ../../nbs/plot/02_arithmetic.ipynb #c1634060
-def _row(ax, y, taps):
+def _draw_taps(ax, y, taps):
     "The cells of one window, joined by a line."
     ax.plot([taps[0] + 0.5, taps[-1] + 0.5], [y + 0.3] * 2, color=WINDOW, linewidth=1.5, zorder=0)
     for i in taps: cell(ax, i, y, WINDOW, height=0.6)
@@ -72,13 +72,13 @@ def sliding(
     """
     n, before, beyond, after, taps = steps(input_size, kernel_size, stride, padding, dilation, ceil_mode)
     read = {i for row in taps for i in row}
-    ax = axes_of(ax, 0.42 * (before + n + beyond) + 1.4, 0.36 * len(taps) + 1)
+    ax = given_axes(ax, 0.42 * (before + n + beyond) + 1.4, 0.36 * len(taps) + 1)
     for i in range(-before, n + beyond):
         if 0 <= i < n: cell(ax, i, 0, INPUT if i in read else UNREAD, i)
         else: missing_cell(ax, i, 0, "////" if i < n + after else "....")
     for j, row in enumerate(taps):
         y = -(j + 1) * 0.9
-        _row(ax, y, row)
+        _draw_taps(ax, y, row)
         output_label(ax, n + beyond + 0.3, y + 0.3, j)
     output_label(ax, n + beyond + 0.3, 0.4, "output", bold=False)
     ax.set(xlim=(-before - 0.1, n + beyond + 1.9), ylim=(-0.9 * len(taps) - 0.1, 0.9))
@@ -107,13 +107,13 @@ def spreading(
     taps = [[i * S - P + t * D for t in range(K)] for i in range(n)]
     written, stop = Counter(i for row in taps for i in row), max(out, taps[-1][-1] + 1)
     refuse_many(stop + P, "stride")
-    ax = axes_of(ax, 0.42 * (stop + P) + 1.4, 0.36 * n + 1)
+    ax = given_axes(ax, 0.42 * (stop + P) + 1.4, 0.36 * n + 1)
     for o in range(-P, stop):
         if not 0 <= o < out: missing_cell(ax, o, 0)
         else: cell(ax, o, 0, (UNREAD, OUTPUT, SHARED)[min(written[o], 2)], o)
     for i, row in enumerate(taps):
         y = -(i + 1) * 0.9
-        _row(ax, y, row)
+        _draw_taps(ax, y, row)
         ax.text(stop + 0.3, y + 0.3, str(i), va="center", fontsize=9, fontweight="bold")
     ax.text(stop + 0.3, 0.4, "written by", va="center", fontsize=9)
     ax.set(xlim=(-P - 0.1, stop + 2.6), ylim=(-0.9 * n - 0.1, 0.9))

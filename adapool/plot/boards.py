@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..checks import integer, number_or_pair, sides
 from .arithmetic import Steps, letters, steps
 from .canvas import BLANK, INPUT, OUTPUT, UNREAD, WINDOW
-from .canvas import axes_of, cell, drawable, finished, missing_cell, refuse_many, rows_and_columns
+from .canvas import given_axes, cell, drawable, finished, missing_cell, refuse_many, rows_and_columns
 from ..windows import adaptive_windows
 
 # %% ../../nbs/plot/03_boards.ipynb #015473e4
@@ -81,7 +81,7 @@ def draw_boards(
     right = columns.size + columns.beyond
     height, width = rows.before + rows.size + rows.beyond, columns.before + right + 1.5 + out[1]
     refuse_many(height * (columns.before + right) + out[0] * out[1], "input_size")
-    ax = axes_of(ax, 0.36 * width + 0.2, 0.36 * max(height, out[0]) + 0.5)
+    ax = given_axes(ax, 0.36 * width + 0.2, 0.36 * max(height, out[0]) + 0.5)
     _draw_input(ax, boards, set(itertools.product(rows.taps[i], columns.taps[j])))
     _draw_output(ax, out, (i, j), right + 1.5, rows.before - (height - out[0]) / 2)
     ax.set(xlim=(-columns.before - 0.1, right + 1.6 + out[1]),

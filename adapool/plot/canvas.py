@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['INPUT', 'WINDOW', 'OUTPUT', 'SHARED', 'UNREAD', 'BLANK', 'BLOCKED', 'GREEN', 'GREY', 'MOST_CELLS', 'FILM_DPI',
-           'axes_of', 'cell', 'missing_cell', 'output_label', 'finished', 'palette', 'drawable', 'drawable_sides',
+           'given_axes', 'cell', 'missing_cell', 'output_label', 'finished', 'palette', 'drawable', 'drawable_sides',
            'refuse_many', 'short_list', 'rows_and_columns', 'png']
 
 # %% ../../nbs/plot/00_canvas.ipynb #a516d459
@@ -27,7 +27,7 @@ BLANK, BLOCKED = "#F2F2F2", "#CC79A7"  # nothing there; a colour of the exactnes
 GREEN, GREY = "#00694D", "#555555"  # for text on white
 
 # %% ../../nbs/plot/00_canvas.ipynb #0cefb2b5
-def axes_of(
+def given_axes(
     ax: Axes | None,  # what the caller was given
     width: float,     # inches, of a new figure
     height: float,
@@ -60,6 +60,7 @@ def missing_cell(
     "Draw a cell that is not there: padding, or what hangs over the end."
     cell(ax, x, y, **{"colour": "white", "edgecolor": UNREAD, "hatch": hatch, "linewidth": 1, **style})
 
+# %% ../../nbs/plot/00_canvas.ipynb #e68da5c9
 def output_label(
     ax: Axes,
     x: float,
@@ -84,7 +85,7 @@ def palette(
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
     "Draw the colours of these pictures with their meanings; returns the axes."
-    ax = axes_of(ax, 8.6, 0.5)
+    ax = given_axes(ax, 8.6, 0.5)
     colours = {"input": INPUT, "window": WINDOW, "output": OUTPUT, "shared": SHARED, "unread": UNREAD}
     for i, colour in enumerate(colours.values()): cell(ax, 3.1 * i, 0, colour)
     missing_cell(ax, 3.1 * len(colours), 0)
@@ -120,6 +121,7 @@ def refuse_many(
     most = 40 * MOST_CELLS
     if cells > most: raise ValueError(f"{name} must leave at most {most} cells to be drawn, got {cells}")
 
+# %% ../../nbs/plot/00_canvas.ipynb #0ccad6ac
 def short_list(
     name: str,              # of the parameter
     values: Iterable[Any],  # what was given for it

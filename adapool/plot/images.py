@@ -9,7 +9,7 @@ __all__ = ['windows_2d', 'pooled']
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .canvas import WINDOW, axes_of, finished, refuse_many, rows_and_columns
+from .canvas import WINDOW, given_axes, finished, refuse_many, rows_and_columns
 from ..pooling import adaptive_pool
 from ..windows import adaptive_windows
 
@@ -37,7 +37,7 @@ def windows_2d(
     picture, sizes = _picture(image), rows_and_columns("output_size", output_size)
     rows, columns = (adaptive_windows(n, n if m is None else m) for n, m in zip(picture.shape, sizes))
     refuse_many(len(rows) * len(columns), "output_size")
-    ax = axes_of(ax, 4, 4 * picture.shape[0] / picture.shape[1])
+    ax = given_axes(ax, 4, 4 * picture.shape[0] / picture.shape[1])
     ax.imshow(picture, cmap="gray")
     for top, bottom in rows:
         for left, right in columns:
@@ -57,6 +57,6 @@ def pooled(
     height, width = picture.shape[:2]
     small = adaptive_pool(picture, rows_and_columns("output_size", output_size), reduction, axes=(0, 1))
     if picture.dtype == np.uint8: small = small.round().astype(np.uint8)
-    ax = axes_of(ax, 4, 4 * height / width)
+    ax = given_axes(ax, 4, 4 * height / width)
     ax.imshow(small, cmap="gray", interpolation="nearest", extent=(0, width, height, 0))
     return finished(ax, f"{reduction}, {small.shape[0]} × {small.shape[1]}")

@@ -9,21 +9,21 @@ __all__ = ['chain']
 from collections.abc import Sequence
 
 from ..checks import integer
-from .canvas import INPUT, OUTPUT, WINDOW, axes_of, finished, short_list
+from .canvas import INPUT, OUTPUT, WINDOW, given_axes, finished, short_list
 
 # %% ../../nbs/plot/06_networks.ipynb #f72e7b07
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 # %% ../../nbs/plot/06_networks.ipynb #f6e54483
-def _numbers(name, values, least):
+def _whole_numbers(name, values, least):
     "`values` as a list of whole numbers from `least` on."
     return [integer(name, v, least) for v in short_list(name, values, "numbers")]
 
 def _per_layer(name, values, layers):
     "`values` as a list of one number for each of `layers`, or None."
     if values is None: return None
-    values = _numbers(name, values, 0)
+    values = _whole_numbers(name, values, 0)
     if len(values) != layers: raise ValueError(
         f"{name} must have one number for each of {layers} layers, got {len(values)}")
     return values
@@ -36,12 +36,12 @@ def chain(
     ax: Axes | None = None,               # axes to draw on; a new figure when left out
 ) -> Axes:
     "Draw the sizes through a chain of layers as bars, with unread cells and receptive fields where given."
-    sizes = _numbers("sizes", sizes, 1)
+    sizes = _whole_numbers("sizes", sizes, 1)
     if names is None: names = ["input", *(f"layer {i}" for i in range(1, len(sizes)))]
     else: names = short_list("names", names, "words")
     if len(names) != len(sizes): raise ValueError(f"names must be as many as sizes, {len(sizes)}, got {len(names)}")
     unread, fields = (_per_layer(name, v, len(sizes) - 1) for name, v in (("unread", unread), ("fields", fields)))
-    ax, most = axes_of(ax, 7.5, 0.34 * len(sizes) + 0.4), max(*sizes, *(fields or [0]))
+    ax, most = given_axes(ax, 7.5, 0.34 * len(sizes) + 0.4), max(*sizes, *(fields or [0]))
     for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
         words, longest = str(size), size
         ax.add_artist(Rectangle((0, -i), size, 0.62, facecolor=OUTPUT if i else INPUT))

@@ -113,7 +113,7 @@ def test_a_film_plays_on_the_site(browser, site):
 
 
 def test_a_film_plays_in_jupyterlab(browser, lab):
-    source = "animate(sliding_2d, 7, kernel_size=3, stride=3"
+    source = "animate(plot.sliding_2d, 7, kernel_size=3, stride=3"
     open_notebook(browser, lab, "10_plot.ipynb")
     cell(browser, source)
     command(browser, "notebook:run-all-above")
