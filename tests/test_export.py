@@ -65,7 +65,7 @@ def test_layer_by_the_older_exporter(name):
     same(layer(x), opened(file.getvalue())(x))
 
 
-@pytest.mark.parametrize("name", some(LAYERS, FEW))
+@pytest.mark.parametrize("name", some(LAYERS, FEW[1:]))
 def test_layer_at_twenty_other_sizes(name, tmp_path):
     layer, shape = LAYERS[name]
     axes = {0: "batch", **{i: f"axis{i}" for i in range(2, len(shape))}}
@@ -79,15 +79,15 @@ def test_layer_at_twenty_other_sizes(name, tmp_path):
         same(layer(x), run(x))
 
 
+@pytest.mark.parametrize("shape", some([((2, 10, 9),), ((1, 2, 15, 7),)], 1))
 @pytest.mark.parametrize("kind, dtype", some(itertools.product(["Avg", "Max"], [torch.float16, torch.float64]), 1))
-def test_other_types_unbatched_and_ours(kind, dtype, tmp_path):
+def test_other_types_unbatched_and_ours(kind, dtype, shape, tmp_path):
     layer = getattr(adapool.nn, f"Adaptive{kind}Pool2d")((5, 3))
-    for shape in ((2, 10, 9), (1, 2, 15, 7)):
-        x = numbers(shape).to(dtype)
-        for dynamic in (None, ({len(shape) - 2: "h", len(shape) - 1: "w"},)):
-            to_onnx(layer, x, tmp_path / "a.onnx", dynamic_shapes=dynamic, progress=False)
-            got = torch.from_numpy(opened(tmp_path / "a.onnx")(x)[0])
-            torch.testing.assert_close(got, getattr(T, f"adaptive_{kind.lower()}_pool2d")(x, (5, 3)))
+    x = numbers(shape).to(dtype)
+    for dynamic in (None, ({len(shape) - 2: "h", len(shape) - 1: "w"},)):
+        to_onnx(layer, x, tmp_path / "a.onnx", dynamic_shapes=dynamic, progress=False)
+        got = torch.from_numpy(opened(tmp_path / "a.onnx")(x)[0])
+        torch.testing.assert_close(got, getattr(T, f"adaptive_{kind.lower()}_pool2d")(x, (5, 3)))
 
 
 def test_an_open_batch_may_be_one_in_the_example(tmp_path):
@@ -124,7 +124,8 @@ def test_sizes_that_follow_from_another_shape(tmp_path):
         torch.testing.assert_close(torch.from_numpy(run(x, y)[0]), Like()(x, y))
 
 
-@pytest.mark.parametrize("lib", some([T, adapool.functional], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("lib", [T, adapool.functional])
 def test_sizes_along_one_axis_that_follow_from_a_shape(lib, tmp_path):
     class Half(torch.nn.Module):
         def forward(self, x, y):
@@ -138,8 +139,7 @@ def test_sizes_along_one_axis_that_follow_from_a_shape(lib, tmp_path):
         for a, b in zip(Half()(x, y), run(x, y), strict=True): torch.testing.assert_close(torch.from_numpy(b), a)
 
 
-@pytest.mark.parametrize("kind", ["Avg", "Max"])
-@pytest.mark.parametrize("axis", some(range(3), [1]))
+@pytest.mark.parametrize("kind, axis", some(itertools.product(["Avg", "Max"], range(3)), [("Avg", 1)]))
 def test_one_cell_to_two_beside_other_axes(kind, axis, tmp_path):
     "Torch's pool in three dimensions refuses a kernel of two on one cell, though its padding would make room."
     sizes, wanted = [6, 6, 6], [3, 3, 3]
@@ -452,7 +452,7 @@ def test_modes_come_back(tmp_path):
     assert [module.training for module in model] == [True, False, True, True]
 
 
-@pytest.mark.parametrize("names, steps", [(None, 4), (({2: "h"},), 14)])
+@pytest.mark.parametrize("names, steps", some([(None, 4), (({2: "h"},), 14)], 1))
 def test_the_bar_counts_every_step_once(names, steps, tmp_path, monkeypatch):
     made = []
 

@@ -70,7 +70,7 @@ def random_layer(seed):
     return layer, [*lead, *sizes], r.choice([torch.float32] * 4 + [torch.float64, torch.float16]), open_axes
 
 
-@pytest.mark.parametrize("seed", some(range(int(os.environ.get("ADAPOOL_LAYERS", 16))), [2, 15]))
+@pytest.mark.parametrize("seed", some(range(int(os.environ.get("ADAPOOL_LAYERS", 16))), [15]))
 def test_random_layer(seed, tmp_path):
     "`to_onnx` itself compares, at the example and at ten other sizes, and raises."
     layer, shape, dtype, open_axes = random_layer(seed)

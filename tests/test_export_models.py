@@ -113,7 +113,7 @@ def made(name):
     return make().eval(), torch.randn(shape)
 
 
-@pytest.mark.parametrize("name", some(MODELS, ["video", "coordinate attention"]))
+@pytest.mark.parametrize("name", some(MODELS, ["coordinate attention"]))
 def test_model_at_fixed_and_at_open_sizes(name, tmp_path):
     model, x = made(name)
     assert to_onnx(model, x, tmp_path / "a.onnx", progress=False).error < 1e-5
