@@ -8,415 +8,18 @@ __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 
            'adaptive_max_pool3d_with_indices', 'enable']
 
 # %% ../nbs/03_functional.ipynb #ed426e24
-import ctypes
-import math
-import mmap
-import operator
-import os
-import reprlib
-import threading
-from collections import deque
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import islice
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.autograd import forward_ad
-from torch.compiler import is_compiling
-from torch.utils._device import DeviceContext
+from .checks import needs
 
-from . import kernels
-from .arithmetic import _integer
-from .windows import adaptive_windows
+with needs("torch"): from torch import Tensor
 
-# %% ../nbs/03_functional.ipynb #ad0e5501
-_CLASSES = torch.Tensor, torch.nn.Parameter
-_is_shared = getattr(torch._C, "_is_cow_tensor", lambda x: False)  # until somebody writes to it, as `data_ptr` is taken to do
+from .tensors.private import THEIRS
+from .tensors.route import pooled
+from .tensors.switch import enable, lead_to
 
-def _address(x):
-    "Where the numbers of `x` begin, 0 if there are none; None if they are not plain numbers in the CPU's memory, or if somebody is watching."
-    if type(x) not in _CLASSES or torch._C._len_torch_dispatch_stack(): return None
-    if not torch._C._has_storage(x): x = torch._C._functorch.unwrap_if_dead(x)  # what `torch.func` has wrapped, and is done with
-    if not (torch._C._has_storage(x) and x.is_cpu) or x.is_neg() or x.is_nested or torch._is_functional_tensor(x): return None
-    begin = torch._C._data_address(x) + x.storage_offset() * x.itemsize if _is_shared(x) else x.data_ptr()  # type: ignore[attr-defined]
-    return begin if begin or not x.numel() else None  # autograd's zeros have no memory
-
-def _run(job, threads, x, y, index=None):
-    "Did `job` run on these tensors? Not if one of them has no address."
-    begins = _address(x), _address(y), 0 if index is None else _address(index)
-    if None in begins: return False
-    job(*begins, threads, x, y, index)
-    return True
-
-# %% ../nbs/03_functional.ipynb #66641ea4
-_CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bfloat16: "bf"}
-_TYPES = {dtype: (code, code, kernels.COMPUTE[code]) for dtype, code in _CODES.items()}
-
-def _in_memory(x):
-    "Are these numbers of a type that the kernels know, in memory that they may touch?"
-    return x.dtype in _CODES and _address(x) is not None
-
-def _nhwc(shape, strides):
-    "Does (N, C, H, W) have its channels innermost in memory? By the strides, as torch's `suggest_memory_format` does."
-    if len(shape) != 4 or strides[1] == 0: return False
-    least = 0
-    for d in (1, 3, 2, 0):
-        if shape[d] == 0 or strides[d] < least or (d == 0 and least == strides[1]): return False
-        least = strides[d] * shape[d]
-    return True
-
-def _channels_last(shape, strides, plan):
-    "Does torch give this pool a result with the channels innermost? One axis is a picture of one row to it."
-    if len(plan) == 1 and len(shape) == 3: shape, strides = (*shape[:2], 1, shape[2]), (*strides[:2], shape[2]*strides[2], strides[2])
-    return len(plan) < 3 and _nhwc(shape, strides)
-
-def _dense(shape, axes):
-    "Strides of an array without gaps whose `axes`, outermost first, are all its axes."
-    strides, step = [0] * len(shape), 1
-    for a in reversed(axes): strides[a], step = step, step * shape[a]
-    return tuple(strides)
-
-def _result(shape, plan, last):
-    "Shape and strides of the result, whose channels are innermost or not."
-    out = *shape[:-len(plan)], *[m for *_, m in plan]
-    axes = range(len(shape))
-    return out, _dense(out, [0, *axes[2:], 1] if last else axes)
-
-def _new_job(kind, dtype, shape, strides, plan):
-    "The kernel's job, None where there is no kernel or nothing to do, and shape and strides of the result."
-    last = _channels_last(shape, strides, plan)
-    out, steps = _result(shape, plan, last)
-    inner = shape[1] if last else 1
-    if 0 in out or (inner > 1 and strides[1] != 1): return None, out, steps
-    batch = ((1, 0), (1, 0), *zip(shape[:1 if last else -len(plan)], strides))[-2:]
-    pooled = tuple([(n, m, strides[dim]) for dim, n, m in plan])
-    return kernels.new_job(kind, _TYPES[dtype], batch, pooled, inner), out, steps
-
-_job = lru_cache(maxsize=1024)(_new_job)
-
-_madvise = getattr(ctypes.CDLL(None), "madvise", None) if hasattr(mmap, "MADV_HUGEPAGE") else None
-
-def _new(shape, strides, dtype):
-    "An empty tensor without gaps. For large ones Linux is asked for huge pages, as NumPy does: the first touch is the dearest."
-    y = torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
-    if _madvise and y.nbytes >= 2**22 and (at := _address(y)):
-        first = -(-at // mmap.PAGESIZE) * mmap.PAGESIZE
-        pages = (at + y.nbytes - first) // mmap.PAGESIZE
-        _madvise(ctypes.c_void_p(first), ctypes.c_size_t(pages * mmap.PAGESIZE), mmap.MADV_HUGEPAGE)
-    return y
-
-def _by_kernel(kind, x, plan):
-    "The result of a kernel, in the memory format that torch would choose; None where there is none."
-    if not _in_memory(x): return None
-    job, shape, strides = _job(kind, x.dtype, x.shape, x.stride(), plan)
-    if kind != "places" and shape == x.shape: return _new(shape, strides, x.dtype).copy_(x)
-    if job is None and 0 not in shape:
-        if x.is_contiguous(): return None
-        x = x.contiguous()
-        job, shape, strides = _job(kind, x.dtype, x.shape, x.stride(), plan)
-        if job is None: return None
-    y = _new(shape, strides, x.dtype)
-    index = _new(shape, strides, torch.int64) if kind == "places" else None
-    if job and not _run(job, torch.get_num_threads(), x, y, index): return None
-    return y if index is None else (y, index)
-
-# %% ../nbs/03_functional.ipynb #16a774fd
-_FEW = 128  # so many windows are sliced one by one, more are gathered at once
-
-def _cut(x, dim, sizes):
-    "Replace the axis `dim`, counted from the end, by axes of `sizes`."
-    at = x.dim() + dim
-    return x.reshape(*x.shape[:at], *sizes, *x.shape[at + 1:])
-
-def _windows(n, m):
-    "The windows of n → m, with the type of error that torch raises where memory runs out."
-    try: return (w := adaptive_windows(n, m)), w.starts, w.stops
-    except ValueError as error: raise RuntimeError(str(error)) from None
-
-def _sum_axis(x, n, m, dim):
-    "The sum of each window of n → m along the axis `dim`, counted from the end."
-    if n % m == 0: return _cut(x, dim, (m, n // m)).sum(dim)
-    if m % n == 0: return x.repeat_interleave(m // n, dim)
-    w, starts, stops = _windows(n, m)
-    if m < n and m <= _FEW: return torch.stack([x.narrow(dim, a, b - a).sum(dim) for a, b in w], dim)
-    small, long = int(w.sizes.min()), np.flatnonzero(w.sizes > w.sizes.min())
-    read = (starts[:, None] + np.arange(small)).ravel()
-    cells, last, larger = (torch.tensor(a, device=x.device) for a in (read, stops[long] - 1, long))
-    y = x.index_select(dim, cells)
-    if small > 1: y = _cut(y, dim, (m, small)).sum(dim)
-    if len(larger): y = y.index_copy(dim, larger, y.index_select(dim, larger) + x.index_select(dim, last))
-    return y
-
-def _sum(x, plan):
-    "The sum of each window; `plan` holds (dim, n, m) for each pooled axis, the axes counted from the end."
-    whole = [dim for dim, n, m in plan if m == 1 < n]
-    if whole: x = x.sum(whole, keepdim=True)
-    for dim, n, m in sorted(plan, key=lambda axis: axis[2] / axis[1]):
-        if n != m and m != 1: x = _sum_axis(x, n, m, dim)
-    return x
-
-# %% ../nbs/03_functional.ipynb #0ae87c38
-def _in_order(pool, x, plan):
-    "The tuple of tensors that `pool(x, plan)` returns, computed in the memory order of `x`: (N, C, ...) or channels_last."
-    if not _channels_last(x.shape, x.stride(), plan): return tuple(y.contiguous() for y in pool(x, plan))
-    out = pool(x.movedim(1, -1), tuple((dim - 1, n, m) for dim, n, m in plan))
-    return tuple(y.contiguous().movedim(-1, 1) for y in out)
-
-def _wide(x):
-    "`x` in the type that sums are computed in."
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-def _over_sizes(x, plan):
-    "`x` divided by the number of cells in the window of each output."
-    if all(n % m == 0 for _, n, m in plan): return x / math.prod(n // m for _, n, m in plan)
-    sizes = [torch.tensor(_windows(n, m)[0].sizes, device=x.device).reshape(-1, *[1] * (-dim - 1)) for dim, n, m in plan]
-    return x / math.prod(sizes[1:], start=sizes[0]).to(x.dtype)
-
-def _mean(x, plan):
-    "The average of each window."
-    y = _by_kernel("mean", x, plan)
-    if y is not None: return y
-    return _in_order(lambda x, plan: (_over_sizes(_sum(_wide(x), plan), plan).to(x.dtype),), x, plan)[0]
-
-def _spread(g, plan):
-    "The gradient of `_mean`: the adaptive sum, sizes swapped, of `g` over the window sizes."
-    swapped = tuple((dim, m, n) for dim, n, m in plan)
-    y = _by_kernel("spread", g, swapped)
-    if y is not None: return y
-    return _in_order(lambda g, swapped: (_sum(_over_sizes(_wide(g), [(d, n, m) for d, m, n in swapped]), swapped).to(g.dtype),), g, swapped)[0]
-
-def _no_gradient(x):
-    "Is nobody going to ask for a derivative?"
-    return not (x.requires_grad and torch.is_grad_enabled()) and forward_ad._current_level < 0 and _in_memory(x)
-
-def _in_graph(x):
-    "Is a backward pass being compiled? Then it is to hold our operators, which it does not look into."
-    return is_compiling() and x.is_cpu
-
-class _Function(torch.autograd.Function):
-    "As in torch, where `apply` looks at the signature of `forward` each time, which takes longer than a small pool."
-    @classmethod
-    def apply(cls, x, *args):
-        if _no_gradient(x): return cls.forward(x, *args)
-        if torch._C._are_functorch_transforms_active(): return super().apply(x, *args)
-        return super(torch.autograd.Function, cls).apply(x, *args)  # type: ignore[misc]
-
-def _with_batch(apply, x, dim, plan):
-    "The results of `apply` for a tensor with one axis more, `dim`: it goes into the batch axis where there is one, which keeps channels innermost."
-    x = x.movedim(dim, 0)
-    if x.dim() - len(plan) < 3: return apply(x)
-    y = apply(x.flatten(0, 1))
-    return torch.utils._pytree.tree_map(lambda y: y.unflatten(0, x.shape[:2]), y)
-
-class _Linear(_Function):
-    "A linear function of a tensor and a plan, which commutes with `vmap`."
-    @staticmethod
-    def setup_context(ctx, inputs, output): ctx.plan, ctx.last = inputs[1], _channels_last(inputs[0].shape, inputs[0].stride(), inputs[1])
-
-    @classmethod
-    def vmap(cls, info, in_dims, x, plan): return _with_batch(lambda x: cls.apply(x, plan), x, in_dims[0], plan), 0
-
-def _in_format(g, plan, last):
-    "The gradient `g` in the memory format of the function's input, which its result is to have."
-    if _channels_last(g.shape, g.stride(), plan) == last: return g
-    return g.movedim(1, -1).contiguous().movedim(-1, 1) if last else g.contiguous()
-
-class _Mean(_Linear):
-    @staticmethod
-    def forward(x, plan): return _mean_op(x, [m for *_, m in plan]) if _in_graph(x) else _mean(x, plan)
-    @staticmethod
-    def backward(ctx, g): return _Spread.apply(_in_format(g, ctx.plan, ctx.last), ctx.plan), None
-    @staticmethod
-    def jvp(ctx, tangent, _): return _Mean.apply(tangent, ctx.plan)
-
-class _Spread(_Linear):
-    @staticmethod
-    def forward(g, plan):
-        if _in_graph(g): return _spread_op(g, [n for _, n, _ in plan], _channels_last(g.shape, g.stride(), plan))
-        return _spread(g, plan)
-    @staticmethod
-    def backward(ctx, x): return _Mean.apply(_in_format(x, ctx.plan, ctx.last), ctx.plan), None
-    @staticmethod
-    def jvp(ctx, tangent, _): return _Spread.apply(tangent, ctx.plan)
-
-# %% ../nbs/03_functional.ipynb #301726a3
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-def _other_count(output_size, d):
-    "What is wrong where `output_size` holds another number of sizes than d."
-    wanted = f"output_size must be {d} sizes, one per pooled axis, or an int" if d > 1 else "'output_size' should contain one int, or be one"
-    return f"{wanted}, got {reprlib.repr(output_size)}"
-
-def _output_sizes(input, output_size, d):
-    "`output_size` as d ints, or torch's type of error for what is none."
-    if d > 1 and isinstance(output_size, (Sequence, np.ndarray, Tensor, deque)) and not isinstance(output_size, (str, bytes, bytearray)):
-        output_size = tuple(islice(output_size, 9)) if getattr(output_size, "ndim", 1) else output_size  # five axes are the most
-    many = isinstance(output_size, (tuple, list))
-    if many and d > 1 and input.dim() <= len(output_size): raise ValueError(
-        f"Input dimension should be at least {d + 1}, (C, ...), got shape {tuple(input.shape)}"
-        if len(output_size) == d else _other_count(output_size, d))
-    sizes = list(output_size) if many else [output_size] * d
-    keep = many and d > 1
-    for size in sizes:
-        if not (size is None and keep) and not -2**63 <= _integer("output_size", size) < 2**63:
-            raise (TypeError if many else ValueError)(f"output_size must fit in 64 bits, got {size}")
-    if len(sizes) != d: raise RuntimeError(_other_count(output_size, d))
-    shape = tuple(input.shape)
-    axes = range(len(shape) - d, len(shape))
-    sizes = [shape[axis] if size is None else operator.index(size) for axis, size in zip(axes, sizes)]
-    for axis, size in zip(axes, sizes):
-        if size < 0: raise RuntimeError(
-            f"elements of output_size must be greater than or equal to 0, got {size} for axis {axis} of input shape {shape}")
-    return sizes
-
-_plans = {}
-
-def _plan(name, input, output_size, d, no_empty_channels):
-    "The plan of a call, as (dim, n, m) per pooled axis, made once; everything wrong is said on the way."
-    sizes = output_size if type(output_size) is tuple else (output_size,)
-    if type(input) is not torch.Tensor or not all(type(m) in (int, type(None)) for m in sizes) or input.dtype not in _CODES:
-        return _checked_plan(name, input, output_size, d, no_empty_channels)
-    key = name, input.shape, output_size, input.layout
-    plan = _plans.get(key)
-    if plan is None:
-        plan = _checked_plan(name, input, output_size, d, no_empty_channels)
-        if len(_plans) >= 1024: _plans.clear()
-        if all(type(n) is int for n in input.shape): _plans[key] = plan
-    return plan
-
-def _checked_plan(name, input, output_size, d, no_empty_channels):
-    "The plan of a call; everything wrong is said here."
-    if not isinstance(input, torch.Tensor): raise TypeError(
-        f"{name}: input must be a Tensor, got {type(input).__name__}")
-    sizes, shape = _output_sizes(input, output_size, d), tuple(input.shape)
-    if input.dim() not in (d + 1, d + 2): raise RuntimeError(
-        f"{name}: Expected {d + 1}D or {d + 2}D tensor as input, (C, ...) or (N, C, ...), got shape {shape}")
-    if 0 in shape[1 if no_empty_channels else -d:]: raise RuntimeError(
-        f"{name}: Expected input to have non-zero size for non-batch dimensions, got shape {shape}")
-    if input.dtype not in _FLOATS or input.layout != torch.strided: raise NotImplementedError(
-        f"{name} is not implemented for {input.dtype}, {input.layout}: input must be a dense tensor of a float type")
-    cells = [n or 1 for n in (*shape[:-d], *sizes)]
-    if all(type(n) is int for n in cells) and math.prod(cells) >= 2**60: raise RuntimeError(
-        f"{name}: output_size must give fewer than 2**60 numbers, got {output_size} for input shape {shape}")
-    return tuple((i - d, shape[i - d], m) for i, m in enumerate(sizes))
-
-# %% ../nbs/03_functional.ipynb #b6dfd2c9
-_SMALL = {"avg": (5_000, 30_000), "max": (5_000, 60_000)}  # so many nanoseconds of torch's, about, without and with a gradient to come
-
-_NAMES = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)}
-_OF_TORCH = {(kind, d): getattr(torch if d == 1 else torch._C._nn, name) for (kind, d), name in _NAMES.items()}
-
-_KINDS = {"avg": "mean", "max": "max"}
-_PLAIN, _WHOLE = (torch.float32, torch.float64), frozenset((int, type(None)))
-
-def _small(kind, d, x, sizes, recorded):
-    "Is torch's own operator done with such a call before a kernel of ours has begun?"
-    if x.dtype not in _PLAIN: return False
-    planes, cells, read, sides = math.prod(x.shape[:-d]), 1, 1, 0
-    for n, m in zip(x.shape[-d:], sizes): cells, read, sides = cells*m, read*(n + m), sides + n
-    if kind == "avg" and cells == planes == 1 and x.numel() >= 2**15: return False  # torch's threads would share one sum
-    if kind == "avg" and cells == 1: time = planes * read / 5  # to torch it is an ordinary mean
-    elif x.is_contiguous(): time = planes * (10*cells + read/2 + sides)
-    else: time = planes * (read + 2*cells) / min(16 if kind == "avg" else 5, x.shape[-d - 1])  # kernels for channels_last
-    return time / max(1, min(2, planes)) < _SMALL[kind][recorded]  # as on two threads, however many there are
-
-_TINY = 4_000  # the same, reckoned in haste: for calls in which even to look up what has been prepared would be felt
-
-# %% ../nbs/03_functional.ipynb #c0de0006
-def _by_torch(op, sizes): return lambda x: op(x, sizes)
-
-def _by_job(job, shape, strides, threads):
-    "A function of a tensor that lets `job` pool it, or returns None where this is no plain tensor now."
-    def pool(x):
-        if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0: return None
-        y = x.new_empty_strided(shape, strides)
-        return y if _run(job, threads, x, y) else None
-    return pool
-
-def _prepare(kind, d, x, output_size, recorded):
-    "A function of a tensor like `x`: torch's operator for small ones, a kernel for others; None where neither may be used so."
-    shape, sizes = x.shape, output_size if isinstance(output_size, tuple) else (output_size,) * d
-    pooled = shape[-d:]
-    if not d < len(shape) < d + 3 or len(sizes) != d or 0 in shape or not _in_memory(x): return None
-    if d == 3 and x.dtype not in _PLAIN: return None  # under autocast these are cast
-    if None in sizes:
-        if d == 1 or output_size is None: return None
-        sizes = tuple([n if m is None else m for n, m in zip(pooled, sizes)])
-    if min(sizes) < 1 or math.prod((*shape[:-d], *sizes)) >= 2**60: return None
-    if _small(kind, d, x, sizes, recorded): return _by_torch(_OF_TORCH[kind, d], sizes)
-    if recorded: return None
-    job, out, steps = _new_job(_KINDS[kind], x.dtype, shape, x.stride(), tuple(zip(range(-d, 0), pooled, sizes)))
-    if not job or out == shape or math.prod(out) * x.dtype.itemsize >= 2**22: return None
-    return _by_job(job, out, steps, torch.get_num_threads())
-
-_prepared = {}
-
-def _watched():
-    "Is there a mode that is to see each call of torch's functions? (A default device concerns only those that make tensors.)"
-    modes = (torch._C._get_function_stack_at(i) for i in range(torch._C._len_torch_function_stack()))
-    return any(type(mode) is not DeviceContext for mode in modes) and not torch._C._is_torch_function_all_disabled()
-
-def _quick(kind, d, input, output_size, indices=False):
-    "The result of a call in which nothing but the numbers is new; None for other calls, and for those in which something is wrong."
-    if type(input) is not Tensor or is_compiling() or torch._C._is_tracing(): return None
-    if torch._C._len_torch_function_stack() and _watched(): return None
-    whole = type(output_size) is int
-    if not whole and (type(output_size) is not tuple or not _WHOLE.issuperset(map(type, output_size))): return None
-    try:
-        shape = input.shape
-        if whole and input.numel() / 2 + 10 * shape[0] * shape[1] * output_size**d < _TINY and input.is_cpu and input.dtype in _PLAIN:
-            return _OF_TORCH[kind, d](input, (output_size,) * d)
-        recorded = indices or (input.requires_grad and torch.is_grad_enabled())
-        key = kind, d, shape, input.stride(), input.dtype, output_size, input.is_cpu, recorded, torch.get_num_threads()
-        pool = _prepared.get(key, _prepare)
-        if pool is _prepare:
-            if len(_prepared) >= 1024: _prepared.clear()
-            pool = _prepared[key] = _prepare(kind, d, input, output_size, recorded)
-        return pool and pool(input)
-    except Exception: return None
-
-# %% ../nbs/03_functional.ipynb #ebee6097
-def _functionalized():
-    "Is `torch.func.functionalize` at work? It knows of no functions with gradients of their own."
-    levels = torch._C._functorch.get_interpreter_stack() or ()
-    return any(level.key() == torch._C._functorch.TransformType.Functionalize for level in levels)
-
-def _for_torch(x):
-    "Is a graph being captured rather than numbers computed, or is `x` of a kind that only torch's own kernels read?"
-    if is_compiling() or torch.jit.is_tracing(): return True
-    if torch._C._are_functorch_transforms_active() and _functionalized(): return True
-    return isinstance(x, torch.Tensor) and (x.is_quantized or x.is_mkldnn)
-
-_PLAIN_CLASSES = torch._C._disabled_torch_function_impl, torch.Tensor.__torch_function__.__func__  # type: ignore[attr-defined]
-
-def _overrides(x):
-    "Does a mode, or the class of `x` itself, say what torch's functions do to it? Those of `torch.fx` record them, for one."
-    if not is_compiling() and _watched(): return True
-    does = getattr(type(x), "__torch_function__", None)
-    if does is None or getattr(does, "__func__", does) in _PLAIN_CLASSES: return False
-    return torch._C._is_torch_function_enabled()  # not while that class is at it
-
-def _cast(x, d):
-    "`x` as autocast on the CPU gives it to the three-dimensional pools: half precision in single."
-    return _wide(x) if d == 3 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu") else x
-
-def _to_nothing(kind, x, plan):
-    "torch's result where a size is 0, which has no cells; None where there are cells. To torch, its gradient is an error."
-    sizes = [m for *_, m in plan]
-    return _OF_TORCH[kind, len(plan)](x, sizes) if 0 in sizes else None
-
-def _avg_pool(d, input, output_size):
-    name = _NAMES["avg", d]
-    if _overrides(input): return torch.overrides.handle_torch_function(_THEIRS[name], (input,), input, output_size)
-    if _for_torch(input): return _avg_in_graph(_cast(input, d), output_size, d)
-    plan = _plan(name, input, output_size, d, no_empty_channels=d == 3)
-    input = _cast(input, d)
-    empty = _to_nothing("avg", input, plan)
-    return _Mean.apply(input, plan) if empty is None else empty
+_all_ = ["enable"]
 
 # %% ../nbs/03_functional.ipynb #02de3f42
 def adaptive_avg_pool1d(
@@ -431,8 +34,7 @@ def adaptive_avg_pool1d(
     Raises the types that torch raises: `TypeError` for sizes that are not integers, `RuntimeError` for a wrong number
     of sizes or axes, a negative size or an empty axis, `NotImplementedError` for tensors that are not of a float type.
     """
-    y = _quick("avg", 1, input, output_size)
-    return _avg_pool(1, input, output_size) if y is None else y
+    return pooled("avg", 1, input, output_size)
 
 def adaptive_avg_pool2d(
     input: Tensor,                            # (N, C, H, W) or (C, H, W)
@@ -443,8 +45,7 @@ def adaptive_avg_pool2d(
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
     input gives a channels_last output. Otherwise as `adaptive_avg_pool1d`, whose errors it raises.
     """
-    y = _quick("avg", 2, input, output_size)
-    return _avg_pool(2, input, output_size) if y is None else y
+    return pooled("avg", 2, input, output_size)
 
 def adaptive_avg_pool3d(
     input: Tensor,                            # (N, C, D, H, W) or (C, D, H, W)
@@ -455,120 +56,7 @@ def adaptive_avg_pool3d(
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
     Otherwise as `adaptive_avg_pool1d`, whose errors it raises.
     """
-    y = _quick("avg", 3, input, output_size)
-    return _avg_pool(3, input, output_size) if y is None else y
-
-# %% ../nbs/03_functional.ipynb #fd31cce5
-def _max_axis(x, index, n, m, dim):
-    "The maximum of each window of n → m along the axis `dim`, and the entry of `index` beside it."
-    if n == m: return x, index
-    if n % m == 0: seen, places = _cut(x, dim, (m, n // m)), _cut(index, dim, (m, n // m))
-    else:
-        w, starts, stops = _windows(n, m)
-        size = int(w.sizes.max())
-        cells = np.minimum(starts[:, None] + np.arange(size), stops[:, None] - 1)
-        cells = torch.tensor(cells.ravel(), device=x.device)
-        seen, places = (_cut(a.index_select(dim, cells), dim, (m, size)) for a in (x, index))
-    best, place = seen.max(dim)
-    order = torch.arange(seen.shape[dim], device=x.device).reshape(-1, *[1] * (-dim - 1))
-    last_nan = torch.where(seen.isnan(), order, -1).amax(dim)
-    place = torch.where(best.isnan(), last_nan, place).unsqueeze(dim)
-    return best, places.expand(seen.shape).gather(dim, place).squeeze(dim)
-
-def _max_indices(x, plan):
-    "The flat index, into the pooled axes, of the maximum of each window."
-    shape = [n for _, n, _ in plan]
-    index = torch.arange(math.prod(shape), device=x.device).reshape(*shape, *[1] * (-1 - plan[-1][0]))
-    for dim, n, m in reversed(plan): x, index = _max_axis(x, index, n, m, dim)
-    return index.expand(x.shape)
-
-def _max_with_indices(x, plan):
-    "The maximum of each window, and where it was."
-    found = _by_kernel("places", x, plan)
-    if found: return found
-    def find(x, plan):
-        index = _max_indices(x, plan)
-        return _pick(x, index, plan), index
-    return _in_order(find, x, plan)
-
-def _flat(x, plan):
-    "`x` with its pooled axes as one, and the place of that axis, counted from the end."
-    start, end = x.dim() + plan[0][0], x.dim() + plan[-1][0] + 1
-    return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:]), plan[-1][0]
-
-def _max(x, plan):
-    "The maximum of each window."
-    y = _by_kernel("max", x, plan)
-    return _max_with_indices(x, plan)[0] if y is None else y
-
-def _pick(x, index, plan):
-    "The cells of `x` that `index` names."
-    cells, axis = _flat(x, plan)
-    return cells.gather(axis, _flat(index, plan)[0]).reshape(index.shape)
-
-def _put_back(g, index, plan):
-    "Zeros, and each cell of `g` added where `index` says: the transpose of `_pick`, in the memory format of `index`."
-    if not _channels_last(index.shape, index.stride(), plan): return _put_back_in_order(g, index, plan)
-    moved = tuple((dim - 1, n, m) for dim, n, m in plan)
-    return _put_back_in_order(g.movedim(1, -1), index.movedim(1, -1), moved).movedim(-1, 1)
-
-def _put_back_in_order(g, index, plan):
-    start, end = g.dim() + plan[0][0], g.dim() + plan[-1][0] + 1
-    shape = *g.shape[:start], *(n for _, n, _ in plan), *g.shape[end:]
-    if _in_memory(g) and g.numel() and index.dtype is torch.int64:
-        n, m = (math.prod(axis[i] for axis in plan) for i in (1, 2))
-        job = kernels.scatter_job(_CODES[g.dtype], math.prod(shape[:start]), n, m, math.prod(shape[end:]))
-        if job:
-            y = _new(shape, _dense(shape, range(len(shape))), g.dtype)
-            if _run(job, torch.get_num_threads(), g.contiguous(), y, index.contiguous()): return y
-    cells, axis = _flat(g.new_zeros(shape), plan)
-    return cells.scatter_add(axis, _flat(index, plan)[0], _flat(g, plan)[0]).reshape(shape)
-
-class _Max(_Function):
-    @staticmethod
-    def forward(x, plan): return _max_with_indices(x, plan)
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.plan = inputs[1]
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(output[1])
-        ctx.save_for_forward(output[1])
-    @staticmethod
-    def backward(ctx, g, _): return _PutBack.apply(g, ctx.saved_tensors[0], ctx.plan), None
-    @staticmethod
-    def jvp(ctx, tangent, _): return _pick(tangent, ctx.saved_tensors[0], ctx.plan), None
-    @staticmethod
-    def vmap(info, in_dims, x, plan): return _with_batch(lambda x: _Max.apply(x, plan), x, in_dims[0], plan), (0, 0)
-
-class _PutBack(_Function):
-    @staticmethod
-    def forward(g, index, plan):
-        return _put_back_op(g, index, [n for _, n, _ in plan]) if _in_graph(g) else _put_back(g, index, plan)
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.plan = inputs[2]
-        ctx.save_for_backward(inputs[1])
-        ctx.save_for_forward(inputs[1])
-    @staticmethod
-    def backward(ctx, x): return _pick(x, ctx.saved_tensors[0], ctx.plan), None, None
-    @staticmethod
-    def jvp(ctx, tangent, *_): return _PutBack.apply(tangent, ctx.saved_tensors[0], ctx.plan)
-    @staticmethod
-    def vmap(info, in_dims, g, index, plan):
-        g, index = (a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0) for a, d in zip((g, index), in_dims))
-        return _PutBack.apply(g, index, plan), 0
-
-def _max_pool(d, input, output_size, return_indices):
-    name = _NAMES["max", d]
-    if _overrides(input): return torch.overrides.handle_torch_function(
-        _THEIRS[f"{name}_with_indices" if return_indices else name], (input,), input, output_size, return_indices=return_indices)
-    if _for_torch(input): return _max_in_graph(_cast(input, d), output_size, d, return_indices)
-    plan = _plan(name, input, output_size, d, no_empty_channels=True)
-    input = _cast(input, d)
-    empty = _to_nothing("max", input, plan)
-    if empty is None and _no_gradient(input) and not return_indices: return _max(input, plan)
-    values, index = _Max.apply(input, plan) if empty is None else empty
-    return (values, index) if return_indices else values
+    return pooled("avg", 3, input, output_size)
 
 # %% ../nbs/03_functional.ipynb #4fb31e41
 def adaptive_max_pool1d(
@@ -579,13 +67,11 @@ def adaptive_max_pool1d(
     """The maximum of each adaptive window along the last axis: `torch.nn.functional.adaptive_max_pool1d`.
 
     Shape: (N, C, L) or (C, L) to (N, C, m) or (C, m), m = `output_size`. With `return_indices`, a pair: the maxima,
-    and their places as flat int64 indices into the pooled axes. The first maximum wins; a NaN wins over all.
+    and where they were as flat int64 indices into the pooled axes. The first maximum wins; a NaN wins over all.
 
     Raises the types that torch raises, as `adaptive_avg_pool1d` does, and `RuntimeError` for an empty channel axis.
     """
-    y = _quick("max", 1, input, output_size, return_indices)
-    if y is None: return _max_pool(1, input, output_size, return_indices)
-    return y if return_indices or type(y) is torch.Tensor else y[0]
+    return pooled("max", 1, input, output_size, return_indices)
 
 def adaptive_max_pool2d(
     input: Tensor,                            # (N, C, H, W) or (C, H, W)
@@ -597,9 +83,7 @@ def adaptive_max_pool2d(
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
     input gives a channels_last output. Otherwise as `adaptive_max_pool1d`, whose errors it raises.
     """
-    y = _quick("max", 2, input, output_size, return_indices)
-    if y is None: return _max_pool(2, input, output_size, return_indices)
-    return y if return_indices or type(y) is torch.Tensor else y[0]
+    return pooled("max", 2, input, output_size, return_indices)
 
 def adaptive_max_pool3d(
     input: Tensor,                            # (N, C, D, H, W) or (C, D, H, W)
@@ -611,179 +95,26 @@ def adaptive_max_pool3d(
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
     Otherwise as `adaptive_max_pool1d`, whose errors it raises.
     """
-    y = _quick("max", 3, input, output_size, return_indices)
-    if y is None: return _max_pool(3, input, output_size, return_indices)
-    return y if return_indices or type(y) is torch.Tensor else y[0]
+    return pooled("max", 3, input, output_size, return_indices)
 
 # %% ../nbs/03_functional.ipynb #8af15066
-def adaptive_max_pool1d_with_indices(input: Tensor, output_size: int | Sequence[int], return_indices: bool = False) -> Any:
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: int | Sequence[int], return_indices: bool = False,
+) -> Any:
     "`adaptive_max_pool1d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool1d(input, output_size, True)
 
-def adaptive_max_pool2d_with_indices(input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False,
+) -> Any:
     "`adaptive_max_pool2d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool2d(input, output_size, True)
 
-def adaptive_max_pool3d_with_indices(input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False) -> Any:
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False,
+) -> Any:
     "`adaptive_max_pool3d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
     return adaptive_max_pool3d(input, output_size, True)
 
-# %% ../nbs/03_functional.ipynb #c0de0003
-def _plan_to(x, sizes): return tuple((i - len(sizes), x.shape[i - len(sizes)], m) for i, m in enumerate(sizes))
-
-def _is_last(x, d): return _channels_last(x.shape, x.stride(), ((-d, 1, 1),) * d)
-
-def _fake(x, sizes, last, dtype=None):
-    "An empty tensor like `x` pooled to `sizes`."
-    return x.new_empty_strided(*_result(x.shape, _plan_to(x, sizes), last), dtype=dtype or x.dtype)
-
-def _register(name, compute, fake, setup_context=None, backward=None):
-    "The function `compute` as torch's operator adapool::name."
-    op = torch.library.custom_op(f"adapool::{name}", compute, mutates_args=(), device_types="cpu")
-    op.register_fake(fake)
-    if backward: op.register_autograd(backward, setup_context=setup_context)
-    return op
-
-def _mean_to(x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor: return _mean(x, _plan_to(x, sizes))
-
-def _spread_to(g: torch.Tensor, sizes: Sequence[int], last: bool) -> torch.Tensor:
-    plan = tuple((dim, n, m) for dim, m, n in _plan_to(g, sizes))
-    return _spread(_in_format(g, plan, last), plan)
-
-def _best_to(x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor: return _max(x, _plan_to(x, sizes))
-
-def _max_to(x: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    return _max_with_indices(x, _plan_to(x, sizes))
-
-def _put_back_to(g: torch.Tensor, index: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
-    return _put_back(g, index, tuple((dim, n, m) for dim, m, n in _plan_to(g, sizes)))
-
-# %% ../nbs/03_functional.ipynb #c0de0004
-def _remember(ctx, inputs, output):
-    x, sizes = inputs
-    ctx.sizes, ctx.last = x.shape[-len(sizes):], _is_last(x, len(sizes))
-    if isinstance(output, tuple): ctx.save_for_backward(output[1]); ctx.mark_non_differentiable(output[1])
-
-_spread_op = _register("spread", _spread_to, lambda g, sizes, last: _fake(g, sizes, last))
-_put_back_op = _register("put_back", _put_back_to, lambda g, index, sizes: _fake(g, sizes, _is_last(index, len(sizes))))
-_best_op = _register("best", _best_to, lambda x, sizes: _fake(x, sizes, _is_last(x, len(sizes))))
-_mean_op = _register(
-    "mean", _mean_to, lambda x, sizes: _fake(x, sizes, _is_last(x, len(sizes))),
-    _remember, lambda ctx, g: (_spread_op(g, ctx.sizes, ctx.last), None))
-_max_op = _register(
-    "max", _max_to, lambda x, sizes: tuple(_fake(x, sizes, _is_last(x, len(sizes)), t) for t in (x.dtype, torch.int64)),
-    _remember, lambda ctx, g, _: (_put_back_op(g, ctx.saved_tensors[0], ctx.sizes), None))
-
-for op in (_mean_op, _best_op, _max_op):
-    op.register_vmap(lambda info, in_dims, x, sizes, op=op: (
-        _with_batch(lambda x: op(x, sizes), x, in_dims[0], sizes), (0, 0) if op is _max_op else 0))
-
-# %% ../nbs/03_functional.ipynb #c0de0005
-_COMPILER = kernels.can_compile()
-
-def _for_our_operator(x, output_size, d):
-    "The sizes, where a program for the CPU is being compiled and they do not divide those of `x`; else None."
-    if not _COMPILER or not torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting(): return None
-    if x.device.type != "cpu" or x.dtype not in _CODES or x.dim() not in (d + 1, d + 2): return None
-    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * d
-    if len(sizes) != d or not all(m is None or type(m) is int for m in sizes): return None
-    sizes = [n if m is None else m for n, m in zip(x.shape[-d:], sizes)]
-    if min(sizes) < 1 or 0 in x.shape or all(n % m == 0 for n, m in zip(x.shape[-d:], sizes)): return None
-    return sizes
-
-def _torchs(kind, d, x, output_size):
-    "What torch's own operator gives: the one that its function of that name calls."
-    if d > 1 and isinstance(output_size, (tuple, list)):  # where None keeps an axis
-        output_size = [n if m is None else m for n, m in zip(x.shape[-len(output_size):], output_size)]
-    return _OF_TORCH[kind, d](x, output_size)
-
-def _avg_in_graph(x, output_size, d):
-    sizes = _for_our_operator(x, output_size, d)
-    return _torchs("avg", d, x, output_size) if sizes is None else _mean_op(x, sizes)
-
-def _max_in_graph(x, output_size, d, return_indices):
-    sizes = _for_our_operator(x, output_size, d)
-    if sizes is not None and not return_indices and not (x.requires_grad and torch.is_grad_enabled()): return _best_op(x, sizes)
-    values, index = _torchs("max", d, x, output_size) if sizes is None else _max_op(x, sizes)
-    return (values, index) if return_indices else values
-
-# %% ../nbs/03_functional.ipynb #98759f9c
-_THEIRS = {name: getattr(torch.nn.functional, name) for kind_d in _NAMES.values()
-           for name in (kind_d, f"{kind_d}_with_indices") if hasattr(torch.nn.functional, name)}
-
-def _of_two(input, output_size):
-    call: Any = "ours"
-    return call(input, output_size)
-
-def _of_three(input, output_size, return_indices=False):
-    call: Any = "ours"
-    return call(input, output_size)
-
-def _leading_to(ours, theirs):
-    "Code for torch's Python function `theirs` that calls `ours`, and whose source is where torch's is; None where it does not fit."
-    place, body = theirs.__code__, {2: _of_two, 3: _of_three}.get(theirs.__code__.co_argcount)
-    if body is None or place.co_freevars: return None
-    return body.__code__.replace(
-        co_consts=tuple(ours if value == "ours" else value for value in body.__code__.co_consts), co_filename=place.co_filename,
-        co_firstlineno=place.co_firstlineno, co_name=place.co_name, co_qualname=place.co_qualname)
-
-def _bodies():
-    "Torch's functions that are written in Python, each with its own code and the one that leads to us."
-    for name, theirs in _THEIRS.items():
-        if name.startswith("adaptive_max") and not name.endswith("_with_indices"):  # one of two functions, by `return_indices`
-            theirs = getattr(torch.nn.functional, "_" + name, None)
-        code = _leading_to(globals()[name], theirs) if hasattr(theirs, "__code__") else None
-        if code: yield theirs, theirs.__code__, code
-
-class _Namespace(ModuleType):
-    "`torch.nn.functional` as torch's pooling layers see it while the switch is on."
-    def __getattr__(self, name): return getattr(torch.nn.functional, name)
-
-_CODE = tuple(_bodies())
-_OURS = _Namespace("torch.nn.functional")
-vars(_OURS).update({name: globals()[name] for name in _THEIRS})
-
-# %% ../nbs/03_functional.ipynb #c0de0008
-_enabled, _enabling = set(), threading.RLock()
-if hasattr(os, "register_at_fork"): os.register_at_fork(  # a child is not to inherit a switch half thrown, nor a lock
-    before=_enabling.acquire, after_in_parent=_enabling.release, after_in_child=_enabling.release)
-
-def _throw(on):
-    "Lead torch's functions and layers to ours, or back."
-    for function, theirs, ours in _CODE: function.__code__ = ours if on else theirs
-    torch.nn.modules.pooling.F = _OURS if on else torch.nn.functional
-
-class enable:
-    """Let `torch.nn.functional`'s adaptive pools do what the functions of this module do, in the whole process, from now on.
-
-    As a context manager until the end of the block, else until `disable` is called; torch's come back when all that
-    are at work have ended. Layers of `torch.nn` and whoever calls the functions of `torch.nn.functional`, by whatever
-    name, get ours; the functions stay the same objects. Calls of `torch.nn.functional.adaptive_avg_pool1d`, which is
-    written in C, stay torch's, and so do direct calls inside `torch.compile`; layers get ours there too.
-    """
-    def __init__(self) -> None: self.__enter__()
-
-    def __enter__(self) -> "enable":
-        with _enabling:
-            _enabled.add(self)
-            _throw(True)
-        return self
-
-    def __exit__(self, *_: object) -> None: self.disable()
-
-    def disable(self) -> None:
-        "End this one; a second call does nothing."
-        with _enabling:
-            _enabled.discard(self)
-            if not _enabled: _throw(False)
-
-# %% ../nbs/03_functional.ipynb #b5ff355d
-def _script_as(ours, theirs):
-    "Let `torch.jit.script` see `theirs` where a program calls `ours`."
-    operator = torch.jit._builtins._find_builtin(theirs)
-    if operator: torch.jit._builtins._register_builtin(ours, operator)
-    elif theirs in torch._jit_internal.boolean_dispatched:
-        torch._jit_internal.boolean_dispatched[ours] = torch._jit_internal.boolean_dispatched[theirs]
-    else: ours.__prepare_scriptable__ = lambda: theirs
-
-for name, function in _THEIRS.items(): _script_as(globals()[name], function)
+# %% ../nbs/03_functional.ipynb #7a700005
+lead_to({name: globals()[name] for name in THEIRS})

@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 import adapool.functional as F
 from adapool import nn
+from adapool.tensors import memory, route
 
 KINDS = ("avg", "max", "max with indices")
 DIMS = (1, 2, 3)
@@ -407,10 +408,13 @@ def verdict(operation, kind, d, dtype, layout):
 @contextlib.contextmanager
 def nothing_left_to_torch():
     "Kernels for all sizes; else most of these pools are so small that torch's operator does them."
-    before = F._small, F._TINY, F._prepared
-    F._small, F._TINY, F._prepared = lambda *call: False, 0, {}
+    before = route.small, route.TINY_NS
+    route.small, route.TINY_NS = lambda *call: False, 0
+    memory.KNOWN.clear()
     try: yield
-    finally: F._small, F._TINY, F._prepared = before
+    finally:
+        route.small, route.TINY_NS = before
+        memory.KNOWN.clear()
 
 
 def main():

@@ -43,6 +43,7 @@ GIGABYTES = 3  # and so much memory
 NO_FUNCTIONS = {  # modules of which nothing is for users
     "checks": "asks what the others are given",
     "kernels": "takes addresses of memory, from the modules above it, which check",
+    "tensors": "is called by `functional`",
     "vectors": "makes machine code for `kernels`",
 }
 RECORDS = {  # they hold what they are given, and what makes them checks

@@ -10,6 +10,8 @@ from quick import some
 from torch.library import opcheck
 
 import adapool.functional as F
+from adapool.tensors.memory import KNOWN
+from adapool.tensors.operators import best_op, max_op, mean_backward_op, mean_op, put_back_op
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +28,14 @@ def data(*shape, last=False, grad=True):
 
 
 @pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("op, grad", [(F._mean_op, True), (F._max_op, True), (F._mean_op, False), (F._best_op, False)])
+@pytest.mark.parametrize("op, grad", [(mean_op, True), (max_op, True), (mean_op, False), (best_op, False)])
 def test_torch_finds_nothing_wrong_with_the_operators(op, grad, last):
     opcheck(op, (data(2, 9, 20, 30, last=last, grad=grad), [7, 4]))
 
 
 def test_nor_with_their_derivatives():
-    index = F._max_op(data(2, 9, 8, 9, grad=False), [5, 7])[1]
-    for op, args in ((F._spread_op, ([8, 9], True)), (F._put_back_op, (index, [8, 9]))):
+    index = max_op(data(2, 9, 8, 9, grad=False), [5, 7])[1]
+    for op, args in ((mean_backward_op, ([8, 9], True)), (put_back_op, (index, [8, 9]))):
         opcheck(op, (data(2, 9, 5, 7, grad=False), *args), test_utils=("test_schema", "test_faketensor"))
 
 
@@ -101,9 +103,9 @@ def test_one_and_three_dimensions_and_half_precision(kind, d, shape, size):
 
 @pytest.mark.parametrize("channels", [4, 64])  # torch's own operator eagerly, or a kernel
 @pytest.mark.parametrize("kind, d", list(itertools.product(("avg", "max"), (1, 2, 3))))
-def test_a_tracer_has_nothing_to_warn_of(kind, d, channels, monkeypatch):
+def test_a_tracer_has_nothing_to_warn_of(kind, d, channels):
     "Sizes are tensors to it: none may decide anything, or be remembered."
-    monkeypatch.setattr(F, "_prepared", {})
+    KNOWN.clear()
     x, larger = (data(2, channels, *[n] * d, grad=False) for n in (12, 17))
     for size in (3, (3,) * d, *[(None, 3, 5)[:d]] * (d > 1)):
         pool = lambda x, size=size: getattr(F, f"adaptive_{kind}_pool{d}d")(x, size)
@@ -111,7 +113,7 @@ def test_a_tracer_has_nothing_to_warn_of(kind, d, channels, monkeypatch):
             warnings.simplefilter("always")
             traced = torch.jit.trace(pool, x, check_trace=False)
         assert not [w for w in said if w.category is torch.jit.TracerWarning]
-        assert not F._prepared
+        assert not KNOWN
         for y in (x, larger): assert torch.equal(traced(y), getattr(T, f"adaptive_{kind}_pool{d}d")(y, size))
 
 

@@ -24,6 +24,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import adapool.functional as F
+from adapool.tensors.memory import address
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -74,12 +75,13 @@ def uses(tree, names):
 
 
 def test_every_address_comes_through_one_gate():
-    package = {path.name: ast.parse(path.read_text()) for path in Path(F.__file__).parent.rglob("*.py")}
+    root = Path(F.__file__).parent
+    package = {str(path.relative_to(root)): ast.parse(path.read_text()) for path in root.rglob("*.py")}
     memory = "data_ptr", "const_data_ptr", "_data_address", "_data_ptr", "untyped_storage"
     found = {name: uses(tree, memory) for name, tree in package.items()}
-    assert found.pop("functional.py") == ["_address"]
+    assert found.pop("tensors/memory.py") == ["address"]
     assert not any(found.values()), found
-    assert uses(package["functional.py"], ("job",)) == ["_run"]
+    assert uses(package["tensors/memory.py"], ("job",)) == ["run"]
 
 
 class Watched(TorchDispatchMode):
@@ -108,16 +110,16 @@ def test_the_gate_knows_every_kind_of_tensor():
         warnings.simplefilter("ignore")
         every = [*kinds_of_tensors(torch.rand(2, 4))]
     for x in every:
-        assert (F._address(x) is not None) == plain(x) or x.is_quantized, x
-        if plain(x): assert F._address(x) == x.data_ptr()
+        assert (address(x) is not None) == plain(x) or x.is_quantized, x
+        if plain(x): assert address(x) == x.data_ptr()
     assert 8 < sum(map(plain, every)) < len(every) - 8
-    with Watched(): assert F._address(every[0]) is None
+    with Watched(): assert address(every[0]) is None
     x = torch.rand(2, 4)
     begin, shared = x.data_ptr(), torch._lazy_clone(x)
-    assert [F._address(t) - begin for t in (x, x[1], shared, shared[1, 2:])] == [0, 16, 0, 24]
+    assert [address(t) - begin for t in (x, x[1], shared, shared[1, 2:])] == [0, 16, 0, 24]
     assert torch._C._is_cow_tensor(x) and torch._C._is_cow_tensor(shared)
     asked = []
-    note = lambda x: asked.append((F._address(x), plain(x))) or x.sum()
+    note = lambda x: asked.append((address(x), plain(x))) or x.sum()
     for transform in (torch.func.vmap, torch.func.grad, torch.func.functionalize): transform(note)(every[0])
     torch.func.vjp(note, every[0])
     assert asked == [(None, False)] * 4

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as T
+from conformance import nothing_left_to_torch
 from quick import some
 
 import adapool
@@ -18,11 +19,9 @@ from adapool import kernels, pooling
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_to_torch(monkeypatch):
-    monkeypatch.setattr(F, "_small", lambda *call: False)
-    monkeypatch.setattr(F, "_TINY", 0)
-    monkeypatch.setattr(F, "_prepared", {})
+def kernels_alone(monkeypatch):
     monkeypatch.setattr(pooling, "_SMALL", 0)
+    with nothing_left_to_torch(): yield
 
 
 def run(code, **environment):

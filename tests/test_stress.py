@@ -24,6 +24,8 @@ from quick import some
 import adapool
 import adapool.functional as F
 from adapool import kernels
+from adapool.tensors import memory
+from adapool.tensors.switch import CODE, OURS, _enabled, _enabling
 
 
 def run(code, seconds=300, **environment):
@@ -101,9 +103,8 @@ def test_eight_threads_of_many_mixed_calls(count, monkeypatch, two_threads):
     counted, job = [], kernels.Job.__call__
     monkeypatch.setattr(kernels.Job, "__call__", lambda *args: counted.append(1) or job(*args))
     monkeypatch.setattr(kernels, "_loaded", {})  # so that all of them want the same kernels at once, too
-    monkeypatch.setattr(F, "_plans", {})
-    monkeypatch.setattr(F, "_prepared", {})
-    for kept in (kernels.job, kernels.scatter_job, F._job): kept.cache_clear()
+    memory.KNOWN.clear()
+    for kept in (kernels.job, kernels.scatter_job): kept.cache_clear()
     start, done = threading.Barrier(8), []
 
     def work(seed):
@@ -130,7 +131,7 @@ def test_switched_on_and_off_by_many_threads():
     want = {name: theirs[name](x, 7) for name in names}
     start = threading.Barrier(8)
 
-    def ours(): return all(f.__code__ is code for f, _, code in F._CODE) and torch.nn.modules.pooling.F is F._OURS
+    def ours(): return all(f.__code__ is code for f, _, code in CODE) and torch.nn.modules.pooling.F is OURS
 
     def work(seed):
         rng = random.Random(seed)
@@ -157,7 +158,7 @@ def test_switched_on_and_off_by_many_threads():
         with ThreadPoolExecutor(8) as crew:
             for result in [crew.submit(work, seed) for seed in range(8)]: result.result()
     finally: sys.setswitchinterval(interval)
-    assert not F._enabled and all(f.__code__ is code for f, code, _ in F._CODE) and torch.nn.modules.pooling.F is T
+    assert not _enabled and all(f.__code__ is code for f, code, _ in CODE) and torch.nn.modules.pooling.F is T
 
 
 # Forks
@@ -220,10 +221,10 @@ print(status, adapool.adaptive_pool(x, 7).mean(), len(os.listdir(os.environ["ADA
 
 def test_forked_while_another_thread_switches():
     x, held, let = torch.ones(1, 1, 3, 3), threading.Event(), threading.Event()
-    theirs, half = next((codes for f, *codes in F._CODE if f is T.adaptive_avg_pool2d))
+    theirs, half = next((codes for f, *codes in CODE if f is T.adaptive_avg_pool2d))
 
     def hold():
-        with F._enabling:
+        with _enabling:
             T.adaptive_avg_pool2d.__code__ = half  # of the switch
             held.set()
             let.wait(60)
