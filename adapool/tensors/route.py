@@ -65,7 +65,8 @@ def _sizes(shape, output_size, d):
 
 def checked_sizes(kind, d, shape, dtype, layout, output_size):
     "The sizes that an input of this shape is pooled to; everything wrong with a call is said here."
-    name, sizes = NAMES[kind, d], _sizes(shape, output_size, d)
+    name, shape = NAMES[kind, d], tuple(shape)
+    sizes = _sizes(shape, output_size, d)
     if len(shape) not in (d + 1, d + 2): raise RuntimeError(
         f"{name}: Expected {d + 1}D or {d + 2}D tensor as input, (C, ...) or (N, C, ...), got shape {shape}")
     if 0 in shape[1 if kind == "max" or d == 3 else -d:]: raise RuntimeError(
