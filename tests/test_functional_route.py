@@ -1,4 +1,4 @@
-"One route from a call to its result: what a warm call costs, what is known of a shape, and torch without its private names."
+"One route from a call to its result: what a warm call costs, what is kept of a shape, torch without private names."
 
 import os
 import subprocess
