@@ -2,7 +2,8 @@
 
 Each line is a layer. Both files run in one process, in turns, and the figure is how many times as long as ours
 PyTorch's graph takes (medians; above 1, ours is faster). Where PyTorch's graph is wrong, or none is written, the figure
-is our time over that of eager PyTorch. Then the forms: how many times as long as the averaging matrix the gathers take.
+is our time over that of eager PyTorch. Then the forms: how many times as long as the averaging matrix the gathers take,
+and how many times as long our averages of open size take, which are one Einsum, as MatMul, which quantizers spoil.
 `make bench-onnx` runs everything; BENCH_ARGS="--quick" a part, in a minute.
 """
 
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 
@@ -44,6 +46,11 @@ OTHERS = [
     ("max", (4, 64, 112, 112), 50),
 ]
 FORMS = [((8, 512, 16, 16), 7), ((8, 512, 60, 60), 7), ((4, 64, 120, 120), 50), ((1, 3, 1021, 1021), 100)]
+
+PRODUCTS = [((batch, *rest), size) for batch in (1, 8) for *rest, size in (
+    (512, 14, 14, 7), (256, 13, 13, 6), (64, 56, 56, 7), (64, 10, 9, (None, 7)), (512, 14, 14, (7, None)),
+    (64, 40, 40, (7, None)), (64, 64, 64, (7, None)), (64, 112, 112, (50, None)))]
+PRODUCTS += [((1, 64, 9, 9), 7), ((4, 64, 112, 112), 50), ((1, 3, 1024, 1024), 120), ((16, 768, 499), 50)]
 
 
 class Pool(torch.nn.Module):
@@ -113,6 +120,42 @@ def compare_forms(shape, size, seconds, folder):
     print(f"avg {'×'.join(map(str, shape)):>16} -> {size!s:10} gathers take {cells / matrix:.1f} × the matrix's time")
 
 
+def as_matmul(path, new):
+    "A copy of our file with a MatMul for each averaging matrix in place of the Einsum."
+    model, nodes = onnx.load(path), []
+    for node in model.graph.node:
+        if node.op_type != "Einsum":
+            nodes.append(node)
+            continue
+        (x, *matrices), equation = node.input, node.attribute[0].s.decode()
+        names, *terms = equation.split("->")[0].split(",")
+        for i, (matrix, term) in enumerate(zip(matrices, terms, strict=True), 1):
+            y, pair = node.output[0] if i == len(matrices) else f"averaged_{i}", [matrix, x]
+            if term[1] == names[-1]:
+                nodes.append(onnx.helper.make_node("Transpose", [matrix], [f"turned_{i}"]))
+                pair = [x, f"turned_{i}"]
+            else: assert term[1] == names[-2], equation
+            nodes.append(onnx.helper.make_node("MatMul", pair, [y]))
+            x = y
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, new)
+    return new
+
+
+def compare_products(shape, size, seconds, folder):
+    "Our averages of open size beside the same file with MatMul; the ratio of medians."
+    model, x = Pool("avg", shape, size).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    dynamic = ({i: torch.export.Dim.DYNAMIC for i in range(2, len(shape))},)
+    ours = to_onnx(model, x, folder / "ours.onnx", dynamic, progress=False).path
+    calls = [runs(path, x) for path in (ours, as_matmul(ours, folder / "matmul.onnx"))]
+    np.testing.assert_allclose(calls[0]()[0], calls[1]()[0], atol=1e-5)
+    einsum, matmul = medians(calls, seconds)
+    what = f"avg {'×'.join(map(str, shape)):>16} -> {size!s:10} open"
+    print(f"{what:44} Einsum takes {einsum / matmul:.2f} × MatMul's time", flush=True)
+    return einsum / matmul
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="half a second a line, fixed sizes only")
@@ -124,6 +167,8 @@ def main():
         for case in [*PYRAMID, *ODD, *HEADS, *OTHERS]: compare(*case, False, seconds, folder)
         for case in [] if args.quick else [*PYRAMID, *HEADS, *OTHERS]: compare(*case, True, seconds, folder)
         for case in FORMS: compare_forms(*case, seconds, folder)
+        ratios = [compare_products(*case, seconds, folder) for case in PRODUCTS]
+        print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, largest {max(ratios):.2f}")
 
 
 if __name__ == "__main__": main()

@@ -85,10 +85,14 @@ def _times(matrix, x, dim):
 
 def _products(x, axes):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
-    names, new = "abcde"[:x.dim()], {axis.dim: "vwxyz"[axis.dim] for axis in reversed(axes)}
+    # with a batch of one beside the channels, ONNX Runtime turns axes round cell by cell (benchmarks/graphs.py)
+    flat = x if [axis.dim for axis in axes] == [-1] else x.flatten(0, 1)
+    names, new = "abcde"[:flat.dim()], {axis.dim: "vwxyz"[axis.dim] for axis in reversed(axes)}
     left = ",".join([names, *(new[dim] + names[dim] for dim in new)])
-    right = "".join(new.get(i - x.dim(), name) for i, name in enumerate(names))
-    return torch.einsum(f"{left}->{right}", x, *(_matrix(x, axis.n, axis.m) for axis in reversed(axes)))
+    right = "".join(new.get(i - flat.dim(), name) for i, name in enumerate(names))
+    matrices = (_matrix(x, axis.n, axis.m) for axis in reversed(axes))
+    y = torch.einsum(f"{left}->{right}", flat, *matrices)
+    return y if flat is x else y.reshape(*x.shape[:2], *y.shape[1:])
 
 # %% ../../nbs/export/01_pools.ipynb #e0600024
 def _gathered(x, dim, n, m, both):
