@@ -20,7 +20,8 @@ from adapool.windows import adaptive_windows
 
 @pytest.fixture
 def small_lines(monkeypatch):
-    for name, size in dict(LINE=32, GROUP=16, TALL=4, SIZES=64, _PART_CELLS=8).items(): monkeypatch.setattr(kernels, name, size)
+    sizes = dict(LINE=32, GROUP=16, TALL=4, SIZES=64, _PART_CELLS=8)
+    for name, size in sizes.items(): monkeypatch.setattr(kernels, name, size)
 
 
 def whole(kind, parted, x, axes, batch, inner):

@@ -12,7 +12,7 @@ from functools import partial
 from .. import plot
 from .answer import Answer, bounded, counted, drawn, or_words, reads_in_words
 from .panel import Panel, slider
-from ..networks.layers import Layer as _Layer, formula as _formula
+from ..networks.layers import Layer, formula
 from ..windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent
 
 # %% ../../nbs/explore/03_adaptive.ipynb #9e627677
@@ -57,14 +57,14 @@ def _adaptive(n, m):
     rows = (("output i", *range(m)), ("cells", *(f"[{a}, {b})" for a, b in w)), ("size", *w.sizes.tolist()),
             ("shared with the next", *shared))
     rule = f"window i = [⌊i·n/m⌋, ⌈(i + 1)·n/m⌉) = [⌊i·{n}/{m}⌋, ⌈(i + 1)·{n}/{m}⌉)"
-    formula = f"{rule}\n{_formula(_Layer('adaptive', (m,)), 0, n)}"
+    lines = f"{rule}\n{formula(Layer('adaptive', (m,)), 0, n)}"
     draws = partial(plot.windows, n, m), partial(plot.rulers, n, m)
     picture, large = drawn(n, m, *draws, stretch=(1, max(1, m / n)))
     message = f"{why[0].upper()}{why[1:]}.\n{_nearest(n, m)}\n{large}".rstrip()
     reads = reads_in_words([list(range(a, b)) for a, b in w])
     alt = f"{counted(n, 'input cell')} with {counted(m, 'window')} as bars below, and two rulers of {n} and {m} " \
           f"cells that are equally long. {reads}"
-    return Answer(picture, formula, message, alt, rows if picture else ())
+    return Answer(picture, lines, message, alt, rows if picture else ())
 
 def explain_adaptive(
     input_size: int,   # number of input cells n

@@ -14,7 +14,7 @@ from ..arithmetic import same_padding_pair, unused_inputs
 from ..checks import needs
 from .answer import Answer, bounded, counted, drawn, listed, or_words, reads_in_words
 from .panel import Panel, slider
-from ..networks.layers import Layer as _Layer, formula as _formula, written as _written
+from ..networks.layers import Layer, formula, written
 from ..plot.arithmetic import steps
 
 # %% ../../nbs/explore/02_layer.ipynb #dd1bb67f
@@ -26,9 +26,9 @@ _TRANSPOSED = "(n − 1)·S − 2·P + D·(K − 1) + 1"
 
 def _with_numbers(n, out, K, S, P, D, ceil_mode=False, transposed=False):
     "The formula of the output size with letters, and with numbers."
-    layer = _Layer("transposed" if transposed else "pool", (out,), (K,), (S,), (P,), (D,), after=(P,),
+    layer = Layer("transposed" if transposed else "pool", (out,), (K,), (S,), (P,), (D,), after=(P,),
                    ceil_mode=ceil_mode, output_padding=(0,))
-    return f"{_TRANSPOSED if transposed else _CEIL if ceil_mode else _FLOOR}\n= {_formula(layer, 0, n)}"
+    return f"{_TRANSPOSED if transposed else _CEIL if ceil_mode else _FLOOR}\n= {formula(layer, 0, n)}"
 
 # %% ../../nbs/explore/02_layer.ipynb #1196fedd
 def _of_unread(n, K, S, P, D, ceil_mode):
@@ -69,7 +69,7 @@ def _of_pool(n, out, K, S, P, D, ceil_mode):
 # %% ../../nbs/explore/02_layer.ipynb #b9b6c7f5
 def _of_transposed(n, out, K, S, P, D):
     "What to say of a transposed convolution."
-    first, last, idle = _written(n, out, K, S, P, D)
+    first, last, idle = written(n, out, K, S, P, D)
     several, none, span = int((first < last).sum()), int((first > last).sum()), D * (K - 1) + 1
     get, are, write = "gets" if several < 2 else "get", "is" if none < 2 else "are", "writes" if idle == 1 else "write"
     half, odd = (-(-(span - S) // 2), (span - S) % 2) if span > S else (0, S - span)

@@ -13,7 +13,7 @@ from ..checks import integer, needs
 from .adaptive import why_exact
 from .answer import Answer, encoded, or_words
 from .panel import Panel, slider
-from ..networks.layers import Layer as _Layer, formula as _formula
+from ..networks.layers import Layer, formula
 from ..windows import adaptive_windows
 
 # %% ../../nbs/explore/04_photograph.ipynb #b90e7a47
@@ -39,14 +39,14 @@ def _pooled(rows, columns, reduction):
     plot.windows_2d(photo, sizes, fig.add_axes((0.005, 0.01, 0.485, 0.92)))
     plot.pooled(photo, sizes, reduction, fig.add_axes((0.51, 0.01, 0.485, 0.92)))
     axes = list(zip(("rows", "columns"), photo.shape, sizes))
-    formula = "\n".join(f"{name + ':':<9}{_formula(_Layer('adaptive', (m,)), 0, n)}" for name, n, m in axes)
+    lines = "\n".join(f"{name + ':':<9}{formula(Layer('adaptive', (m,)), 0, n)}" for name, n, m in axes)
     why = "\n".join(f"{name.capitalize()}: {why_exact(n, m)}." for name, n, m in axes)
     windows = " × ".join(" or ".join(map(str, sorted(set(adaptive_windows(n, m).sizes.tolist())))) for _, n, m in axes)
     words = f"Each of the {rows} × {columns} blocks is the {reduction} of a window of {windows} pixels, " \
             "for each colour by itself."
     alt = f"A portrait under a grid of {rows} rows and {columns} columns of windows, and beside it the " \
           f"{rows} × {columns} coloured blocks that their {reduction} gives."
-    return Answer(encoded(fig), formula, f"{words}\n{why}", alt)
+    return Answer(encoded(fig), lines, f"{words}\n{why}", alt)
 
 # %% ../../nbs/explore/04_photograph.ipynb #0a5c599b
 def explain_photograph(
