@@ -156,6 +156,7 @@ WHAT_CANNOT_FIT = [
     case(TypeError, ["ceil_mode", "True or False"], pool_output_size, 9, 3, ceil_mode=1),
     case(ValueError, ["output_padding", "smaller than stride"], conv_transpose_output_size, 9, 3, 2, 0, 2),
     case(ValueError, ["output_padding", ">= 0"], conv_transpose_output_size, 9, 3, 2, 0, -1),
+    case(ValueError, ["padding", ">= 0"], find_conv, 9, 5, padding=(0, -1)),
     case(ValueError, ["padding 1", "removes everything"], conv_transpose_output_size, 1, 2, 1, 1),
 ]
 
