@@ -175,19 +175,21 @@ _SIZE_TYPES = frozenset((int, type(None)))
 
 def pooled(kind: str, d: int, x: Any, output_size: Any, indices: bool = False) -> Any:
     "What `adaptive_{kind}_pool{d}d(x, output_size)` returns."
-    if type(x) is not Tensor or is_compiling() or is_tracing() or transforms_active() or dual_level() >= 0 \
-        or (has_torch_function_unary(x) and watched()) or x.dtype not in CODES or x.layout is not torch.strided:
-        return _elsewhere(kind, d, x, output_size, indices)
-    shape, on_cpu = x.shape, x.is_cpu
+    if type(x) is not Tensor or is_compiling() or is_tracing() or x.layout is not torch.strided \
+        or (has_torch_function_unary(x) and watched()): return _elsewhere(kind, d, x, output_size, indices)
+    shape, dtype, on_cpu = x.shape, x.dtype, x.is_cpu
     if type(output_size) is int:
-        tiny = len(shape) > d and x.numel() / 2 + 10 * shape[0] * shape[1] * output_size**d < TINY_NS
-        if tiny and d < len(shape) < d + 3 and output_size > 0 and 0 not in shape and on_cpu and x.dtype in _SINGLE:
+        cells = x.numel()
+        if 0 < cells < 2 * TINY_NS and output_size > 0 and d < len(shape) < d + 3 and on_cpu and dtype in _SINGLE \
+            and cells / 2 + 10 * shape[0] * shape[1] * output_size**d < TINY_NS:
             y = OPERATORS[kind, d](x, (output_size,) * d)
             return y if kind == "avg" or indices else y[0]
     elif type(output_size) is not tuple or not _SIZE_TYPES.issuperset(map(type, output_size)):
         return _elsewhere(kind, d, x, output_size, indices)
+    if transforms_active() or dual_level() >= 0 or dtype not in CODES:
+        return _elsewhere(kind, d, x, output_size, indices)
     wanted = x.requires_grad and torch.is_grad_enabled()
-    return KNOWN[_handler, kind, d, shape, x.stride(), x.dtype, on_cpu, output_size, wanted, bool(indices)](x)
+    return KNOWN[_handler, kind, d, shape, x.stride(), dtype, on_cpu, output_size, wanted, bool(indices)](x)
 
 def _elsewhere(kind, d, x, output_size, indices):
     "What `pooled` returns where the call is not plain."
