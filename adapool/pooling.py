@@ -6,7 +6,6 @@
 __all__ = ['pool_loops', 'max_pool_loops', 'adaptive_pool', 'pool', 'adaptive_max_pool']
 
 # %% ../nbs/02_pooling.ipynb #54a55445
-import itertools
 import math
 import reprlib
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import kernels
 from .checks import integer, sequence
-from .windows import Windows, _Adaptive, adaptive_windows
+from .kernels.arrays import by_kernel
+from .windows import Windows, adaptive_windows
 
 # %% ../nbs/02_pooling.ipynb #d4a37ef4
 def _window_cells(shape, output_size, axes):
@@ -177,100 +176,9 @@ def _dtypes(dtype, reduction):
 # %% ../nbs/02_pooling.ipynb #0760eed3
 _SMALL = 2**12  # cells read up to which a kernel is not worth its call
 
-def _types(dtype, kind):
-    "The types of input, output and computation as a kernel names them."
-    code = "u1" if dtype.kind == "b" else f"{dtype.kind}{dtype.itemsize}"
-    if dtype.kind == "f": return code, code, "f4" if code == "f2" else code
-    if kind == "mean": return code, "f8", "f8"
-    if kind == "sum": return (code, "u8", "u8") if dtype.kind == "u" else (code, "i8", "i8")
-    return code, code, "i4" if dtype.itemsize < 4 else "u8" if code == "u8" else "i8"
-
-_COPY = 2**26  # bytes that may be copied to be laid out anew; of a larger array, a part at a time
-_WORTH = 2**18  # bytes of a part that are worth a call of their own
-
-def _arranged(x, axes, copy):
-    "`x` as (A, P, pooled axes, rest), never backwards, the order of the axes, and the batch; None for a copy unasked."
-    together = list(range(axes[0], axes[0] + len(axes))) == axes
-    batch = [a for a in range(x.ndim) if a < axes[0]] if together else [a for a in range(x.ndim) if a not in axes]
-    rest = list(range(axes[-1] + 1, x.ndim)) if together else []
-    order = batch + axes + rest
-    v = x.transpose(order)
-    dense = math.prod(v.shape[len(batch) + len(axes):]) * x.itemsize
-    regular = all(s >= 0 and s % x.itemsize == 0 for s in v.strides) and v.flags.aligned and x.dtype.isnative
-    for n, s in zip(v.shape[len(batch) + len(axes):], v.strides[len(batch) + len(axes):]):
-        dense //= n
-        if s != dense and n > 1: regular = False
-    for i in range(len(batch) - 2):
-        if v.strides[i] != v.shape[i+1] * v.strides[i+1] and v.size: regular = False
-    if not regular and not copy: return None
-    if not regular: v = np.array(v, dtype=x.dtype.newbyteorder("="), order="C")
-    lead = v.shape[:len(batch)]
-    if len(batch) < 2: v = v.reshape(*[1] * (2 - len(batch)), *v.shape)
-    if len(batch) > 2: v = v.reshape(-1, *v.shape[len(batch) - 1:])
-    return v, order, lead
-
-# %% ../nbs/02_pooling.ipynb #e809f536
-def _by_kernel(kind, x, axes, windows):
-    "The result of a kernel, `kind` as in `kernels.job`; None where `x` is small or there is no kernel for it."
-    if x.size <= _SMALL or len(axes) > 3 or x.dtype.itemsize > 8 or not all(isinstance(w, _Adaptive) for w in windows):
-        return None
-    return _called(kind, x, axes, windows)
-
-def _called(kind, x, axes, windows):
-    "The same, however small `x` is."
-    way = _way(x, axes, windows) if x.nbytes > _COPY else None
-    arranged = _arranged(x, axes, copy=way is None)
-    if arranged is None: return _part_by_part(kind, x, axes, windows, way)
-    v, order, lead = arranged
-    types = _types(x.dtype, kind)
-    steps = [s // x.itemsize for s in v.strides]
-    pooled = tuple((w.input_size, w.output_size, s) for w, s in zip(windows, steps[2:]))
-    rest = v.shape[2 + len(axes):]
-    job = kernels.job(kind, types, tuple(zip(v.shape[:2], steps)), pooled, math.prod(rest))
-    if job is None: return None
-    shape = *lead, *(len(w) for w in windows), *rest
-    out = bool if x.dtype.kind == "b" and kind not in ("mean", "sum") else types[1]
-    results = [np.empty(shape, out), *([np.empty(shape, np.int64)] if kind == "places" else [])]
-    at = [a.__array_interface__["data"][0] for a in (v, *results)]
-    job(at[0], at[1], at[2] if len(at) > 2 else 0, kernels.threads_to_use(), v, *results)
-    results = [np.ascontiguousarray(y.transpose(np.argsort(order))) for y in results]
-    return results if kind == "places" else results[0]
-
-# %% ../nbs/02_pooling.ipynb #0760eed4
-def _way(x, axes, windows):
-    "The axis to cut a large `x` along, and which of the pooled ones it is (None: none); None for one large window."
-    ways: list[tuple] = [(n, a, None) for a, n in enumerate(x.shape) if n > 1 and a not in axes]
-    ways = ways or [(len(w), a, k) for k, (a, w) in enumerate(zip(axes, windows))
-                    if len(w) > 1 and x.nbytes >= _WORTH * len(w)]
-    return max(ways)[1:] if ways else None
-
-def _parts(x, windows, a, k):
-    "Parts of `x` that can be pooled for themselves: first cell and stop, the same in the result, and the windows."
-    n = x.shape[a]
-    if k is None:
-        edges = np.linspace(0, n, min(n, -(-x.nbytes // _COPY)) + 1).astype(int).tolist()
-        for cut in itertools.pairwise(edges): yield *cut, *cut, windows
-    else:
-        for i, (start, stop) in enumerate(windows[k]):
-            yield start, stop, i, i + 1, [*windows[:k], adaptive_windows(stop - start, 1), *windows[k+1:]]
-
-def _part_by_part(kind, x, axes, windows, way):
-    "The result of a kernel for an array that has to be laid out anew, some megabytes at a time."
-    (a, k), results = way, []
-    rest = 1 if k is None else math.prod([x.shape[b] for b in axes[k+1:]])
-    for start, stop, first, last, inside in _parts(x, windows, a, k):
-        at = (slice(None),) * a
-        made = _called(kind, x[(*at, slice(start, stop))], axes, inside)
-        if made is None: return None
-        made = made if kind == "places" else [made]
-        if k is not None and kind == "places":
-            before, cell = np.divmod(made[1], (stop - start)*rest)
-            made[1] = before * x.shape[a]*rest + cell + start*rest
-        if not results:
-            shape = [len(windows[axes.index(b)]) if b in axes else n for b, n in enumerate(x.shape)]
-            results = [np.empty(shape, y.dtype) for y in made]
-        for y, new in zip(results, made): y[(*at, slice(first, last))] = new
-    return results if kind == "places" else results[0]
+def _fast(kind, x, axes, windows):
+    "What `kernels.arrays.by_kernel` gives; None for a small array, or where there is no kernel."
+    return None if x.size <= _SMALL else by_kernel(kind, x, axes, windows)
 
 # %% ../nbs/02_pooling.ipynb #f0000101
 def _known(reduction):
@@ -283,8 +191,8 @@ def _kept(w):
 
 def _reduced(x, axes, windows, reduction):
     "`pool` when all is checked."
-    y = _by_kernel(reduction, x, axes, windows)
-    if y is not None: return y
+    found = _fast(reduction, x, axes, windows)
+    if found: return found[0]
     compute, result = _dtypes(x.dtype, reduction)
     y = x
     for axis, w in sorted(zip(axes, windows), key=lambda plan: plan[1].output_size / plan[1].input_size):
@@ -395,7 +303,7 @@ def adaptive_max_pool(
 
 def _places(x, axes, windows):
     "`adaptive_max_pool` with indices when all is checked."
-    found = _by_kernel("places", x, axes, windows)
+    found = _fast("indices", x, axes, windows)
     if found: return tuple(found)
     y, index, stride = x, None, 1
     for axis, w in reversed(list(zip(axes, windows))):
