@@ -1,6 +1,8 @@
 "The folder in which machine code is kept: whatever becomes of it, the next call is right."
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,10 @@ import numpy as np
 import pytest
 
 import adapool
-from adapool import kernels, vectors
+from adapool.kernels import cache_folder, machine
+from adapool.kernels import compile as compiling
+from adapool.kernels.geometry import Geometry
+from adapool.kernels.gradients import scatter
 
 POOL = """import numpy as np, adapool
 print(adapool.adaptive_pool(np.arange(2.0**14).reshape(64, 16, 16), 4, axes=0).sum())"""
@@ -23,39 +28,40 @@ def run(code, **environment):
     return out.stdout.strip()
 
 
-KEY = "scatter", "f4", "f4", "f4", "sum", "i4"
-OTHER = "scatter", "f8", "f8", "f8", "sum", "i4"
+KEY = scatter, "f4", "f4", "f4", "sum", "i4"
+OTHER = scatter, "f8", "f8", "f8", "sum", "i4"
 
 
 @pytest.fixture
 def compilations(monkeypatch, tmp_path):
     "An empty folder, and the list of what is compiled; the machine code itself is made once and handed out again."
-    code = {types: kernels._object("scatter", *types) for types in (KEY[1:], OTHER[1:])}
+    code = {types: compiling._object(scatter, *types) for types in (KEY[1:], OTHER[1:])}
     done = []
 
-    def compile_kernel(functions, constants, kernel, x, y, compute, reduction, place):
-        done.append((kernel, x, y, compute, reduction, place))
+    def compile_kernel(kernel, means, x, y, compute, index):
+        done.append((kernel, x, y, compute, means["REDUCTION"], index))
         return code[done[-1][1:]]
 
-    monkeypatch.setattr(vectors, "compile_kernel", compile_kernel)
+    monkeypatch.setattr(machine, "compile_kernel", compile_kernel)
     monkeypatch.setenv("ADAPOOL_CACHE_DIR", str(tmp_path / "kept"))
-    kernels._made_for.cache_clear()
+    compiling._made_by.cache_clear()
     yield done
-    kernels._made_for.cache_clear()
+    compiling._made_by.cache_clear()
 
 
 def works(key):
     "Does the kernel that is now read or compiled add where it is told to?"
     dtype = {"f4": np.float32, "f8": np.float64}[key[1]]
     x, y, index = np.arange(1, 5, dtype=dtype), np.full(6, 7, dtype), np.array([1, 0, 2, 2])
-    numbers, room = np.array([3, 2, 1]), np.zeros(64)
-    at = [a.ctypes.data for a in (room, room, x, y, index, numbers, room, room, room)]
-    kernels._link(kernels._object(*key))(*at, 0, 2)
+    numbers, room = np.zeros(len(Geometry._fields), np.int64), np.zeros(64)
+    for name, n in dict(n_w=3, m_w=2, channels=1).items(): numbers[Geometry._fields.index(name)] = n
+    at = [a.ctypes.data for a in (room, room, x, y, index, numbers, room, room, room, room)]
+    compiling._link(compiling._object(*key))(*at, 0, 2)
     np.testing.assert_array_equal(y, np.array([2, 1, 0, 0, 0, 7], dtype), strict=True)
     return True
 
 
-def files(): return sorted(kernels.cache_folder().iterdir())
+def files(): return sorted(cache_folder().iterdir())
 
 
 def test_compiled_once_and_then_read(compilations):
@@ -82,7 +88,7 @@ def test_a_damaged_file_is_made_anew(compilations, damage):
 
 def test_the_file_of_another_kernel_under_this_name(compilations):
     assert works(KEY) and works(OTHER)
-    kept, other = (next(p for p in files() if p.name.startswith("-".join(key))) for key in (KEY, OTHER))
+    kept, other = (next(p for p in files() if p.name.startswith("-".join(("scatter", *key[1:])))) for key in (KEY, OTHER))
     kept.write_bytes(other.read_bytes())
     assert works(KEY) and compilations == [KEY, OTHER, KEY]
 
@@ -98,10 +104,47 @@ def test_another_processor_and_another_version_have_files_of_their_own(compilati
         if what == "version": patch.setattr(importlib.metadata, "version", lambda name: "0.0")
         elif what == "get_host_cpu_name": patch.setattr(llvm, what, lambda: "another")
         else: patch.setattr(llvm, what, lambda: llvm.FeatureMap({"another": True}))
-        kernels._made_for.cache_clear()
+        compiling._made_by.cache_clear()
         for p in mine: p.write_bytes(b"not for the likes of us")
         assert works(KEY) and works(KEY) and compilations == [KEY, KEY] and len(files()) == 2
         assert all(p.read_bytes() == b"not for the likes of us" for p in mine)
+
+
+EDITS = """
+import json, sys
+from pathlib import Path
+from adapool.kernels import compile as compiling
+from adapool.kernels import channels, gradients, indices, planes, rows
+kernels = [planes.planes, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.scatter,
+           gradients.expand_rows, indices.long_rows_indices, indices.channels_last_indices]
+asked = []
+compiling._read = lambda path: asked.append(path.name) or b"code"
+def names():
+    compiling._made_of.cache_clear()
+    asked.clear()
+    for kernel in kernels: compiling._object(kernel, "f4", "f4", "f4", "sum", "i4")
+    return [*asked]
+here, changed = Path(compiling.__file__).parent, {}
+for room in sys.argv[1:]:
+    before, source = names(), (here / f"{room}.py").read_text()
+    (here / f"{room}.py").write_text(source + "# edited\\n")
+    changed[room] = [kernel.__name__ for kernel, a, b in zip(kernels, before, names(), strict=True) if a != b]
+    (here / f"{room}.py").write_text(source)
+    assert names() == before and len(set(before)) == len(kernels)
+print(json.dumps(changed))"""
+
+
+def test_an_edited_room_makes_anew_what_is_made_of_it_and_nothing_else(tmp_path):
+    "A kernel is made of its words and what writes them, of its own room, and of those whose functions it calls."
+    shutil.copytree(Path(adapool.__file__).parent, tmp_path / "adapool")
+    rows, gradients = ["long_rows", "interleaved", "reduce_parts"], ["scatter", "expand_rows"]
+    indices = ["long_rows_indices", "channels_last_indices"]
+    every = ["planes", *rows, "channels_last", *gradients, *indices]
+    want = dict.fromkeys(("vectors", "llvm", "geometry", "machine"), every)
+    want |= dict.fromkeys(("threads", "plan", "arrays", "__init__"), [])
+    want |= {"rows": rows, "channels": ["channels_last"], "gradients": gradients}
+    code = f"import sys; sys.argv[1:] = {[*want]}; sys.path.insert(0, {str(tmp_path)!r})\n{EDITS}"
+    assert json.loads(run(code, PYTHONPATH=str(tmp_path), ADAPOOL_CACHE_DIR=str(tmp_path / "kept"))) == want
 
 
 @pytest.mark.parametrize("place", ["/proc/adapool", "/dev/null/adapool", "a file", "a folder in its place"])
@@ -132,18 +175,18 @@ def test_a_user_without_a_home(compilations, monkeypatch):
     def nobody(uid): raise KeyError(uid)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     for name in ("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME", "ADAPOOL_CACHE_DIR"): monkeypatch.delenv(name, raising=False)
-    assert kernels.cache_folder() is None
+    assert cache_folder() is None
     assert works(KEY) and works(KEY) and compilations == [KEY, KEY]
 
 
 def test_the_folder_is_the_users(monkeypatch):
     for name in ("LOCALAPPDATA", "XDG_CACHE_HOME", "ADAPOOL_CACHE_DIR"): monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/somewhere")
-    assert kernels.cache_folder() == Path("/somewhere/.cache/adapool")
+    assert cache_folder() == Path("/somewhere/.cache/adapool")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert kernels.cache_folder() == Path("/cache/adapool")
+    assert cache_folder() == Path("/cache/adapool")
     monkeypatch.setenv("ADAPOOL_CACHE_DIR", "/here")
-    assert kernels.cache_folder() == Path("/here")
+    assert cache_folder() == Path("/here")
 
 
 def test_the_second_process_needs_no_compiler():
@@ -165,13 +208,14 @@ def test_a_process_that_finds_a_damaged_file(tmp_path):
 @pytest.mark.slow
 def test_processes_that_compile_the_same_kernel_at_once(tmp_path):
     together = """
-import sys, time, adapool.vectors
-compile_kernel = adapool.vectors.compile_kernel
+import sys, time
+from adapool.kernels import machine
+compile_kernel = machine.compile_kernel
 def at_once(*args):
     print("compiling", file=sys.stderr, flush=True)
     sys.stdin.readline()
     return compile_kernel(*args)
-adapool.vectors.compile_kernel = at_once
+machine.compile_kernel = at_once
 """
     env = {**os.environ, "ADAPOOL_CACHE_DIR": str(tmp_path)}
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -7,27 +7,35 @@ import pytest
 import torch
 import torch.nn.functional as T
 
-from adapool import kernels
+from adapool.kernels import gradients, plan, vectors
+from adapool.kernels.geometry import Geometry
+from adapool.windows import Windows, adaptive_windows
+
+
+def table_of(made):
+    "All tables of a plan, one after the other, as a kernel reads them."
+    return np.concatenate([np.array(part) for part in made.tables])
 
 pytestmark = pytest.mark.xdist_group("uncompiled")  # which kernels were seen is asked in the end
 
 
 def in_python(kind, x, axes, batch=None, inner=1):
     "Run a kernel uncompiled, on flat arrays whose every access is checked; the kernel's name and its result."
-    batch = batch or tuple((n, s // x.itemsize) for n, s in zip(x.shape[:2], x.strides))
-    name, types, numbers, total, _, _, room, table = kernels.description(kind, ("f8",) * 3, batch, axes, inner)
-    shape = *(n for n, _ in batch), *(m for _, m, _ in axes), inner
+    batch, outs = batch or tuple((n, s // x.itemsize) for n, s in zip(x.shape[:2], x.strides)), outputs(kind, axes)
+    made = plan.make_plan(kind, ("f8",) * 3, batch, axes, inner)
+    shape = *(n for n, _ in batch), *outs, inner
     y, index = np.full(shape, 7e77), np.full(shape, -7)
-    meant = kernels.meaning(types[3], 8)
-    before = {k: getattr(kernels, k) for k in meant}
-    vars(kernels).update(meant)
-    work = np.full(room, 7e77), np.zeros(room, np.int64), np.zeros(table, np.int64)
-    try:
-        cut = total // 2
-        for part in ((0, cut), (cut, total)):
-            getattr(kernels, name)(x.ravel(), y.reshape(-1), index.reshape(-1), numbers, *work, *part)
-    finally: vars(kernels).update(before)
-    return name, y, index
+    cells, entries = made.scratch
+    work = np.full(cells, 7e77), np.zeros(cells, np.int64), np.zeros(entries, np.int64)
+    kernel, cut = vectors.interpreted(made.kernel, made.types[3], 8), made.total // 2
+    for part in ((0, cut), (cut, made.total)):
+        kernel(x.ravel(), y.reshape(-1), index.reshape(-1), made.geometry, table_of(made), *work, *part)
+    return made.kernel.__name__, y, index
+
+
+def outputs(kind, axes):
+    "How many cells are written along each pooled axis."
+    return [w.input_size if kind == "avg_backward" else len(w) for w, _ in axes]
 
 
 SEEN = set()
@@ -50,7 +58,7 @@ def test_uncompiled_with_every_access_checked(layer, inner):
     shape, size = layer
     rng = np.random.default_rng(0)
     x = rng.integers(-3, 4, (*shape, inner)).astype(np.float64)
-    axes = tuple((n, m, k * inner) for n, m, k in zip(shape[2:], size, (shape[3], 1)))
+    axes = tuple((adaptive_windows(n, m), k * inner) for n, m, k in zip(shape[2:], size, (shape[3], 1)))
     planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
     restore = lambda t: t.unflatten(1, (shape[1], inner)).movedim(2, -1).numpy()
     name, y, _ = in_python("mean", x, axes, inner=inner)
@@ -61,7 +69,7 @@ def test_uncompiled_with_every_access_checked(layer, inner):
         np.testing.assert_array_equal(in_python(kind, x, axes, inner=inner)[1], want)
     x[rng.random(x.shape) < 0.02] = np.nan
     planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
-    name, y, index = in_python("places", x, axes, inner=inner)
+    name, y, index = in_python("indices", x, axes, inner=inner)
     SEEN.add(name)
     best, places = T.adaptive_max_pool2d(planes, size, return_indices=True)
     np.testing.assert_array_equal(y, restore(best))
@@ -69,37 +77,66 @@ def test_uncompiled_with_every_access_checked(layer, inner):
     source = torch.zeros(shape[0], shape[1] * inner, *shape[2:], dtype=torch.float64, requires_grad=True)
     g = rng.normal(size=(*shape[:2], *size, inner))
     T.adaptive_avg_pool2d(source, size).backward(torch.from_numpy(g).movedim(-1, 2).flatten(1, 2))
-    back = tuple((m, n, k * inner) for (n, m, _), k in zip(axes, (size[1], 1)))
-    name, y, _ = in_python("spread", g, back, inner=inner)
+    back = tuple((windows, k * inner) for (windows, _), k in zip(axes, (size[1], 1)))
+    name, y, _ = in_python("avg_backward", g, back, inner=inner)
     SEEN.add(name)
     np.testing.assert_allclose(y, restore(source.grad), rtol=1e-12, atol=1e-12)
 
 
 def test_uncompiled_in_three_dimensions():
     x = np.random.default_rng(0).integers(-3, 4, (1, 2, 6, 5, 7, 9)).astype(np.float64)
-    axes = tuple((n, m, k) for n, m, k in zip((6, 5, 7), (2, 2, 2), (5 * 7 * 9, 7 * 9, 9)))
+    axes = tuple((adaptive_windows(n, m), k) for n, m, k in zip((6, 5, 7), (2, 2, 2), (5 * 7 * 9, 7 * 9, 9)))
     planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
     for kind, pool in (("mean", T.adaptive_avg_pool3d), ("max", T.adaptive_max_pool3d)):
         name, y, _ = in_python(kind, x, axes, inner=9)
         want = pool(planes, 2).unflatten(1, (2, 9)).movedim(2, -1).numpy()
         np.testing.assert_allclose(y, want, rtol=1e-12, atol=1e-12, strict=True)
-        assert name == "cells"
+        assert name == "channels_last"
+
+
+FIXED = Windows(30, [0, 3, 6, 24], [5, 9, 9, 30], [5, 6, 3, 7])
+
+
+@pytest.mark.parametrize("inner", [1, 3, 11])
+@pytest.mark.parametrize("rows, columns", [
+    (FIXED, FIXED), (FIXED, adaptive_windows(70, 3)), (Windows(9, [1, 1], [7, 7]), Windows(200, [3, 40], [130, 190], [2, 9])),
+    (adaptive_windows(8, 4), Windows(2, [0, 0, 1], [1, 2, 2], [1, 3, 1])), (Windows(3, [2], [3], [4]), FIXED)])
+def test_windows_of_any_kind_uncompiled(rows, columns, inner):
+    "With gaps, with divisors of their own, the same window twice; and no cell is read that no window holds."
+    rng, windows = np.random.default_rng(0), (rows, columns)
+    x = rng.integers(-3, 4, (2, 3, rows.input_size, columns.input_size, inner)).astype(float)
+    axes = tuple((w, k * inner) for w, k in zip(windows, (columns.input_size, 1)))
+    boxes = [[x[:, :, a:b, c:d] for c, d in columns] for a, b in rows]
+    divisors = np.multiply.outer(rows.divisors, columns.divisors)[..., None]
+    def reduced(join): return np.moveaxis([[join(box, (2, 3)) for box in row] for row in boxes], (0, 1), (2, 3))
+    for kind, want in (("sum", reduced(np.sum)), ("mean", reduced(np.sum) / divisors), ("max", reduced(np.max)),
+                       ("min", reduced(np.min)), ("indices", reduced(np.max))):
+        _, y, index = in_python(kind, x, axes, inner=inner)
+        np.testing.assert_allclose(y, want, 1e-14)
+    flat = x.reshape(2, 3, -1, inner)
+    np.testing.assert_array_equal(np.take_along_axis(flat, index.reshape(2, 3, -1, inner), 2).reshape(y.shape), y)
+    for j, (a, b) in enumerate(rows):
+        at = index[:, :, j] // columns.input_size
+        assert (a <= at).all() and (at < b).all()
 
 
 def test_all_kernels_were_seen():
-    assert {"planes", "pairs", "lines", "interleaved", "cells", "cells_places", "lines_places", "stretch"} <= SEEN
+    assert {"planes", "long_rows", "interleaved", "channels_last", "channels_last_indices", "long_rows_indices",
+            "expand_rows"} <= SEEN
 
 
 def test_uncompiled_gradient_of_the_maximum():
     index = np.array([0, 0, 8, 3, 3, 3]).astype(np.int64)
     y = np.full(18, 7e77)
-    kernels.scatter(np.arange(6.0), y, index, [9, 3, 1], np.zeros(8), None, None, 0, 2)
+    geometry = Geometry(*[0] * len(Geometry._fields))._replace(n_w=9, m_w=3, channels=1)
+    scatter = vectors.interpreted(gradients.scatter, "sum", 8)
+    scatter(np.arange(6.0), y, index, geometry, None, np.zeros(8), None, None, 0, 2)
     assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("access", [
-    lambda x: kernels.get(x, 20), lambda x: kernels.get(x, -1), lambda x: kernels.put(x, 20, 1.0),
-    lambda x: kernels.vload(x, 13), lambda x: kernels.vload(x, -1), lambda x: kernels.vstore(x, 13, np.ones(8))])
+    lambda x: vectors.load(x, 20), lambda x: vectors.load(x, -1), lambda x: vectors.store(x, 20, 1.0),
+    lambda x: vectors.vload(x, 13), lambda x: vectors.vload(x, -1), lambda x: vectors.vstore(x, 13, np.ones(8))])
 def test_an_access_beyond_the_array_is_caught(access):
     x = np.zeros(20)
     with pytest.raises(IndexError, match="of 20"): access(x)

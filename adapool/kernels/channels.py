@@ -7,7 +7,7 @@ __all__ = ['CHUNK', 'reduce_channels', 'reduce_divided', 'levels', 'carry_up', '
            'many_cells', 'channels_last']
 
 # %% ../../nbs/kernels/06_channels.ipynb #09351663
-from .geometry import AS_IS, BY_DIVISOR, locate_row
+from .geometry import AS_IS, divisor_of, divisor_of_rows, locate_row
 from .reduce import LOOKAHEAD
 from adapool.kernels.vectors import (
     AVG_BACKWARD, CELL_BYTES, load_tile, prefetch, store_tile, tdivide, treduce, vdivide, vload, vreduce, vsplat,
@@ -71,7 +71,7 @@ def carry_up(buf, at, many, level, top, chunk, end):
 # %% ../../nbs/kernels/06_channels.ipynb #3fc46726
 def few_cells(x, y, g, w, base, to, d, h, j0, outs, K, tab):
     "Windows of a few cells, `outs` of them side by side, in K channels: all cells of a window at once."
-    rows = w[g.divisors_d + d] * w[g.divisors_h + h]
+    rows = divisor_of_rows(g, w, d, h)
     for j in range(j0, j0 + outs):
         k = 0
         for slice in range(w[g.starts_d + d], w[g.stops_d + d]):
@@ -79,7 +79,7 @@ def few_cells(x, y, g, w, base, to, d, h, j0, outs, K, tab):
                 for i in range(w[g.starts_w + j], w[g.stops_w + j]):
                     tab[k] = base + slice*g.stride_d + row*g.stride_h + i*g.stride_w
                     k += 1
-        n = vsplat(g.divisor if g.divide == BY_DIVISOR else rows*w[g.divisors_w + j])
+        n = vsplat(divisor_of(g, w, rows, j))
         whole = K // 64 * 64
         for q in range(0, whole, 64):
             t = load_tile(x, tab[0] + q, 8, 8)
@@ -96,7 +96,7 @@ def few_cells(x, y, g, w, base, to, d, h, j0, outs, K, tab):
 def store_divided(y, to, g, w, n, j0, outs, K, each, buf, top):
     "Writes windows whose rows have the divisor `n`, reduced in K channels, from `buf`."
     for j in range(outs):
-        size = vsplat(g.divisor if g.divide == BY_DIVISOR else n*w[g.divisors_w + j0 + j])
+        size = vsplat(divisor_of(g, w, n, j0 + j))
         for q in range(0, K, 8):
             s = vload(buf, top + j*each + q)
             if g.divide != AS_IS: s = vdivide(s, size)
@@ -139,8 +139,7 @@ def many_cells(x, y, g, w, base, to, d, h, K, each, top, pieces, per, buf):
                 i = r // per if pieces == 1 else (k + CHUNK - 1) // CHUNK * r
                 last_row, level = r == count - 1, each*g.tile
                 row_in_channels(x, o, g, w, n, j0 + j, K, each, buf, j*each, fresh, end, last_row, level, top, i)
-        n = w[g.divisors_d + d] * w[g.divisors_h + h]
-        store_divided(y, to + j0*g.channels, g, w, n, j0, outs, K, each, buf, top)
+        store_divided(y, to + j0*g.channels, g, w, divisor_of_rows(g, w, d, h), j0, outs, K, each, buf, top)
 
 def channels_last(x, y, index, g, w, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 where C >= 8, a block of channels at a time: some windows of a row at once."

@@ -8,7 +8,7 @@ __all__ = ['TURNED', 'reduce_columns', 'store_planes', 'prefetch_block', 'read_t
            'rows_of_a_group', 'same_rows', 'planes']
 
 # %% ../../nbs/kernels/05_planes.ipynb #a3e6297b
-from .geometry import BY_DIVISOR, BY_WINDOW
+from .geometry import AS_IS, BY_WINDOW, divisor_of, divisor_of_rows
 from .indices import indices_of_columns, indices_of_rows, store_indices
 from .reduce import reduce_rows
 from adapool.kernels.vectors import (
@@ -24,7 +24,7 @@ def reduce_columns(buf, t, o, g, w, j0, outs, n):
     for j in range(outs):
         k = w[g.stops_w + j0 + j] - w[g.starts_w + j0 + j]
         p = t + (w[g.starts_w + j0 + j] - a0)*C*8
-        size = vsplat(n*w[g.divisors_w + j0 + j] if g.divide == BY_WINDOW else g.divisor)
+        size = vsplat(divisor_of(g, w, n, j0 + j))
         for _ in range(C):
             s = vload(buf, p)
             end = p + C*8*k
@@ -37,7 +37,7 @@ def reduce_columns(buf, t, o, g, w, j0, outs, n):
             while i < end:
                 s = vreduce(s, vload(buf, i))
                 i += C*8
-            if g.divide == BY_DIVISOR or g.divide == BY_WINDOW: s = vdivide(s, size)
+            if g.divide != AS_IS: s = vdivide(s, size)
             vstore(buf, o, s)
             o += 8
             p += 8
@@ -160,7 +160,7 @@ def row_of_windows(x, g, w, base, d, h, j0, outs, count, direct, ahead, share, l
                 i = load_index_tile(ibuf, line + q, width)
                 store_index_tile(ibuf, turned + q*8, 8, transpose8_index(i))
     if INDICES: indices_of_columns(buf, ibuf, turned, to, g, w, j0, outs)
-    else: reduce_columns(buf, turned, to, g, w, j0, outs, w[g.divisors_d + d] * w[g.divisors_h + h])
+    else: reduce_columns(buf, turned, to, g, w, j0, outs, divisor_of_rows(g, w, d, h))
 
 def store_rows(buf, ibuf, at, many, y, index, to, lane, count):
     "`store_planes`, with the indices where there are any."

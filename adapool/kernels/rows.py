@@ -8,7 +8,7 @@ __all__ = ['LINE', 'TALL', 'GROUP', 'one_window', 'divided_row', 'reduce_box', '
            'channels_in_boxes', 'interleaved']
 
 # %% ../../nbs/kernels/04_rows.ipynb #ab5fe36d
-from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW, locate_plane
+from .geometry import AS_IS, divisor_of, divisor_of_rows, locate_plane
 from .reduce import (
     LOOKAHEAD, PIECE, lane_partials, reduce_rows, reduce_span, reduce_span_within, reduce_strided)
 from .vectors import (
@@ -73,9 +73,7 @@ def part_of_box(g, part, rows, cells):
 
 def mean_of(s, g, n):
     "What becomes of `s`, reduced from a window with the divisor `n`."
-    if g.divide == BY_WINDOW: return divide(s, n)
-    if g.divide == BY_DIVISOR: return divide(s, g.divisor)
-    return s
+    return s if g.divide == AS_IS else divide(s, n)
 
 def finish(y, to, s, part, g, n):
     "Writes the result of a window with the divisor `n`; that of a part wide, as it is."
@@ -98,7 +96,7 @@ def windows_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part):
                 if row > top or q > left: s = wreduce(wload(buf, totals + 2*j), s)
                 wstore(buf, totals + 2*j, s)
     for j in range(outs):
-        finish(y, to + j*g.channels, wload(buf, totals + 2*j), part, g, n*w[g.divisors_w + j0 + j])
+        finish(y, to + j*g.channels, wload(buf, totals + 2*j), part, g, divisor_of(g, w, n, j0 + j))
 
 def windows_in_a_row(x, y, g, w, o, to, kh, j0, outs, n, part):
     "A row of windows whose cells lie side by side, `kh` rows of which have been made one."
@@ -107,16 +105,17 @@ def windows_in_a_row(x, y, g, w, o, to, kh, j0, outs, n, part):
         cells = kh*(w[g.stops_w + j0] - a0)
         a = cells*part // g.parts
         stop = cells*(part + 1) // g.parts
-        finish(y, to, reduce_span_within(x, o + a, stop - a, g.limit), part, g, n*w[g.divisors_w + j0])
+        finish(y, to, reduce_span_within(x, o + a, stop - a, g.limit), part, g, divisor_of(g, w, n, j0))
     else:
         for j in range(outs):
             a = w[g.starts_w + j0 + j] - a0
             k = w[g.stops_w + j0 + j] - a0 - a
-            finish(y, to + j*g.channels, reduce_span_within(x, o + a, k, g.limit), 0, g, n*w[g.divisors_w + j0 + j])
+            finish(y, to + j*g.channels, reduce_span_within(x, o + a, k, g.limit), 0, g, divisor_of(g, w, n, j0 + j))
 
 def long_rows(x, y, index, g, w, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1, tile by tile and part by part, whose windows are long: one line at a time."
-    if g.m_d*g.m_h*g.m_w*g.n_d*g.n_h*g.parts == 1:
+    all_of_it = g.m_d*g.m_h*g.m_w*g.n_d*g.n_h*g.parts == 1 and w[g.stops_w] - w[g.starts_w] == g.n_w
+    if all_of_it and not AVG_BACKWARD:
         one_window(x, y, g, buf, first, last)
         return
     for at in range(first, last):
@@ -130,7 +129,7 @@ def long_rows(x, y, index, g, w, buf, ibuf, tab, first, last):
         h0 = w[g.starts_h + h]
         kd = w[g.stops_d + d] - d0
         kh = w[g.stops_h + h] - h0
-        n = w[g.divisors_d + d] * w[g.divisors_h + h]
+        n = divisor_of_rows(g, w, d, h)
         _c, _p, o, to = locate_plane(g, row // (g.m_d*g.m_h))
         o += w[g.starts_w + j0]*g.stride_w + d0*g.stride_d + h0*g.stride_h
         to += d*g.y_d + h*g.y_h + j0*g.channels
@@ -149,7 +148,7 @@ def reduce_parts(x, y, index, g, w, buf, ibuf, tab, first, last):
         to += d*g.y_d + h*g.y_h + j*g.channels
         s = wload(x, 2*to*g.parts)
         for part in range(1, g.parts): s = wreduce(s, wload(x, 2*(to*g.parts + part)))
-        store(y, to, mean_of(narrow(s), g, w[g.divisors_d + d] * w[g.divisors_h + h] * w[g.divisors_w + j]))
+        store(y, to, mean_of(narrow(s), g, divisor_of(g, w, divisor_of_rows(g, w, d, h), j)))
 
 # %% ../../nbs/kernels/04_rows.ipynb #e75a1033
 GROUP = 256  # cells of C channels that are reduced before the result goes into a wider sum
@@ -195,7 +194,7 @@ def channels_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part)
                     fresh = False
     for j in range(outs):
         for c in range(C):
-            finish(y, to + j*C + c, wload(buf, totals + 2*(C*j + c)), part, g, n*w[g.divisors_w + j0 + j])
+            finish(y, to + j*C + c, wload(buf, totals + 2*(C*j + c)), part, g, divisor_of(g, w, n, j0 + j))
 
 def interleaved(x, y, index, g, w, buf, ibuf, tab, first, last):
     "As `long_rows`, for windows that have 2 to 7 channels side by side."
@@ -211,7 +210,7 @@ def interleaved(x, y, index, g, w, buf, ibuf, tab, first, last):
         h0 = w[g.starts_h + h]
         kd = w[g.stops_d + d] - d0
         kh = w[g.stops_h + h] - h0
-        n = w[g.divisors_d + d] * w[g.divisors_h + h]
+        n = divisor_of_rows(g, w, d, h)
         _c, _p, o, to = locate_plane(g, row // (g.m_d*g.m_h) * C)
         o += w[g.starts_w + j0]*C + d0*g.stride_d + h0*g.stride_h
         to += d*g.y_d + h*g.y_h + j0*C

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'LARGE_BYTES', 'CODES', 'COMPILER', 'address', 'run', 'Known', 'Plan', 'adaptive_plan', 'plan_of',
-           'channels_last', 'has_channels_last', 'dense', 'result', 'in_format', 'new', 'Ready', 'ready', 'by_kernel',
-           'scattered']
+           'channels_last', 'has_channels_last', 'dense', 'result', 'in_format', 'new', 'scattered']
 
 # %% ../../nbs/tensors/01_memory.ipynb #7a200003
 import ctypes
@@ -131,14 +130,14 @@ CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bf
 COMPILER = kernels.can_compile()
 
 def _kernel_job(
-    kind,   # "mean", "max", "places" (of a maximum), "spread" (the gradient of a mean) or "scatter" (that of a maximum)
+    kind,   # "mean", "max", "indices" (of a maximum), "avg_backward" (of a mean) or "scatter" (the gradient of a maximum)
     code,   # type of input and output
     batch,  # two axes (size, stride)
-    axes,   # up to three pooled axes (cells read, cells written, stride)
+    axes,   # up to three pooled axes (windows, stride); for "scatter" the cells of all, before and after
     inner,  # cells side by side
 ):
     "The kernels' job, to be called with addresses; None where there is no compiler."
-    if kind == "scatter": return kernels.scatter_job(code, batch[1][0], *axes[0][:2], inner)
+    if kind == "scatter": return kernels.scatter_job(code, batch[1][0], *axes, inner)
     return kernels.new_job(kind, (code, code, kernels.COMPUTE[code]), batch, axes, inner)
 
 # %% ../../nbs/tensors/01_memory.ipynb #66641ea4
@@ -150,23 +149,23 @@ class Ready(NamedTuple):
 
 def ready(kind, dtype, shape, strides, plan):
     "What pools tensors of this shape and these strides; its job is None where there is no kernel, or nothing to do."
-    d, sizes = len(plan), plan.input_sizes if kind == "spread" else plan.output_sizes
+    d, sizes = len(plan), plan.input_sizes if kind == "avg_backward" else plan.output_sizes
     last = channels_last(shape, strides, d)
     out, steps = result(shape, sizes, last)
     inner = shape[1] if last else 1
     if 0 in out or (inner > 1 and strides[1] != 1): return Ready(None, out, steps)
     batch = ((1, 0), (1, 0), *zip(shape[:1 if last else -d], strides))[-2:]
-    axes = tuple([(shape[dim], m, strides[dim]) for (dim, _), m in zip(plan, sizes)])
+    axes = tuple([(windows, strides[dim]) for dim, windows in plan])
     return Ready(_kernel_job(kind, CODES[dtype], batch, axes, inner), out, steps)
 
 def by_kernel(kind, x, plan):
-    "What a kernel gives, in the memory format that torch would choose; for `places` the indices, too; else None."
+    "What a kernel gives, in the memory format that torch would choose; with "indices" these, too; else None."
     if x.dtype not in CODES or address(x) is None: return None
     job, shape, strides = KNOWN[ready, kind, x.dtype, x.shape, x.stride(), plan]
-    if kind != "places" and shape == x.shape: return new(shape, strides, x.dtype).copy_(x)
+    if kind != "indices" and shape == x.shape: return new(shape, strides, x.dtype).copy_(x)
     if job is None and 0 not in shape: return None if x.is_contiguous() else by_kernel(kind, x.contiguous(), plan)
     y = new(shape, strides, x.dtype)
-    index = new(shape, strides, torch.int64) if kind == "places" else None
+    index = new(shape, strides, torch.int64) if kind == "indices" else None
     if job and not run(job, x, y, index): return None
     return y if index is None else (y, index)
 
@@ -177,7 +176,7 @@ def _scatter(dtype, shape, plan):
     out = *shape[:start], *plan.input_sizes, *shape[end:]
     n, m = math.prod(plan.input_sizes), math.prod(plan.output_sizes)
     batch = (1, 0), (math.prod(shape[:start]), n)
-    job = _kernel_job("scatter", CODES[dtype], batch, ((n, m, 1),), math.prod(shape[end:])) if 0 not in shape else None
+    job = _kernel_job("scatter", CODES[dtype], batch, (n, m), math.prod(shape[end:])) if 0 not in shape else None
     return Ready(job, out, dense(out))
 
 def scattered(g, index, plan):

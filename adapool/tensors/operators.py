@@ -25,12 +25,12 @@ def mean(x, plan):
 
 def mean_backward(g, plan):
     "The gradient of `mean`, in the memory format of `g`."
-    y = by_kernel("spread", g, plan)
+    y = by_kernel("avg_backward", g, plan)
     return plain.mean_backward(g, plan) if y is None else y
 
 def max_with_index(x, plan):
     "The maximum of each window, and where it was."
-    return by_kernel("places", x, plan) or plain.max_with_index(x, plan)
+    return by_kernel("indices", x, plan) or plain.max_with_index(x, plan)
 
 def maximum(x, plan):
     "The maximum of each window."
