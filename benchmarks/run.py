@@ -31,7 +31,7 @@ from steps import loops, rows_first
 
 import adapool
 import adapool.functional as F
-from adapool import kernels
+from adapool.kernels import threads as crew
 
 
 def medians(calls, seconds):
@@ -137,7 +137,7 @@ def extra_memory(kind, shape, size):
     "What a call takes beside input and output, which are torch's: KiB a thread, and the share of the input."
     x, pool = torch.ones(shape), getattr(F, f"adaptive_{kind}_pool{len(shape) - 2}d")
     pool(x, size)
-    kernels._scratch = threading.local()  # room that threads hold from earlier calls
+    crew._scratch = threading.local()  # room that threads hold from earlier calls
     tracemalloc.start()
     pool(x, size)
     taken = tracemalloc.get_traced_memory()[1]

@@ -44,7 +44,6 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
     "checks": "asks what the others are given",
     "kernels": "takes addresses of memory, from the modules above it, which check",
     "tensors": "is called by `functional`",
-    "vectors": "makes machine code for `kernels`",
 }
 RECORDS = {  # they hold what they are given, and what makes them checks
     "ConvParams", "FixedPool", "BlockedPool", "Row", "Trace", "Report", "Verdict", "Film", "Answer", "Panel",

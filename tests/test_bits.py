@@ -9,7 +9,8 @@ from conformance import DTYPES, KINDS, LAYOUTS
 from quick import some
 
 import adapool.functional as F
-from adapool import kernels, nn
+from adapool import nn
+from adapool.kernels import plan
 
 # Large enough for a team of threads; axes that shrink and grow, by sizes that do not divide.
 SHAPES = {1: ((4, 20, 900), 70), 2: ((2, 20, 43, 41), (7, 50)), 3: ((2, 10, 9, 22, 17), (5, 4, 20))}
@@ -30,8 +31,8 @@ def deterministic():
 @pytest.fixture(params=["torch's threads", "our threads"])
 def crew(request, monkeypatch):
     if request.param == "our threads":
-        monkeypatch.setattr(kernels, "_openmp", lambda: None)
-        monkeypatch.setattr(kernels, "_EACH_ASLEEP", 1)
+        monkeypatch.setattr("adapool.kernels.threads._openmp", lambda: None)
+        monkeypatch.setattr(plan, "WAKE_OURS", 1)
     return request.param
 
 
@@ -70,8 +71,8 @@ def same(a, b):
 def test_the_same_bits_on_one_two_and_three_threads_however_often(repeats, kind, d, crew, monkeypatch):
     teams = []
     for name in ("by_team", "run"):
-        inner = getattr(kernels.Job, name)
-        monkeypatch.setattr(kernels.Job, name, lambda *args, f=inner, n=name: teams.append(n) or f(*args))
+        inner = getattr(plan.Job, name)
+        monkeypatch.setattr(plan.Job, name, lambda *args, f=inner, n=name: teams.append(n) or f(*args))
     if crew == "our threads": repeats = max(2, repeats // 10)
     for dtype, layout in itertools.product(DTYPES, LAYOUTS):
         if layout in LIKE_NOBODY: continue

@@ -88,7 +88,8 @@ def test_a_damaged_file_is_made_anew(compilations, damage):
 
 def test_the_file_of_another_kernel_under_this_name(compilations):
     assert works(KEY) and works(OTHER)
-    kept, other = (next(p for p in files() if p.name.startswith("-".join(("scatter", *key[1:])))) for key in (KEY, OTHER))
+    names = ["-".join(("scatter", *key[1:])) for key in (KEY, OTHER)]
+    kept, other = (next(p for p in files() if p.name.startswith(name)) for name in names)
     kept.write_bytes(other.read_bytes())
     assert works(KEY) and compilations == [KEY, OTHER, KEY]
 
@@ -115,8 +116,8 @@ import json, sys
 from pathlib import Path
 from adapool.kernels import compile as compiling
 from adapool.kernels import channels, gradients, indices, planes, rows
-kernels = [planes.planes, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.scatter,
-           gradients.expand_rows, indices.long_rows_indices, indices.channels_last_indices]
+kernels = [planes.planes, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last,
+           gradients.scatter, gradients.expand_rows, indices.long_rows_indices, indices.channels_last_indices]
 asked = []
 compiling._read = lambda path: asked.append(path.name) or b"code"
 def names():
@@ -140,8 +141,8 @@ def test_an_edited_room_makes_anew_what_is_made_of_it_and_nothing_else(tmp_path)
     rows, gradients = ["long_rows", "interleaved", "reduce_parts"], ["scatter", "expand_rows"]
     indices = ["long_rows_indices", "channels_last_indices"]
     every = ["planes", *rows, "channels_last", *gradients, *indices]
-    want = dict.fromkeys(("vectors", "llvm", "geometry", "machine"), every)
-    want |= dict.fromkeys(("threads", "plan", "arrays", "__init__"), [])
+    want = {room: every for room in ("vectors", "llvm", "geometry", "machine")}
+    want |= {room: [] for room in ("threads", "plan", "arrays", "__init__")}
     want |= {"rows": rows, "channels": ["channels_last"], "gradients": gradients}
     code = f"import sys; sys.argv[1:] = {[*want]}; sys.path.insert(0, {str(tmp_path)!r})\n{EDITS}"
     assert json.loads(run(code, PYTHONPATH=str(tmp_path), ADAPOOL_CACHE_DIR=str(tmp_path / "kept"))) == want

@@ -17,7 +17,7 @@ from torch.nn.modules import pooling
 from torch.overrides import TorchFunctionMode, resolve_name
 
 import adapool.functional as F
-from adapool import kernels
+from adapool.kernels.plan import Job
 from adapool.tensors import private
 from adapool.tensors.switch import _enabled
 
@@ -109,8 +109,8 @@ def test_several_threads_at_once():
 def test_layers_and_calls_get_ours(kind, d, monkeypatch, kernels_only):
     name, x, size = f"adaptive_{kind.lower()}_pool{d}d", data(2, 3, *(8, 9, 7)[:d]), (5, 4, 3)[:d]
     calls = []
-    job = kernels.Job.__call__
-    monkeypatch.setattr(kernels.Job, "__call__", lambda *args: calls.append(1) or job(*args))
+    job = Job.__call__
+    monkeypatch.setattr(Job, "__call__", lambda *args: calls.append(1) or job(*args))
     layer = getattr(torch.nn, f"Adaptive{kind}Pool{d}d")(size)
     function = getattr(T, name)
     ways = layer, function, lambda *args: getattr(T, name)(*args)

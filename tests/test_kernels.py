@@ -15,7 +15,9 @@ from quick import some
 
 import adapool
 import adapool.functional as F
-from adapool import kernels, pooling
+from adapool import pooling
+from adapool.kernels import compile as compiling
+from adapool.kernels import plan, threads
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +144,7 @@ def test_read_only_and_unaligned_arrays():
 
 
 def test_no_more_threads_in_teams_than_processors():
-    teams = kernels._Teams()
+    teams = threads._Teams()
     teams.most = 4
     assert [teams.enter(call, 2) for call in "abc"] == [True, True, False]
     del teams.calls["a"]
@@ -158,7 +160,7 @@ def test_without_the_threads_of_torch(monkeypatch, tmp_path):
     for torch_like in (SimpleNamespace(), SimpleNamespace(_C=SimpleNamespace(__file__=str(library)))):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, "torch", torch_like)
-            assert kernels._openmp.__wrapped__() is None
+            assert threads._openmp.__wrapped__() is None
 
 
 def test_with_and_without_a_gradient_in_turns():
@@ -178,13 +180,13 @@ def test_without_a_compiler(without):
     code = f"""
 {without}
 import numpy as np, torch, adapool, adapool.functional as F, torch.nn.functional as T
-from adapool import kernels
+from adapool.kernels.compile import _loaded
 x = torch.randn(8, 9, 40, 50, generator=torch.Generator().manual_seed(0))
 torch.testing.assert_close(F.adaptive_avg_pool2d(x, (7, 9)), T.adaptive_avg_pool2d(x, (7, 9)))
 theirs = T.adaptive_max_pool2d(x, (7, 9), True)
 for a, b in zip(F.adaptive_max_pool2d(x, (7, 9), True), theirs): assert torch.equal(a, b)
 np.testing.assert_allclose(adapool.adaptive_pool(x.numpy(), (7, 9), "max"), theirs[0])
-print(set(kernels._loaded.values()))"""
+print(set(_loaded.values()))"""
     assert run(code) == "{None}"
 
 
@@ -228,16 +230,16 @@ print(up.nbytes >= 2**22 and torch.equal(up[..., ::2, ::2], x) and torch.equal(p
 
 def test_no_more_helpers_than_threads():
     code = """import numpy as np, adapool
-from adapool import kernels
+from adapool.kernels import threads
 for _ in range(3): adapool.adaptive_pool(np.ones((8, 1024, 1024), 'f4'), (7, 7))
-print(len(kernels._helpers))"""
-    for threads in (1, 3): assert run(code, OMP_NUM_THREADS=str(threads)) == str(threads - 1)
+print(len(threads._helpers))"""
+    for many in (1, 3): assert run(code, OMP_NUM_THREADS=str(many)) == str(many - 1)
 
 
 def test_new_shapes_do_not_pile_up():
     for n in range(20, 700): adapool.adaptive_pool(np.ones((9, n), "f4"), 7)
-    assert kernels.job.cache_info().currsize <= kernels.job.cache_info().maxsize
-    assert len(kernels._loaded) < 200
+    assert plan.job.cache_info().currsize <= plan.job.cache_info().maxsize
+    assert len(compiling._loaded) < 200
 
 
 @pytest.mark.parametrize("kind, d", list(itertools.product(("avg", "max"), (1, 2, 3))))

@@ -10,55 +10,58 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as T
-from test_uncompiled import in_python
+from test_uncompiled import in_python, outputs, table_of
 
 import adapool
 import adapool.functional as F
-from adapool import kernels
-from adapool.windows import adaptive_windows
+from adapool.kernels import indices, plan, rows, vectors
+from adapool.windows import Windows, adaptive_windows
 
 
 @pytest.fixture
 def small_lines(monkeypatch):
-    sizes = dict(LINE=32, GROUP=16, TALL=4, SIZES=64, _PART_CELLS=8)
-    for name, size in sizes.items(): monkeypatch.setattr(kernels, name, size)
+    for room in (rows, plan): monkeypatch.setattr(room, "LINE", 32)
+    for room in (indices, plan): monkeypatch.setattr(room, "RUN", 32)
+    for name, size in dict(GROUP=16, TALL=4).items(): monkeypatch.setattr(rows, name, size)
+    monkeypatch.setattr(plan, "PART_CELLS", 8)
 
 
-def whole(kind, parted, x, axes, batch, inner):
-    "`kernels.whole` uncompiled, on what the parts left."
-    _, types, numbers, *_ = kernels.description(kind, ("f8",) * 3, batch, axes, inner)
-    outs = int(numbers[kernels.ROWS] * numbers[10])
+def whole(made, parted):
+    "`reduce_parts` uncompiled, on what the parts left."
+    outs = made.geometry.rows * made.geometry.m_w
     y = np.full(outs, 7e77)
-    meant = kernels.meaning(types[3], 8)
-    before = {k: getattr(kernels, k) for k in meant}
-    vars(kernels).update(meant)
-    try: kernels.whole(parted, y, None, numbers, None, None, None, 0, outs)
-    finally: vars(kernels).update(before)
+    reduce_parts = vectors.interpreted(rows.reduce_parts, made.types[3], 8)
+    reduce_parts(parted, y, None, made.geometry, table_of(made), None, None, None, 0, outs)
     return y
 
 
-def by_parts(kind, x, size, inner):
+def by_parts(kind, x, windows, inner):
     "The kernels' result for (A, P, ..., inner), and how many parts a window had."
     steps = [s // 8 for s in x.strides]
-    axes, batch = tuple(zip(x.shape[2:], size, steps[2:])), tuple(zip(x.shape[:2], steps))
-    name, types, numbers, total, _, _, room, table = kernels.description(kind, ("f8",) * 3, batch, axes, inner)
-    parts = numbers[kernels.PARTS]
+    axes, batch = tuple(zip(windows, steps[2:])), tuple(zip(x.shape[:2], steps))
+    made = plan.make_plan(kind, ("f8",) * 3, batch, axes, inner)
+    parts, name, outs = made.geometry.parts, made.kernel.__name__, outputs(kind, axes)
     if parts == 1: return in_python(kind, x, axes, batch, inner)[1], 1, name
-    left = np.full(2 * numbers[kernels.ROWS] * numbers[10] * parts, 7e77)
-    meant = kernels.meaning(types[3], 8)
-    before = {k: getattr(kernels, k) for k in meant}
-    vars(kernels).update(meant)
+    left = np.full(2 * made.geometry.rows * made.geometry.m_w * parts, 7e77)
     flat = np.lib.stride_tricks.as_strided(x, (1 + sum((n - 1) * s for n, s in zip(x.shape, steps)),), (8,))
-    work = np.full(room, 7e77), None, np.zeros(table, np.int64)
-    try: getattr(kernels, name)(flat, left, None, numbers, *work, 0, total)
-    finally: vars(kernels).update(before)
-    return whole(kind, left, x, axes, batch, inner).reshape(*x.shape[:2], *size, inner), parts, name
+    work = np.full(made.scratch[0], 7e77), None, np.zeros(made.scratch[1], np.int64)
+    kernel = vectors.interpreted(made.kernel, made.types[3], 8)
+    kernel(flat, left, None, made.geometry, table_of(made), *work, 0, made.total)
+    return whole(made, left).reshape(*x.shape[:2], *outs, inner), parts, name
 
 
-def along(join, x, size):
-    for axis, m in enumerate(size, 2):
-        x = np.stack([join(x.take(range(a, b), axis), axis) for a, b in adaptive_windows(x.shape[axis], m)], axis)
+def along(join, x, windows):
+    for axis, w in enumerate(windows, 2): x = np.stack([join(x.take(range(a, b), axis), axis) for a, b in w], axis)
     return x
+
+
+def adaptive(shape, size): return [adaptive_windows(n, m) for n, m in zip(shape[2:], size)]
+
+
+def divisors(windows):
+    sizes = np.ones(())
+    for w in windows: sizes = np.multiply.outer(sizes, w.divisors)
+    return sizes[..., None]
 
 
 SHAPES = [((1, 1, 200), (3,)), ((1, 1, 64), (1,)), ((2, 1, 1, 100), (1, 2)), ((1, 1, 9, 80), (2, 1)),
@@ -73,35 +76,62 @@ def test_boxes_and_parts_uncompiled(shape, size, gap, inner, small_lines):
     rng = np.random.default_rng(0)
     room = rng.integers(-9, 10, (*shape[:-1], shape[-1] + gap, inner)).astype(float)
     x = room[..., :shape[-1], :]
-    sizes = 1
-    for n, m in zip(shape[2:], size): sizes = np.multiply.outer(sizes, adaptive_windows(n, m).sizes)
     for kind, join in (("sum", np.sum), ("mean", np.sum), ("max", np.max), ("min", np.min)):
-        y, parts, name = by_parts(kind, x, size, inner)
-        want = along(join, x, size) / (sizes[..., None] if kind == "mean" else 1)
+        y, parts, name = by_parts(kind, x, adaptive(shape, size), inner)
+        want = along(join, x, adaptive(shape, size)) / (divisors(adaptive(shape, size)) if kind == "mean" else 1)
         np.testing.assert_allclose(y, want, rtol=1e-14, atol=1e-14)
-        assert name == ("interleaved" if inner == 3 else "lines") and parts > 1
+        assert name == ("interleaved" if inner == 3 else "long_rows") and parts > 1
+
+
+@pytest.mark.parametrize("inner", [1, 3])
+@pytest.mark.parametrize("windows", [
+    [Windows(200, [3], [180], [7])], [Windows(200, [3, 60], [120, 190], [7, 9])],
+    [Windows(9, [2], [8]), Windows(80, [1, 1, 41], [40, 70, 79], [2, 3, 4])],
+    [Windows(40, [0, 20], [19, 39]), Windows(70, [5], [70])]], ids=str)
+def test_long_windows_of_any_kind_in_boxes_and_parts_uncompiled(windows, inner, small_lines):
+    "They leave cells out, before, between and after them."
+    x = np.random.default_rng(0).integers(-9, 10, (1, 2, *(w.input_size for w in windows), inner)).astype(float)
+    for kind, join in (("sum", np.sum), ("mean", np.sum), ("max", np.max), ("min", np.min)):
+        y, parts, name = by_parts(kind, x, windows, inner)
+        want = along(join, x, windows) / (divisors(windows) if kind == "mean" else 1)
+        np.testing.assert_allclose(y, want, rtol=1e-14, atol=1e-14)
+        assert name == ("interleaved" if inner == 3 else "long_rows") and parts > 1
 
 
 @pytest.mark.parametrize("shape, size", [
     ((1, 1, 600), (1,)), ((1, 1, 2, 1200), (3, 2)), ((1, 1, 1030, 3), (2, 2)), ((1, 2, 600), (1,))])
 @pytest.mark.parametrize("inner", [1, 2, 9])
-def test_wide_gradients_and_places_uncompiled(shape, size, inner, small_lines):
-    "What is divided before it is summed, from many cells to few; and places, cells side by side or not."
+def test_wide_gradients_and_indices_uncompiled(shape, size, inner, small_lines):
+    "What is divided before it is summed, from many cells to few; and indices, cells side by side or not."
     rng = np.random.default_rng(1)
     x = rng.integers(-3, 4, (*shape, inner)).astype(float)
-    steps = [s // 8 for s in x.strides]
-    axes = tuple(zip(shape[2:], size, steps[2:]))
+    axes = tuple(zip(adaptive(shape, size), [s // 8 for s in x.strides[2:]]))
     planes = torch.from_numpy(np.moveaxis(x, -1, 2).reshape(-1, *shape[2:]).copy())
     pool = getattr(T, f"adaptive_max_pool{len(size)}d")
     best, places = pool(planes, size, return_indices=True)
     best, places = (np.moveaxis(t.numpy().reshape(*shape[:2], inner, *size), 2, -1) for t in (best, places))
-    _, y, index = in_python("places", x, axes, inner=inner)
+    _, y, index = in_python("indices", x, axes, inner=inner)
     np.testing.assert_array_equal(y, best)
     np.testing.assert_array_equal(index, places)
-    sizes = 1
-    for n, m in zip(shape[2:], size): sizes = np.multiply.outer(sizes, adaptive_windows(m, n).sizes)
-    want = along(np.sum, x / sizes[..., None], size)
-    np.testing.assert_allclose(by_parts("spread", x, size, inner)[0], want, rtol=1e-12, atol=1e-12)
+    forward = [adaptive_windows(m, n) for n, m in zip(shape[2:], size)]
+    want = along(np.sum, x / divisors(forward), [w.transposed() for w in forward])
+    np.testing.assert_allclose(by_parts("avg_backward", x, forward, inner)[0], want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("inner", [1, 2])
+def test_gradients_of_many_windows_over_one_cell_uncompiled(inner, small_lines):
+    "A row that is one window, with a divisor for each of its cells."
+    rng = np.random.default_rng(0)
+    forward = Windows(1, [0] * 4000, [1] * 4000, rng.integers(1, 9, 4000))
+    g = rng.integers(-9, 10, (2, 3, 4000, inner)).astype(float)
+    y, parts, name = by_parts("avg_backward", g, [forward], inner)
+    np.testing.assert_allclose(y, np.sum(g / divisors([forward]), 2, keepdims=True), rtol=1e-12, atol=1e-12)
+    assert name == "long_rows" and parts > 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "PARTS", 1)
+        in_one, parts, _ = by_parts("avg_backward", g, [forward], inner)
+    np.testing.assert_allclose(in_one, y, rtol=1e-12, atol=1e-12)
+    assert parts == 1
 
 
 @pytest.mark.parametrize("crew", ["torch's threads", "our threads"])
@@ -110,10 +140,10 @@ def test_wide_gradients_and_places_uncompiled(shape, size, inner, small_lines):
     ((1, 1, 700_001), 3), ((1, 1, 500_000), 1), ((1, 1, 801, 900), (2, 3)), ((1, 2, 9000, 41), (2, 1))])
 def test_the_same_bits_on_any_number_of_threads(shape, size, dtype, crew, monkeypatch):
     if crew == "our threads":
-        monkeypatch.setattr(kernels, "_openmp", lambda: None)
-        monkeypatch.setattr(kernels, "_EACH_ASLEEP", 1)
-    calls, run = [], kernels.InParts.__call__
-    monkeypatch.setattr(kernels.InParts, "__call__", lambda *args: calls.append(1) or run(*args))
+        monkeypatch.setattr("adapool.kernels.threads._openmp", lambda: None)
+        monkeypatch.setattr(plan, "WAKE_OURS", 1)
+    calls, run = [], plan.InParts.__call__
+    monkeypatch.setattr(plan.InParts, "__call__", lambda *args: calls.append(1) or run(*args))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
     d, given = len(shape) - 2, torch.get_num_threads()
     exact = getattr(T, f"adaptive_avg_pool{d}d")(x.double(), size)

@@ -13,14 +13,15 @@ from queue import SimpleQueue
 
 import pytest
 
-from adapool import kernels
+from adapool.kernels import threads
+from adapool.kernels.threads import parallel_for
 
 
 @pytest.fixture(autouse=True)
 def crew(monkeypatch):
     "Helpers of this test alone."
-    monkeypatch.setattr(kernels, "_calls", SimpleQueue())
-    monkeypatch.setattr(kernels, "_helpers", [])
+    monkeypatch.setattr(threads, "_calls", SimpleQueue())
+    monkeypatch.setattr(threads, "_helpers", [])
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def busy():
 
     def call():
         here.caller = True
-        kernels.share(work, 2, 1, 2)
+        parallel_for(work, 2, 1, 2)
 
     other = threading.Thread(target=call)
     other.start()
@@ -69,13 +70,13 @@ def test_a_helper_that_begins_late_is_not_taken_for_one_that_has_done(busy):
             assert go_on.wait(20)
         done.append(first)
 
-    kernels.share(work, 3, 1, 3)
+    parallel_for(work, 3, 1, 3)
     assert sorted(done) == [0, 1, 2]
 
 
 def test_nobody_waits_for_a_helper_that_is_busy_elsewhere(busy):
     done = []
-    for threads in (2, 3, 8): kernels.share(lambda first, last: done.append((first, last)), 10, 4, threads)
+    for many in (2, 3, 8): parallel_for(lambda first, last: done.append((first, last)), 10, 4, many)
     assert sorted(done) == [(0, 4)] * 3 + [(4, 8)] * 3 + [(8, 10)] * 3
     assert not busy.is_set()
 
@@ -86,7 +87,7 @@ def test_calls_that_are_over_hold_nothing_for_a_helper_that_is_busy_elsewhere(bu
     def call():
         memory = set()
         held.append(weakref.ref(memory))
-        kernels.share(lambda first, last: memory.add(first), 9, 1, 2)
+        parallel_for(lambda first, last: memory.add(first), 9, 1, 2)
 
     for _ in range(20): call()
     assert not any(ref() for ref in held)
@@ -107,8 +108,8 @@ class Watched:
             self.done.extend(range(first, last))
         finally: self.at_work.remove(first)
 
-    def share(self, threads):
-        try: kernels.share(self, self.total, self.step, threads)
+    def share(self, many):
+        try: parallel_for(self, self.total, self.step, many)
         except ValueError as fault: assert set(fault.args) <= self.faulty
         else: assert sorted(self.done) == list(range(self.total))
         assert not self.at_work and len(set(self.done)) == len(self.done)
@@ -130,9 +131,9 @@ def test_work_that_shares_work():
     done = []
 
     def work(first, last):
-        kernels.share(lambda a, b: kernels.share(lambda c, d: done.append((first, a, c)), 3, 1, 3), 3, 1, 3)
+        parallel_for(lambda a, b: parallel_for(lambda c, d: done.append((first, a, c)), 3, 1, 3), 3, 1, 3)
 
-    with ThreadPoolExecutor(3) as many: list(many.map(lambda _: kernels.share(work, 6, 1, 3), range(3), timeout=60))
+    with ThreadPoolExecutor(3) as many: list(many.map(lambda _: parallel_for(work, 6, 1, 3), range(3), timeout=60))
     assert sorted(done) == sorted((i, j, k) for i in range(6) for j in range(3) for k in range(3) for _ in range(3))
 
 
@@ -146,9 +147,9 @@ def test_a_fault_of_a_helper_ends_the_call_and_not_the_helper():
 
     for _ in range(3):
         done = []
-        with pytest.raises(ValueError, match="of a helper"): kernels.share(work, 1000, 1, 2)
+        with pytest.raises(ValueError, match="of a helper"): parallel_for(work, 1000, 1, 2)
         assert len(done) < 5
-    assert len(kernels._helpers) == 1
+    assert len(threads._helpers) == 1
 
 
 # Interrupts
@@ -176,7 +177,7 @@ def interrupted_at(step, functions, interrupt, call):
 def control_c(): raise KeyboardInterrupt
 
 
-SHARING = [kernels.share, kernels._Call.__init__, kernels._Call.take, kernels._Call.end]
+SHARING = [parallel_for, threads._Call.__init__, threads._Call.take, threads._Call.end]
 
 
 def test_the_handler_of_a_signal_may_call_at_every_instruction():
@@ -184,7 +185,7 @@ def test_the_handler_of_a_signal_may_call_at_every_instruction():
     done, entered = [], []
 
     def call():
-        kernels.share(lambda first, last: done.append(first), 5, 1, 3)
+        parallel_for(lambda first, last: done.append(first), 5, 1, 3)
         mine = object()
         entered.append(teams.enter(mine, 1))
         teams.calls.pop(mine, None)
@@ -195,7 +196,7 @@ def test_the_handler_of_a_signal_may_call_at_every_instruction():
             if interrupted_at(step, [*SHARING, teams.enter], call, call) is None: return
             assert sorted(done) == sorted([*range(5)] * 2)
 
-    teams = kernels._Teams()
+    teams = threads._Teams()
     other = threading.Thread(target=every, daemon=True)
     other.start()
     other.join(60)
@@ -218,7 +219,7 @@ def test_an_interrupt_at_every_instruction():
             at_work.remove(mine)
             memory.done.append(first)
 
-        kernels.share(work, 4, 1, 2)
+        parallel_for(work, 4, 1, 2)
 
     for step in range(1, 10_000):
         held, at_work = [], set()
@@ -232,8 +233,8 @@ def test_an_interrupt_at_every_instruction():
             if held[0]() is None: break
             time.sleep(0.001)
         assert held[0]() is None and not at_work
-    assert len(places) > 100 and set(places) == {"share", "__init__", "take", "end"}
-    kernels.share(lambda first, last: places.append((first, last)), 3, 2, 3)
+    assert len(places) > 100 and set(places) == {"parallel_for", "__init__", "take", "end"}
+    parallel_for(lambda first, last: places.append((first, last)), 3, 2, 3)
     assert sorted(places[-2:]) == [(0, 2), (2, 3)]
 
 
@@ -257,7 +258,7 @@ def test_a_fault_leaves_nothing_behind():
 
     def work(first, last, memory=memory): raise ValueError
 
-    with pytest.raises(ValueError): kernels.share(work, 10, 1, 4)
+    with pytest.raises(ValueError): parallel_for(work, 10, 1, 4)
     del memory, work
     gc.collect()
     assert seen() is None

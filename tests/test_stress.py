@@ -23,7 +23,8 @@ from quick import some
 
 import adapool
 import adapool.functional as F
-from adapool import kernels
+from adapool.kernels import arrays, plan, threads
+from adapool.kernels import compile as compiling
 from adapool.tensors import memory
 from adapool.tensors.switch import CODE, OURS, _enabled, _enabling
 
@@ -100,11 +101,11 @@ def test_eight_threads_of_many_mixed_calls(count, monkeypatch, two_threads):
     rng = random.Random(0)
     grid = itertools.product(("avg", "max"), (1, 2, 3), DTYPES, LAYOUTS)
     calls = [Call(rng, *cell) for cell in grid for _ in range(2)]
-    counted, job = [], kernels.Job.__call__
-    monkeypatch.setattr(kernels.Job, "__call__", lambda *args: counted.append(1) or job(*args))
-    monkeypatch.setattr(kernels, "_loaded", {})  # so that all of them want the same kernels at once, too
+    counted, job = [], plan.Job.__call__
+    monkeypatch.setattr(plan.Job, "__call__", lambda *args: counted.append(1) or job(*args))
+    monkeypatch.setattr(compiling, "_loaded", {})  # so that all of them want the same kernels at once, too
     memory.KNOWN.clear()
-    for kept in (kernels.job, kernels.scatter_job): kept.cache_clear()
+    for kept in (plan.job, plan.scatter_job): kept.cache_clear()
     start, done = threading.Barrier(8), []
 
     def work(seed):
@@ -121,7 +122,7 @@ def test_eight_threads_of_many_mixed_calls(count, monkeypatch, two_threads):
     finally: sys.setswitchinterval(interval)
     assert sorted(done) == list(range(8))
     assert len(counted) > 4 * count  # the rest are so small that torch's operators do them
-    assert not kernels._teams.calls
+    assert not threads._teams.calls
 
 
 def test_switched_on_and_off_by_many_threads():
@@ -198,13 +199,14 @@ def test_forked_while_other_threads_are_in_kernels(two_threads):
 @pytest.mark.slow
 def test_forked_while_another_thread_compiles(tmp_path):
     code = """
-import os, signal, threading, time, numpy as np, adapool, adapool.vectors
-compile_kernel, begun = adapool.vectors.compile_kernel, threading.Event()
+import os, signal, threading, time, numpy as np, adapool
+from adapool.kernels import machine
+compile_kernel, begun = machine.compile_kernel, threading.Event()
 def slowly(*args):
     begun.set()
     time.sleep(0.2)
     return compile_kernel(*args)
-adapool.vectors.compile_kernel = slowly
+machine.compile_kernel = slowly
 x = np.ones((64, 40, 40), "f4")
 other = threading.Thread(target=adapool.adaptive_pool, args=(x, 7))
 other.start()
@@ -276,7 +278,7 @@ def test_workers_of_a_data_loader(start, two_threads):
 def test_an_interrupt_leaves_the_next_call_right(times):
     code = f"times = {times}" + """
 import signal, numpy as np, torch, adapool, adapool.functional as F
-from adapool import kernels
+from adapool.kernels import threads
 torch.set_num_threads(2)
 x = torch.randn(16, 64, 60, 60, generator=torch.Generator().manual_seed(0))
 g = torch.randn(16, 64, 7, 7, generator=torch.Generator().manual_seed(1))
@@ -295,10 +297,10 @@ for broken in range(times):
         while True: way()
     except KeyboardInterrupt: pass
     if broken % 8 < 4: assert torch.equal(way(), want[broken % 4]), broken
-print(all(map(torch.equal, [way() for way in ways], want)), len(kernels._teams.calls))"""
+print(all(map(torch.equal, [way() for way in ways], want)), len(threads._teams.calls))"""
     assert run(code) == "True 0"
-    without_torchs_threads = "import adapool.kernels as k; k._openmp = lambda: None; k._EACH_ASLEEP = 1\n"
-    assert run(without_torchs_threads + code) == "True 0"
+    ours = "from adapool.kernels import plan, threads; threads._openmp = lambda: None; plan.WAKE_OURS = 1\n"
+    assert run(ours + code) == "True 0"
 
 
 def test_control_c_in_the_middle_of_a_long_call():
@@ -324,12 +326,13 @@ except KeyboardInterrupt: print(torch.equal(F.adaptive_avg_pool2d(x[:, :100], 7)
 
 def test_control_c_in_the_compiler(tmp_path):
     code = """
-import os, signal, numpy as np, adapool, adapool.vectors
-compile_kernel, x = adapool.vectors.compile_kernel, np.arange(2.0**14).reshape(64, 16, 16)
+import os, signal, numpy as np, adapool
+from adapool.kernels import machine
+compile_kernel, x = machine.compile_kernel, np.arange(2.0**14).reshape(64, 16, 16)
 def compile_slowly(*args):
     signal.setitimer(signal.ITIMER_REAL, seconds)
     return compile_kernel(*args)
-adapool.vectors.compile_kernel, seconds = compile_slowly, 0
+machine.compile_kernel, seconds = compile_slowly, 0
 adapool.adaptive_pool(x.astype("f4"), 4, axes=0)  # Numba is imported: half of that cannot be taken up again
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 for seconds in (0.01, 0.1, 0.5):
@@ -348,22 +351,22 @@ def test_an_interrupted_call_leaves_its_team(monkeypatch, two_threads):
     class Calls(dict):
         def __contains__(self, call): raise KeyboardInterrupt
     x = torch.ones(16, 64, 40, 40)
-    monkeypatch.setattr(kernels, "_teams", kernels._Teams())
+    monkeypatch.setattr(threads, "_teams", threads._Teams())
     with monkeypatch.context() as patch:
-        patch.setattr(kernels._teams, "calls", calls := Calls())
+        patch.setattr(threads._teams, "calls", calls := Calls())
         with pytest.raises(KeyboardInterrupt): F.adaptive_avg_pool2d(x, 7)
-    assert not calls and not kernels._teams.calls
+    assert not calls and not threads._teams.calls
     assert (F.adaptive_avg_pool2d(x, 7) == 1).all()
 
 
 @pytest.mark.parametrize("level", ["array", "tensor", "places"])
 def test_helpers_of_an_interrupted_call_keep_what_they_read_and_write(level, monkeypatch, two_threads):
     "The first thread is interrupted while it waits for a helper, which is still in the kernel."
-    monkeypatch.setattr(kernels, "_openmp", lambda: None)
-    monkeypatch.setattr(kernels, "_EACH_ASLEEP", 1)
-    monkeypatch.setattr(kernels, "threads_to_use", lambda: 2)
+    monkeypatch.setattr(threads, "_openmp", lambda: None)
+    monkeypatch.setattr(plan, "WAKE_OURS", 1)
+    monkeypatch.setattr(arrays, "threads_to_use", lambda: 2)
     main, in_kernel, go_on, kept, pieces = threading.get_ident(), threading.Event(), threading.Event(), {}, []
-    call, inner = kernels.Job.__call__, kernels.Job.run
+    call, inner = plan.Job.__call__, plan.Job.run
 
     def note(self, x, y, index, threads, *alive):
         address = lambda a: a.data_ptr() if isinstance(a, torch.Tensor) else a.ctypes.data
@@ -383,8 +386,8 @@ def test_helpers_of_an_interrupted_call_keep_what_they_read_and_write(level, mon
         go_on.wait(20)
         return inner(self, *args)
 
-    monkeypatch.setattr(kernels.Job, "__call__", note)
-    monkeypatch.setattr(kernels.Job, "run", run)
+    monkeypatch.setattr(plan.Job, "__call__", note)
+    monkeypatch.setattr(plan.Job, "run", run)
     x = np.ones((32, 4, 100, 100), np.float32)
     ones = lambda: torch.ones(x.shape)
     pool = {"array": lambda: adapool.adaptive_pool(x.copy(), 7), "tensor": lambda: F.adaptive_avg_pool2d(ones(), 7),
@@ -415,7 +418,7 @@ def test_after_an_interrupt_no_new_piece_is_begun():
         in_kernel.set()
         time.sleep(0.2)
 
-    with pytest.raises(KeyboardInterrupt): kernels.share(work, 1000, 1, 2)
+    with pytest.raises(KeyboardInterrupt): threads.parallel_for(work, 1000, 1, 2)
     assert len(done) <= 3
 
 

@@ -1,4 +1,4 @@
-"""Pools of every width, and drawn at random of every kind, rank and layout, by the kernels themselves.
+"""Pools of every width, and drawn at random of every kind, rank, layout and family of windows, by the kernels.
 
 Cells are small integers, whose sums are exact in any order. The room of a kernel and its result are full of NaN
 beforehand, and the work is cut anywhere. `ADAPOOL_SWEEP=20000 make test PYTEST_ARGS="-k random_pools"` draws as many
@@ -6,6 +6,7 @@ for each seed.
 """
 
 import itertools
+import math
 import os
 
 import numpy as np
@@ -13,23 +14,52 @@ import pytest
 import torch
 from quick import some
 
-from adapool import kernels
-from adapool.windows import adaptive_windows
+from adapool.kernels import can_compile, new_job, plan, threads
+from adapool.windows import Windows, adaptive_windows, fixed_windows, split_windows
 
-pytestmark = pytest.mark.skipif(not kernels.can_compile(), reason="tested is what a compiler makes of the kernels")
+pytestmark = pytest.mark.skipif(not can_compile(), reason="tested is what a compiler makes of the kernels")
 COUNT = int(os.environ.get("ADAPOOL_SWEEP", 150))
-KINDS = ["sum", "mean", "spread", "max", "min", "places"]
+KINDS = ["sum", "mean", "avg_backward", "max", "min", "indices"]
 CHANNELS = [1, 1, 1, 2, 3, 7, 8, 9, 16, 24, 25, 31, 40, 64, 65, 70, 128, 130, 200]
 
 
-def draw(rng):
-    "Shape (A, P, ..., C) and output size of a pool of not too many cells."
+def fixed(rng, n, m):
+    "Windows of an ordinary pool with about m outputs."
+    K = int(rng.integers(1, max(2, min(n, 2*n // m + 2))))
+    padding, ceil_mode = int(rng.integers(0, K // 2 + 1)), bool(rng.random() < 0.5)
+    return fixed_windows(n, K, int(rng.integers(1, max(2, n // m + 2))), padding, ceil_mode, bool(rng.random() < 0.5))
+
+
+def own(rng, n, m):
+    "Windows that lie anywhere, with gaps and repetitions, and divisors of no meaning."
+    starts = np.sort(rng.integers(0, n, m))
+    stops = np.maximum.accumulate(np.minimum(n, starts + rng.integers(1, rng.choice([3, 9, 90]), m)))
+    return Windows(n, starts, stops, rng.integers(1, 9, m))
+
+
+FAMILIES = {"adaptive": lambda rng, n, m: adaptive_windows(n, m), "fixed": fixed, "own": own,
+            "split": lambda rng, n, m: split_windows(n, min(n, m))}
+
+
+def every_cell_is_read(w): return not len(np.setdiff1d(np.arange(w.input_size), [i for a, b in w for i in range(a, b)]))
+
+
+def draw(rng, family, backward):
+    "Shape (A, P, ..., C) of a pool of not too many cells, and its windows; `backward`, of the gradient of one."
     def cells(): return int(rng.integers(1, rng.choice([6, 20, 80, 300], p=[0.35, 0.25, 0.25, 0.15])))
     while True:
         batch, d = (int(rng.integers(1, 4)), int(rng.integers(1, rng.choice([3, 20])))), int(rng.integers(1, 4))
         n, m = [cells() for _ in range(d)], [cells() if rng.random() < 0.7 else 1 for _ in range(d)]
-        shape = (*batch, *n, int(rng.choice(CHANNELS)))
-        if max(np.prod(shape), np.prod(batch) * np.prod(m) * shape[-1]) < 300_000: return shape, tuple(m)
+        windows = [FAMILIES[family](rng, *((b, a) if backward else (a, b))) for a, b in zip(n, m)]
+        if backward and not all(map(every_cell_is_read, windows)): continue
+        C, (read, made) = int(rng.choice(CHANNELS)), sizes(windows, backward)
+        if max(math.prod(read), math.prod(made)) * math.prod(batch) * C < 300_000: return (*batch, *read, C), windows
+
+
+def sizes(windows, backward):
+    "How many cells are read along each pooled axis, and how many written."
+    cells, outs = [w.input_size for w in windows], [len(w) for w in windows]
+    return (outs, cells) if backward else (cells, outs)
 
 
 def laid_out(x, rng):
@@ -44,64 +74,101 @@ def laid_out(x, rng):
     return x
 
 
-def pooled(kind, x, size, cuts):
-    "The kernel's result, range by range, and the places of maxima."
+def job_for(kind, x, windows):
+    "The job that pools `x`, of shape (A, P, ..., C)."
     code, strides = f"f{x.itemsize}", [s // x.itemsize for s in x.strides]
-    batch, axes = tuple(zip(x.shape, strides))[:2], tuple(zip(x.shape[2:], size, strides[2:]))
-    job = kernels.new_job(kind, (code,) * 3, batch, axes, x.shape[-1])
-    y = np.full((*x.shape[:2], *size, x.shape[-1]), np.nan, x.dtype)
+    return new_job(kind, (code,) * 3, tuple(zip(x.shape, strides))[:2], tuple(zip(windows, strides[2:])), x.shape[-1])
+
+
+def pooled(kind, x, windows, cuts=()):
+    "The kernel's result, range by range, and the indices of maxima."
+    job, (_, outs) = job_for(kind, x, windows), sizes(windows, kind == "avg_backward")
+    y = np.full((*x.shape[:2], *outs, x.shape[-1]), np.nan, x.dtype)
     index = np.full(y.shape, -7)
-    kernels._space(job.bytes)[2].fill(255)
-    cuts = sorted({0, job.total, *(int(cut * job.total) for cut in cuts)})
-    for first, last in itertools.pairwise(cuts): job.run(x.ctypes.data, y.ctypes.data, index.ctypes.data, first, last)
+    at = x.ctypes.data, y.ctypes.data, index.ctypes.data
+    if not isinstance(job, plan.Job): job(*at, 1)
+    else:
+        threads.scratch(job.bytes)[2].fill(255)
+        cuts = sorted({0, job.total, *(int(cut * job.total) for cut in cuts)})
+        for first, last in itertools.pairwise(cuts): job.run(*at, first, last)
     return y, index
 
 
-def along(join, x, size):
+def along(join, x, windows):
     "`join` of the cells of each window, axis by axis."
-    for axis, m in enumerate(size, 2):
-        windows = adaptive_windows(x.shape[axis], m)
-        x = np.stack([join(x.take(range(a, b), axis), axis) for a, b in windows], axis)
+    for axis, w in enumerate(windows, 2): x = np.stack([join(x.take(range(a, b), axis), axis) for a, b in w], axis)
     return x
 
 
-def cells_of(sizes, size):
-    "The number of cells of each window of `sizes` pooled to `size`."
+def divisors(windows):
+    "What the mean of each window is divided by."
     cells = np.ones(())
-    for n, m in zip(sizes, size): cells = np.multiply.outer(cells, adaptive_windows(n, m).sizes)
+    for w in windows: cells = np.multiply.outer(cells, w.divisors)
     return cells[..., None]
 
 
-def places(x, size):
+def spread(g, windows):
+    "The gradient of a mean: each cell of `g` over its divisor, added to the cells of its window, axis by axis."
+    g = g / divisors(windows)
+    for axis, w in enumerate(windows, 2):
+        found = np.zeros((*g.shape[:axis], w.input_size, *g.shape[axis + 1:]))
+        for j, (a, b) in enumerate(w): found[(slice(None),) * axis + (slice(a, b),)] += g.take([j], axis)
+        g = found
+    return g
+
+
+def indices(x, windows):
+    "Where the maxima are, flat: the first one in row-major order."
+    index, stride = np.zeros((1,) * x.ndim, int), 1
+    for axis, w in reversed([*enumerate(windows, 2)]):
+        found = [a + np.expand_dims(x.take(range(a, b), axis).argmax(axis), axis) for a, b in w]
+        at = np.concatenate(found, axis)
+        index = np.take_along_axis(np.broadcast_to(index, x.shape), at, axis) + at * stride
+        x, stride = np.take_along_axis(x, at, axis), stride * w.input_size
+    return index
+
+
+def torchs_indices(x, size):
     "Where torch finds the maxima."
     planes = torch.from_numpy(np.moveaxis(x, -1, 2).reshape(-1, *x.shape[2:-1]).copy())
     found = getattr(torch.nn.functional, f"adaptive_max_pool{len(size)}d")(planes, size, return_indices=True)[1]
     return np.moveaxis(found.numpy().reshape(*x.shape[:2], x.shape[-1], *size), 2, -1)
 
 
-def check(kind, x, size, cuts=()):
+def check(kind, x, windows, cuts=(), pooled=pooled):
     "Is the kernel's result that of NumPy, in double precision, on the same numbers?"
-    y, index = pooled(kind, x, size, cuts)
+    y, index = pooled(kind, x, windows, cuts)
     single = x.dtype == np.float32
-    told, x = f"{kind} of {x.shape} to {size}", x.astype(float)
-    if kind == "spread": x = x / cells_of(size, x.shape[2:-1])
-    want = along({"max": np.max, "places": np.max, "min": np.min}.get(kind, np.sum), x, size)
-    if kind == "mean": want = want / cells_of(x.shape[2:-1], size)
+    told, x = f"{kind} of {x.shape}, strides {x.strides}, by {windows}", x.astype(float)
+    if kind == "avg_backward": want = spread(x, windows)
+    else: want = along({"max": np.max, "indices": np.max, "min": np.min}.get(kind, np.sum), x, windows)
+    if kind == "mean": want = want / divisors(windows)
     if kind == "mean": np.testing.assert_allclose(y, want, rtol=1e-6 if single else 1e-15, err_msg=told)
-    elif kind == "spread":
+    elif kind == "avg_backward":
         rtol, atol = (1e-5, 1e-4) if single else (1e-13, 1e-12)
         np.testing.assert_allclose(y, want, rtol, atol, err_msg=told)
     else: np.testing.assert_array_equal(y, want, err_msg=told)
-    if kind == "places": np.testing.assert_array_equal(index, places(x, size), err_msg=told)
+    if kind == "indices": np.testing.assert_array_equal(index, indices(x, windows), err_msg=told)
+    return index
 
 
+def check_adaptive(kind, x, size, cuts=()):
+    "`check` for adaptive windows, and whether indices are torch's."
+    pairs = zip(size, x.shape[2:]) if kind == "avg_backward" else zip(x.shape[2:], size)
+    index = check(kind, x, list(itertools.starmap(adaptive_windows, pairs)), cuts)
+    if kind == "indices": np.testing.assert_array_equal(index, torchs_indices(x.astype(float), size))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_random_pools(kind, dtype):
-    rng = np.random.default_rng(KINDS.index(kind))
-    for _ in range(COUNT):
-        shape, size = draw(rng)
-        check(kind, laid_out(rng.integers(-8, 9, shape).astype(dtype), rng), size, rng.random(2))
+def test_random_pools(kind, dtype, family):
+    rng = np.random.default_rng([KINDS.index(kind), *map(ord, family)])
+    for _ in range(COUNT if family == "adaptive" else COUNT // 2):
+        shape, windows = draw(rng, family, kind == "avg_backward")
+        x = laid_out(rng.integers(-8, 9, shape).astype(dtype), rng)
+        if family == "adaptive": check_adaptive(kind, x, sizes(windows, kind == "avg_backward")[1], rng.random(2))
+        else: check(kind, x, windows, rng.random(2))
 
 
 @pytest.mark.parametrize("channels", some([1, 3, 8, 13, 70], [1, 13]))
@@ -112,5 +179,56 @@ def test_every_width_of_a_window(channels):
         for W, w in itertools.product((*range(1, 71), 95, 96, 97, 127, 128, 129, 140), (1, 2, 5)):
             planes = 2 if channels > 1 else 9
             x, g = (rng.integers(-8, 9, (1, planes, *n, channels)).astype(np.float32) for n in ((H, W), (h, w)))
-            for kind in ("sum", "mean", "max", "places", "spread"): check(kind, x, (h, w))
-            check("spread", g, (H, W))
+            for kind in ("sum", "mean", "max", "indices", "avg_backward"): check_adaptive(kind, x, (h, w))
+            check_adaptive("avg_backward", g, (H, W))
+
+
+# Very many windows, some at a time
+
+def in_blocks(kind, x, windows, cuts=()):
+    "The result of a job that does some windows at a time, all along one axis."
+    job, (_, outs) = job_for(kind, x, windows), sizes(windows, kind == "avg_backward")
+    assert isinstance(job, plan.InBlocks) and job.along == outs.index(max(outs))
+    y = np.full((*x.shape[:2], *outs, x.shape[-1]), np.nan, x.dtype)
+    index = np.full(y.shape, -7)
+    job(x.ctypes.data, y.ctypes.data, index.ctypes.data, 1)
+    return y, index
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_of_windows(kind, axis, family, monkeypatch):
+    "As without them: along each axis, with few channels and many, and where one of the axes has a single window."
+    rng, backward, done = np.random.default_rng(axis), kind == "avg_backward", 0
+    for channels, many, others in itertools.product((1, 3, 9), (11, 40), (1, 4)):
+        outs = [others] * axis + [many] + [others] * (2 - axis)
+        windows = [FAMILIES[family](rng, *((m, 7) if backward else (23, m))) for m in outs]
+        if backward: windows = [w if every_cell_is_read(w) else adaptive_windows(w.input_size, 7) for w in windows]
+        read, made = sizes(windows, backward)
+        if max(made) < 6 or made.index(max(made)) != axis: continue
+        done += 1
+        x = laid_out(rng.integers(-8, 9, (2, 3, *read, channels)).astype(np.float64), rng)
+        plain = pooled(kind, x, windows)
+        with monkeypatch.context() as patch:
+            patch.setattr(plan, "MOST_WINDOWS", 5)
+            check(kind, x, windows, pooled=in_blocks)
+            found = in_blocks(kind, x, windows)
+        rtol = 1e-14 if kind in ("mean", "avg_backward") else 0
+        for a, b in zip(found, plain): np.testing.assert_allclose(a, b, rtol, rtol * 100)
+    assert done > 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("most", [1, 2**20])
+def test_an_empty_window_has_no_job(kind, most, monkeypatch):
+    "Neither has the gradient of a mean that leaves a cell out."
+    monkeypatch.setattr(plan, "MOST_WINDOWS", most)
+    empty, gap = Windows(9, [0, 4, 6], [4, 4, 9]), Windows(9, [0, 5], [4, 9])
+    whole = adaptive_windows(9, 2)
+    lacking, harmless = (gap, Windows(9, [0, 4, 4], [4, 4, 9])) if kind == "avg_backward" else (empty, gap)
+    for place, w in itertools.product((0, 1), (lacking, harmless)):
+        windows = [whole, w] if place else [w, whole]
+        read, _ = sizes(windows, kind == "avg_backward")
+        job = job_for(kind, np.ones((1, 1, *read, 1)), windows)
+        assert (job is None) == (w is lacking), (place, w)

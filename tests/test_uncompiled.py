@@ -99,7 +99,8 @@ FIXED = Windows(30, [0, 3, 6, 24], [5, 9, 9, 30], [5, 6, 3, 7])
 
 @pytest.mark.parametrize("inner", [1, 3, 11])
 @pytest.mark.parametrize("rows, columns", [
-    (FIXED, FIXED), (FIXED, adaptive_windows(70, 3)), (Windows(9, [1, 1], [7, 7]), Windows(200, [3, 40], [130, 190], [2, 9])),
+    (FIXED, FIXED), (FIXED, adaptive_windows(70, 3)),
+    (Windows(9, [1, 1], [7, 7]), Windows(200, [3, 40], [130, 190], [2, 9])),
     (adaptive_windows(8, 4), Windows(2, [0, 0, 1], [1, 2, 2], [1, 3, 1])), (Windows(3, [2], [3], [4]), FIXED)])
 def test_windows_of_any_kind_uncompiled(rows, columns, inner):
     "With gaps, with divisors of their own, the same window twice; and no cell is read that no window holds."

@@ -30,8 +30,7 @@ ENOUGH = 95
 NOTHING_CHOSEN = 5  # pytest's exit status where its arguments choose no test
 
 LEFT_OUT = ["--ignore=tests/test_check.py", "--ignore=tests/test_fuzz.py"]
-WITHOUT_JIT = [
-    "tests/test_notebooks.py::test_notebook[05_kernels]", "tests/test_properties.py", "tests/test_torch_samples.py"]
+WITHOUT_JIT = ["tests/test_properties.py", "tests/test_torch_samples.py"]
 
 SETTINGS = f"""
 [run]

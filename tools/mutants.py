@@ -54,8 +54,15 @@ TESTS = {
     "tensors.route": "functional_route bad_input torch_samples enable notebook compile conformance bits",
     "tensors.switch": "notebook enable stress",
     "nn": "bad_input notebook",
-    "kernels": "uncompiled long share sweep kernels cache link notebook properties bits conformance exact memory "
-               "stress",
+    **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
+       for room in ("reduce", "rows", "planes", "channels", "indices", "gradients", "geometry")},
+    "kernels.vectors": "uncompiled sweep kernels cache link notebook properties conformance exact",
+    "kernels.llvm": "sweep kernels cache link notebook properties conformance exact",
+    "kernels.machine": "link cache notebook sweep kernels properties",
+    "kernels.compile": "cache link notebook kernels stress",
+    "kernels.threads": "share kernels notebook bits long memory stress",
+    "kernels.plan": "uncompiled long sweep notebook memory kernels link properties bits conformance exact stress",
+    "kernels.arrays": "kernels memory long notebook properties exact bad_input stress",
     "export.forms": "notebook export export_grid",
     "export.pools": "notebook export export_grid export_models export_tools",
     "export.calls": "notebook export_calls export",
@@ -73,7 +80,6 @@ TESTS = {
     "networks.trace": "notebook networks bad_input exercises",
     "exercises": "exercises notebook",
     "answers": "exercises notebook",
-    "vectors": "sweep kernels cache link notebook properties conformance exact",
     "plot.canvas": "notebook sizes bad_input explore",
     "plot.adaptive": "notebook bad_input explore flashcards",
     "plot.arithmetic": "notebook sizes bad_input explore flashcards",
@@ -87,7 +93,7 @@ TESTS = {
 SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"
 
 # Names of numbers that weigh time against memory, and of what says how large or how fine a picture is.
-WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "AHEAD", "prefetch", "maxsize"}
+WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "LOOKAHEAD", "prefetch", "maxsize"}
 LOOKS = {"figsize", "dpi", "fontsize", "linewidth", "pad", "zorder", "_CELL", "_axes", "ax.set", "fig.set_size_inches"}
 
 SHIFTED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

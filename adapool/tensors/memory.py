@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'LARGE_BYTES', 'CODES', 'COMPILER', 'address', 'run', 'Known', 'Plan', 'adaptive_plan', 'plan_of',
-           'channels_last', 'has_channels_last', 'dense', 'result', 'in_format', 'new', 'scattered']
+           'channels_last', 'has_channels_last', 'dense', 'result', 'in_format', 'new', 'Ready', 'ready', 'by_kernel',
+           'scattered']
 
 # %% ../../nbs/tensors/01_memory.ipynb #7a200003
 import ctypes
@@ -159,7 +160,7 @@ def ready(kind, dtype, shape, strides, plan):
     return Ready(_kernel_job(kind, CODES[dtype], batch, axes, inner), out, steps)
 
 def by_kernel(kind, x, plan):
-    "What a kernel gives, in the memory format that torch would choose; with "indices" these, too; else None."
+    "What a kernel gives, in the memory format that torch would choose; for indices these, too; else None."
     if x.dtype not in CODES or address(x) is None: return None
     job, shape, strides = KNOWN[ready, kind, x.dtype, x.shape, x.stride(), plan]
     if kind != "indices" and shape == x.shape: return new(shape, strides, x.dtype).copy_(x)
