@@ -62,19 +62,19 @@ def scratch(*call):
 
 def adaptive(kind, n, m):
     "Windows of n cells read and m written; of very many, those that are done at a time."
-    if kind == "avg_backward": return adaptive_windows(m, min(n, MANY))
+    if kind == "avg_backward": return adaptive_windows(min(m, MANY), min(n, MANY))
     w = adaptive_windows(n, m)
     return w if m <= MANY else part_of(w, 0, MANY, shift=kind != "indices")[0]
 
 
-MANY = 2**17  # windows of an axis here; of more than 2**20 a job does some at a time
+MANY = 2**12  # windows of an axis here; a job does as many at a time as fit into its tables
 
 
 def test_the_scratch_of_a_thread_is_bounded_for_every_shape():
     rng, seen, lengths = np.random.default_rng(0), set(), [1, 2, 7, 33, 100, 1000, 1025, 4096, 10**5, 10**7, 10**9]
     some = itertools.product(KINDS, ["f4", "f8"], [1, 3, 8, 10**7], [0, 1], lengths, lengths)
     draws = [(((n, m),), (1, 1), kind, cell, inner, gap) for kind, cell, inner, gap, n, m in some]
-    for _ in range(20_000):
+    for _ in range(10_000):
         d = int(rng.integers(1, 4))
         n, m = ([int(10 ** rng.uniform(0, 9 / d)) for _ in range(d)] for _ in range(2))
         if rng.random() < 0.3: n = [k * f for k, f in zip(m, (1, 2, 16)[:d])]
@@ -101,7 +101,7 @@ def test_the_scratch_of_a_thread_is_bounded_for_every_list_of_windows():
         starts = np.sort(rng.integers(0, n, int(10 ** rng.uniform(0, 3))))
         stops = starts + 10 ** rng.uniform(0, np.log10(n), len(starts))
         return Windows(n, starts, np.maximum.accumulate(np.minimum(n, stops.astype(int))), starts % 7 + 1)
-    for _ in range(5000):
+    for _ in range(2000):
         kind, cell, inner = (rng.choice(some) for some in (KINDS, ["f2", "f4", "f8"], [1, 1, 2, 7, 8, 64, 130, 5000]))
         lists = [windows() for _ in range(rng.integers(1, 4))]
         if kind == "avg_backward": lists = [w.transposed() if len(w) < 2**12 > w.input_size else w for w in lists]
@@ -131,8 +131,9 @@ def test_what_a_call_takes_over_its_result(shape, size, reduction):
         return adapool.adaptive_pool(x, size, reduction)
     made = pool()
     results = sum(y.nbytes for y in made) if reduction == "places" else made.nbytes
-    print("PEAK", peak(pool) - results)
-    assert peak(pool) < results + 2**21 * threads.threads_to_use()
+    windows = max(made[0].shape if reduction == "places" else made.shape)
+    tables = 104 * min(windows, plan.MOST_WINDOWS)  # so many windows are done at a time
+    assert peak(pool) < results + tables + 2**21 * threads.threads_to_use()
 
 
 def unaligned(x):

@@ -111,9 +111,9 @@ def spread(g, windows):
     "The gradient of a mean: each cell of `g` over its divisor, added to the cells of its window, axis by axis."
     g = g / divisors(windows)
     for axis, w in enumerate(windows, 2):
-        found = np.zeros((*g.shape[:axis], w.input_size, *g.shape[axis + 1:]))
-        for j, (a, b) in enumerate(w): found[(slice(None),) * axis + (slice(a, b),)] += g.take([j], axis)
-        g = found
+        cells = np.arange(w.input_size)[:, None]
+        reads = (w.starts <= cells) & (cells < w.stops)
+        g = np.moveaxis(np.tensordot(g, reads.astype(float), ((axis,), (1,))), -1, axis)
     return g
 
 
