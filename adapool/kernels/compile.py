@@ -49,7 +49,7 @@ def _made_of(kernel):
     here = __name__.rpartition(".")[0]
     writers = [f"{here}.{name}" for name in ("vectors", "llvm", "geometry", "machine")]
     rooms = {getattr(thing, "__module__", None) for thing in closure(kernel, stop=WORDS).values()}
-    used = sorted(rooms.union(writers) - {None})
+    used = sorted(name for name in rooms.union(writers) if name)
     files = [Path(__file__).with_name(f"{name.rpartition('.')[2]}.py") for name in used if name.startswith(f"{here}.")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 

@@ -235,7 +235,7 @@ class Emitter(NamedTuple):
             rows = new
         return rows
 
-    def index(self, b, n):
+    def isplat(self, b, n):
         "The int64 `n` as an index, eight times."
         return self.splat(b, n if self.index_type.bitwidth == 64 else b.trunc(n, _cell(self.index_type)))
 

@@ -61,8 +61,8 @@ def facts(windows, backward=False):
         tiled = starts[1:] == stops[:-1]
     else:
         first, last = np.frombuffer(starts, np.int64), np.frombuffer(stops, np.int64)
-        sizes = last - first
-        longest, shortest, advance = int(sizes.max()), int(sizes.min()), int(np.diff(first).max())
+        longest, shortest = int((last - first).max()), int((last - first).min())
+        advance = int(np.diff(first).max())
         tiled = bool((first[1:] == last[:-1]).all())
     even = longest == shortest and tiled and starts[0] == 0 and stops[-1] == n
     same = divisors[0] if min(divisors) == max(divisors) else None
@@ -73,7 +73,7 @@ MOST_KEPT = 2**12  # windows of a list whose facts are kept
 def axis(windows, stride, step, backward=False):
     "The axis of `windows` that lie `stride` apart in x and `step` apart in y."
     known = (facts if len(windows) <= MOST_KEPT >= windows.input_size else facts.__wrapped__)(windows, backward)
-    return Axis(*known[:-2], stride, step)
+    return Axis(*known[:-2], stride, step)  # type: ignore[call-arg]
 
 # %% ../../nbs/kernels/12_plan.ipynb #a15839a3
 def _steps(outs, inner, batch, strides=None):
@@ -115,6 +115,8 @@ def _merged(axes, inner, own):
         if last.m != 1 or not (last.even and outer.even and outer.stride == last.n*last.stride): break
         if len(outer.divisors) != outer.m or len(last.divisors) != 1: break
         axes[-2:] = [_together(outer, last)]
+    if axes and axes[-1].m > 1 and axes[-1].step != inner:  # windows that are no neighbours in y: a row for each
+        axes.append(ONE._replace(stride=inner, step=inner))
     return [ONE] * (3 - len(axes)) + axes, inner
 
 # %% ../../nbs/kernels/12_plan.ipynb #c7d0583a
@@ -305,7 +307,7 @@ def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     for table in lists:
         places.append(at)
         at += len(table)
-    geometry = Geometry(
+    geometry = Geometry(  # type: ignore[call-arg]
         batch.stride_a, batch.planes, batch.stride_p, d.n, d.m, d.stride, h.n, h.m, h.stride, w.n, w.m, w.stride, C,
         limit, batch.y_a, batch.y_p, d.step, h.step, *places, w.longest, divide, divisor, rows, tile, near, KEPT, lined,
         few, parts, block)
@@ -374,11 +376,12 @@ MOST_WINDOWS = 2**20  # along one axis in one job: tables of 24 MiB
 
 class InBlocks:
     "A call for very many windows along one axis, some of them at a time."
-    def __init__(self, *call):
-        self.call, (kind, _, _, axes, _) = call, call
+    def __init__(self, kind, types, batch, axes, inner, steps=None):
+        self.call = kind, types, batch, axes, inner
         self.backward = kind == "avg_backward"
         self.outs = [windows.input_size if self.backward else len(windows) for windows, _ in axes]
         self.along = self.outs.index(max(self.outs))
+        self.steps = steps or _steps(self.outs, inner, [count for count, _ in batch])
         self.function = self.block(0)[0].function
 
     def block(self, first):
@@ -389,8 +392,8 @@ class InBlocks:
         if self.backward: part, begin = read_from(windows, first, stop)
         else: part, begin = part_of(windows, first, stop, shift=kind != "indices")
         axes = [*axes[:self.along], (part, stride), *axes[self.along + 1:]]
-        steps = _steps(self.outs, inner, [count for count, _ in batch])
-        return new_job(kind, types, batch, tuple(axes), inner, steps), begin*stride, first*steps[1][self.along]
+        made = new_job(kind, types, batch, tuple(axes), inner, self.steps)
+        return made, begin*stride, first*self.steps[1][self.along]
 
     def __call__(self, x, y, index, threads, *alive):
         "As that of a `Job`."
@@ -406,7 +409,7 @@ def new_job(kind, types, batch, axes, inner, steps=None):
     if most > MOST_WINDOWS:
         lists = [windows.transposed() if kind == "avg_backward" else windows for windows, _ in axes]
         if not all(map(never_empty, lists)): return None
-        call = InBlocks(kind, types, batch, axes, inner)
+        call: Any = InBlocks(kind, types, batch, axes, inner, steps)
     else:
         made = make_plan(kind, types, batch, axes, inner, steps)
         if made is None: return None

@@ -332,7 +332,7 @@ def isplat(n):
     return np.full(LANES, n)
 
 @isplat.llvm
-def _(e, b, n): return e.index(b, n)
+def _(e, b, n): return e.isplat(b, n)
 
 @word("I", "In")
 def iadd(v, n):
@@ -340,7 +340,7 @@ def iadd(v, n):
     return v + n
 
 @iadd.llvm
-def _(e, b, v, n): return b.add(v, e.index(b, n))
+def _(e, b, v, n): return b.add(v, e.isplat(b, n))
 
 @word("I", "MII")
 def iselect(m, p, q):
@@ -387,7 +387,7 @@ def jsplat(n):
     return np.full((LANES, LANES), n)
 
 @jsplat.llvm
-def _(e, b, n): return [e.index(b, n)] * LANES
+def _(e, b, n): return [e.isplat(b, n)] * LANES
 
 @word("J", "TTJn")
 def jselect(p, q, indices, n):
@@ -396,7 +396,7 @@ def jselect(p, q, indices, n):
 
 @jselect.llvm
 def _(e, b, p, q, indices, n):
-    here = e.index(b, n)
+    here = e.isplat(b, n)
     return [b.select(e.replaces(b, u, v), here, i) for u, v, i in zip(p, q, indices)]
 
 @word("J", "pnn")
