@@ -90,7 +90,6 @@ def test_the_scratch_of_a_thread_is_bounded_for_every_shape():
     assert seen == KERNELS
 
 
-@pytest.mark.xfail(strict=True, reason="`planes` is taken where the shortest window is short, whatever the longest")
 def test_the_scratch_of_a_thread_is_bounded_for_every_list_of_windows():
     "With windows that lie far apart or are very unlike, too."
     rng, seen = np.random.default_rng(0), set()

@@ -45,13 +45,15 @@ def _made_by():
 
 @cache
 def _made_of(kernel):
-    "The sources that the machine code of a kernel is made of."
+    "A digest of what the machine code of a kernel is made of: sources of rooms, and numbers from other rooms."
     here = __name__.rpartition(".")[0]
     writers = [f"{here}.{name}" for name in ("vectors", "llvm", "geometry", "machine")]
-    rooms = {getattr(thing, "__module__", None) for thing in closure(kernel, stop=WORDS).values()}
-    used = sorted(name for name in rooms.union(writers) if name)
-    files = [Path(__file__).with_name(f"{name.rpartition('.')[2]}.py") for name in used if name.startswith(f"{here}.")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    used = closure(kernel, stop=WORDS)
+    rooms = {getattr(thing, "__module__", None) for thing in used.values()}
+    numbers = {name: thing for name, thing in used.items() if isinstance(thing, int)}
+    names = sorted(name for name in rooms.union(writers) if name and name.startswith(f"{here}."))
+    files = [Path(__file__).with_name(f"{name.rpartition('.')[2]}.py").read_bytes() for name in names]
+    return hashlib.sha256(b"".join([repr(sorted(numbers.items())).encode(), *files])).hexdigest()
 
 def _read(path):
     "The object code in a file, or None. The digest covers the file's own name: that of another kernel is none."

@@ -55,7 +55,7 @@ class _NamedModel(models.PrimitiveModel):
 @infer_getattr
 class _NamedFields(AttributeTemplate):
     key = Named
-    def generic_resolve(self, t, name): return types.int64 if name in t.fields else None
+    def generic_resolve(self, t, name): return types.int64 if name in t.fields else None  # type: ignore[override]
 
 @lower_getattr_generic(Named)
 def _field(context, b, t, value, name): return b.load(b.gep(value, [ir.IntType(64)(t.fields.index(name))]))

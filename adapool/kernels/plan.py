@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FEW_WINDOWS', 'ONE', 'MOST_KEPT', 'LONG', 'LONG_INDICES', 'LONG_APART', 'LONG_TOGETHER', 'EXPAND', 'PARTS',
            'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL', 'FEW_CELLS', 'WAKE', 'WAKE_OURS', 'MOST_WINDOWS', 'job',
-           'COMPUTE', 'Axis', 'facts', 'axis', 'Batch', 'Plan', 'make_plan', 'Job', 'InParts', 'InBlocks', 'new_job',
-           'scatter_job']
+           'COMPUTE', 'Axis', 'facts', 'axis', 'Batch', 'Plan', 'make_plan', 'Job', 'InParts', 'InBlocks', 'Large',
+           'new_job', 'scatter_job']
 
 # %% ../../nbs/kernels/12_plan.ipynb #93f34334
 import itertools
@@ -169,18 +169,19 @@ def _by_cell(w):
     return w._replace(starts=array("q", first.tolist()), stops=array("q", last.tolist()))
 
 def _kernel(kind, divide, axes, C):
-    "The kernel that does it."
+    "The kernel that does it; None where windows are both so short and so long that none is made for them."
     d, h, w = axes
-    k, plain = w.shortest, kind not in ("indices", "avg_backward")
+    k, plain, wider = w.shortest, kind not in ("indices", "avg_backward"), w.longest*C > LINE
     if C >= 8: return channels_last_indices if kind == "indices" else channels_last
     low = w.m == 1 or d.shortest*h.shortest < 16
     if kind == "indices" and ((k >= LONG_INDICES and low and w.stride == C == 1) or (
             k >= 8 and k*C >= (LONG_TOGETHER if w.stride == 1 else LONG_APART))): return long_rows_indices
+    if kind == "indices" and wider: return long_rows_indices if k >= 8 else None
     copies = plain and w.longest == 1 and divide != BY_WINDOW
     if C == 1 and (kind == "avg_backward" or copies) and w.m >= EXPAND*w.n and _runs(w): return expand_rows
-    if plain and 2 <= C and w.stride == C and k >= LONG: return interleaved
-    if plain and (k >= LONG or (d.m*h.m*w.m*d.n*h.n == 1 and w.even and w.m == 1 and w.n >= 8)): return long_rows
-    if kind == "avg_backward" and k*C >= LONG_APART: return long_rows
+    if plain and 2 <= C and w.stride == C and (k >= LONG or wider): return interleaved
+    if plain and (k >= LONG or wider or (d.m*h.m*w.m*d.n*h.n == 1 and w.even and w.m == 1 and w.n >= 8)): return long_rows
+    if kind == "avg_backward" and (k*C >= LONG_APART or wider): return long_rows
     return planes
 
 def _tile(kernel, kind, few, h, w, channels):
@@ -290,6 +291,7 @@ def _counts(kernel, batch, axes, C, tile):
 def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     "The plan for axes that are merged."
     kernel = _kernel(kind, divide, axes, C)
+    if kernel is None: return None
     d, h, w = axes
     if kernel is planes and d.n == d.m == 1 and C == 1 and kind != "indices": batch, h = _in_blocks(batch, h)
     axes = d, h, w
@@ -372,7 +374,7 @@ class InParts:
         self.whole(at, y, index, 1, held, *alive)
 
 # %% ../../nbs/kernels/12_plan.ipynb #47b53127
-MOST_WINDOWS = 2**20  # along one axis in one job: tables of 24 MiB
+MOST_WINDOWS = 2**19  # along one axis in one job: tables of 12 MiB, and four times as much while they are made
 
 class InBlocks:
     "A call for very many windows along one axis, some of them at a time."
@@ -403,18 +405,32 @@ class InBlocks:
             job(x + o*cell, y + to*out, index and index + to*8, threads, *alive)
 
 # %% ../../nbs/kernels/12_plan.ipynb #30770e39
+def _made(*call):
+    "The job of some windows."
+    made = make_plan(*call)
+    return made and (Job if made.geometry.parts == 1 else InParts)(made)
+
+_large = lru_cache(maxsize=4)(_made)
+
+class Large:
+    "A call whose tables are large: only the last few of its kind are kept, whoever holds this one."
+    def __init__(self, *call):
+        self.call, made = call, _large(*call)
+        self.function = made and made.function
+
+    def __call__(self, *args):
+        "As that of a `Job`."
+        _large(*self.call)(*args)
+
 def new_job(kind, types, batch, axes, inner, steps=None):
     "The job of a pool, described as in `make_plan`; None where there is no compiler, or a window is empty."
     most = max([windows.input_size if kind == "avg_backward" else len(windows) for windows, _ in axes])
+    call: Any = _made(kind, types, batch, axes, inner, steps) if most <= MOST_KEPT else None
+    if MOST_KEPT < most <= MOST_WINDOWS: call = Large(kind, types, batch, axes, inner, steps)
     if most > MOST_WINDOWS:
         lists = [windows.transposed() if kind == "avg_backward" else windows for windows, _ in axes]
-        if not all(map(never_empty, lists)): return None
-        call: Any = InBlocks(kind, types, batch, axes, inner, steps)
-    else:
-        made = make_plan(kind, types, batch, axes, inner, steps)
-        if made is None: return None
-        call = (Job if made.geometry.parts == 1 else InParts)(made)
-    return call if call.function else None
+        if all(map(never_empty, lists)): call = InBlocks(kind, types, batch, axes, inner, steps)
+    return call if call and call.function else None
 
 job = lru_cache(maxsize=512)(new_job)
 

@@ -131,7 +131,7 @@ CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bf
 COMPILER = kernels.can_compile()
 
 def _kernel_job(
-    kind,   # "mean", "max", "indices" (of a maximum), "avg_backward" (of a mean) or "scatter" (the gradient of a maximum)
+    kind,   # "mean", "max", "indices" (of a maximum), "avg_backward" or "scatter" (of a mean's, a maximum's)
     code,   # type of input and output
     batch,  # two axes (size, stride)
     axes,   # up to three pooled axes (windows, stride); for "scatter" the cells of all, before and after
