@@ -180,7 +180,8 @@ def _kernel(kind, divide, axes, C):
     copies = plain and w.longest == 1 and divide != BY_WINDOW
     if C == 1 and (kind == "avg_backward" or copies) and w.m >= EXPAND*w.n and _runs(w): return expand_rows
     if plain and 2 <= C and w.stride == C and (k >= LONG or wider): return interleaved
-    if plain and (k >= LONG or wider or (d.m*h.m*w.m*d.n*h.n == 1 and w.even and w.m == 1 and w.n >= 8)): return long_rows
+    one = d.m*h.m*w.m*d.n*h.n == 1 and w.even and w.n >= 8  # window, of one row
+    if plain and (k >= LONG or wider or one): return long_rows
     if kind == "avg_backward" and (k*C >= LONG_APART or wider): return long_rows
     return planes
 
