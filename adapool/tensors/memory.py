@@ -71,7 +71,7 @@ class Plan(tuple):
 def adaptive_plan(input_sizes, output_sizes):
     "The plan of an adaptive pool over the last axes."
     d = len(output_sizes)
-    return Plan((i - d, adaptive_windows(n, m)) for i, (n, m) in enumerate(zip(input_sizes, output_sizes)))
+    return Plan([(i - d, KNOWN[adaptive_windows, n, m]) for i, (n, m) in enumerate(zip(input_sizes, output_sizes))])
 
 def plan_of(input_sizes, output_sizes):
     "`adaptive_plan`, always the same one for the same sizes while it is known."

@@ -21,7 +21,7 @@ from torch.compiler import is_compiling
 from torch.overrides import has_torch_function_unary
 
 from ..checks import integer
-from .memory import CODES, COMPILER, KNOWN, LARGE_BYTES, dense, plan_of, ready, run
+from .memory import CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, plan_of, ready, run
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
 from .plain import wide
 from .private import (
@@ -118,11 +118,11 @@ def _differentiable(kind, d, shape, dtype, sizes, indices):
     if d == 3 and dtype not in _SINGLE: return lambda x: pool(_cast(x), plan)
     return lambda x: pool(x, plan)
 
-def _by_kernel_alone(job, shape, strides, otherwise):
-    "A function of a tensor: `job`, or `otherwise` where the tensor's numbers cannot be had."
+def _by_kernel_alone(job, shape, strides, rest):
+    "A function of a tensor: `job`, or `_differentiable(*rest)` where the tensor's numbers cannot be had."
     def pool(x):
         y = x.new_empty_strided(shape, strides)
-        return y if run(job, x, y) else otherwise(x)
+        return y if run(job, x, y) else _differentiable(*rest)(x)
     return pool
 
 def _handler(kind, d, shape, strides, dtype, on_cpu, output_size, wanted, indices):
@@ -132,11 +132,12 @@ def _handler(kind, d, shape, strides, dtype, on_cpu, output_size, wanted, indice
     whole = on_cpu and 0 not in shape and 0 not in sizes
     if whole and small(kind, d, shape, dtype, contiguous, sizes, wanted or indices):
         return _by_torch(kind, d, sizes, indices)
-    pool = _differentiable(kind, d, shape, dtype, sizes, indices)
-    if not whole or wanted or indices or (d == 3 and dtype not in _SINGLE): return pool
-    job, out, steps = ready("mean" if kind == "avg" else "max", dtype, shape, strides, plan_of(shape[-d:], sizes))
-    if not job or out == shape or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return pool
-    return _by_kernel_alone(job, out, steps, pool)
+    rest = kind, d, shape, dtype, sizes, indices
+    if not whole or wanted or indices or (d == 3 and dtype not in _SINGLE): return _differentiable(*rest)
+    plan = adaptive_plan(shape[-d:], sizes)
+    job, out, steps = ready("mean" if kind == "avg" else "max", dtype, shape, strides, plan)
+    if not job or out == shape or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return _differentiable(*rest)
+    return _by_kernel_alone(job, out, steps, rest)
 
 # %% ../../nbs/tensors/04_route.ipynb #c0de0005
 def captured(x):
