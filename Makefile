@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 VERSIONS_ARGS ?=
+CALLS_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -15,7 +16,7 @@ LAB_SETTINGS := .venv/share/jupyter/lab/settings
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards clean
+.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards calls clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -96,6 +97,9 @@ test-browser: .venv/.browser site ## the site, JupyterLab and its controls in he
 flashcards: $(INSTALLED) ## write the questions and answers of the notebooks as an Anki deck, _build/adapool.apkg
 	@mkdir -p _build
 	@$(BIN)/python -c "from adapool.flashcards import write_deck; print(write_deck('_build/adapool.apkg'))"
+
+calls: $(INSTALLED) ## print the way of a call through the rooms; ARCHITECTURE.md shows a part (CALLS_ARGS=warm)
+	@$(BIN)/python tools/calls.py $(CALLS_ARGS)
 
 clean: ## remove .venv and what builds and tests leave behind
 	rm -rf .venv build _build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -120,6 +120,46 @@ def test_every_module_is_known():
     assert {room.removesuffix(".__init__") for room in rooms} == {*ORDER, "__init__", "_modidx"}
 
 
+def architecture():
+    "ARCHITECTURE.md: what is said, and the tree of calls."
+    said, calls, more = re.split(r"```(?:text)?\n", (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+    return said + more, calls
+
+
+def test_the_architecture_page_names_every_room_in_the_order_of_imports():
+    table = architecture()[0].partition("## Rooms")[2].partition("## The way")[0]
+    found, folder = [], ""
+    for where, rooms in re.findall(r"^\| (?:`(\w+)` )?\| (`.*?`) \|", table, re.MULTILINE):
+        folder = where or folder
+        for room in re.findall(r"`(\w+)`", rooms):
+            within = f"{folder}.{room}"
+            found.append(within if within in ORDER else room)
+    assert found == ORDER
+
+
+def test_what_the_architecture_page_names_is_there():
+    names = re.findall(r"`((?:[a-z]+\.)+\w+)(?:\.\w+)?`", architecture()[0])
+    assert len(names) > 50
+    for name in names:
+        room = max((room for room in ORDER if f"{name}.".startswith(f"{room}.")), key=len)
+        assert name == room or hasattr(importlib.import_module(f"adapool.{room}"), name[len(room) + 1:]), name
+
+
+def test_the_architecture_page_shows_the_way_of_a_call():
+    if not importlib.import_module("adapool.kernels").can_compile(): pytest.skip("no compiler: another way")
+    sys.path.insert(0, str(PACKAGE.parent / "tools"))
+    def names(tree): return [re.split(r"(?<=\S)  ", line)[0] for line in tree.strip().splitlines()]
+    anew = importlib.import_module("calls").warm()
+    assert names(architecture()[1]) == names(anew), "ARCHITECTURE.md shows another tree: make calls CALLS_ARGS=warm"
+
+
+@pytest.mark.parametrize("page", ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"])
+def test_links_lead_somewhere(page):
+    text = (PACKAGE.parent / f"{page}.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
+    assert [link for link in links if not (PACKAGE.parent / link).exists()] == []
+
+
 def test_public_functions_say_their_types():
     unsaid = []
     for module in ORDER:

@@ -1,7 +1,7 @@
 """Build the static site in _build/site from the notebooks, with what they store; `make site`.
 
 The pages are put together in _build/source: the notebooks without hidden cells and directives, a page of signatures for
-each module, and the two documents about changes. docs/ holds what Sphinx is told.
+each module, and the documents for those who change it. docs/ holds what Sphinx is told.
 """
 
 import importlib
@@ -24,7 +24,8 @@ from readme import prepare
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, SITE = ROOT / "_build/source", ROOT / "_build/site"
 _STILL = ("image/png", "image/svg+xml", "image/gif", "text/html", "text/markdown", "text/latex", "text/plain")
-_TO_PAGES = {"../CONTRIBUTING.md": "contributing.md", "../CHANGELOG.md": "changelog.md", "../LICENSE": "license.md"}
+DOCUMENTS = "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"
+_TO_PAGES = {f"{name}.md": f"{name.lower()}.md" for name in DOCUMENTS} | {"LICENSE": "license.md"}
 
 
 def slug(anchor):
@@ -34,7 +35,7 @@ def slug(anchor):
 
 def links(text):
     "Links between notebooks, and to the documents beside them, as links between pages."
-    for path, page in _TO_PAGES.items(): text = text.replace(f"]({path})", f"]({page})")
+    for path, page in _TO_PAGES.items(): text = re.sub(rf"\]\((\.\./)?{re.escape(path)}\)", f"]({page})", text)
     return re.sub(r"\]\(([\w./]*)#([^)]+)\)", lambda m: f"]({m[1]}#{slug(m[2])})", text)
 
 
@@ -140,11 +141,13 @@ def prepare_pages():
         if path.stem == "index": continue
         (SOURCE / place).parent.mkdir(exist_ok=True)
         nbformat.write(nb, SOURCE / place)
-    about = ["contributing", "changelog", "license"]
+    about = [*map(str.lower, DOCUMENTS), "license"]
     trees = toctree("Notebooks", chapters), toctree("Functions", modules), toctree("About", about)
     front.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(trees)))
     nbformat.write(front, SOURCE / "index.ipynb")
-    for name in ("CONTRIBUTING", "CHANGELOG"): shutil.copy(ROOT / f"{name}.md", SOURCE / f"{name.lower()}.md")
+    for name in DOCUMENTS:
+        text = links((ROOT / f"{name}.md").read_text(encoding="utf-8").replace("](nbs/", "]("))
+        (SOURCE / f"{name.lower()}.md").write_text(text, encoding="utf-8")
     licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
     (SOURCE / "license.md").write_text(f"# Licence\n\n```text\n{licence}\n```\n", encoding="utf-8")
 
