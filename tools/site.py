@@ -118,31 +118,45 @@ def api(module, title, notebook):
     return "\n\n".join([intro, *(entry(name, getattr(thing, name)) for name in names)]) + "\n"
 
 
-def toctree(caption, pages, **options):
-    "Pages for the sidebar."
-    given = {"hidden": "", "caption": caption, **options}
+def toctree(caption, pages):
+    "Pages for the sidebar, under a caption or under the page that this stands in."
+    given = {"hidden": "", **({"caption": caption} if caption else {})}
     return "\n".join(["```{toctree}", *(f":{k}: {v}".rstrip() for k, v in given.items()), "", *pages, "```"])
+
+
+def rooms(package, found, lesson):
+    "The page of a package's inner rooms, `{stem: (title, promise)}`, and of the notebook that teaches what they do."
+    intro = importlib.import_module(f"adapool.{package}").__doc__.split("\n\n")[0]
+    if lesson: intro += f"\n\nThe page about it: [{lesson}](../{lesson}.ipynb). From the ground up:"
+    rows = [f"| [{stem[3:]}]({stem}.ipynb) | **{title}.** {promise} |" for stem, (title, promise) in found.items()]
+    table = "\n".join(["| room | what it is for |", "|---|---|", *rows])
+    return "\n\n".join([f"# {package}", intro, table, toctree(None, found)]) + "\n"
 
 
 def prepare_pages():
     "Write all pages to SOURCE."
     shutil.rmtree(SOURCE, ignore_errors=True)
     (SOURCE / "api").mkdir(parents=True)
-    chapters, modules = [], []
+    chapters, inside, modules = [], {}, []
     for path in notebooks():
         nb, module = page(path)
         place = path.relative_to(NBS)
-        title = re.match(r"# (.+)", nb.cells[0].source)[1]
+        title, promise = re.match(r"# (.+)\s+> (.+)", nb.cells[0].source).groups()
         if path.stem == "index": front = nb
-        else: chapters.append(place.with_suffix("").as_posix())
+        elif path.parent == NBS: chapters.append(path.stem)
+        else: inside.setdefault(path.parent.name, {})[path.stem] = title, promise
         if module:
             modules.append(f"api/{module}")
             (SOURCE / f"api/{module}.md").write_text(api(module, title, place.as_posix()), encoding="utf-8")
         if path.stem == "index": continue
         (SOURCE / place).parent.mkdir(exist_ok=True)
         nbformat.write(nb, SOURCE / place)
-    about = [*map(str.lower, DOCUMENTS), "license"]
-    trees = toctree("Notebooks", chapters), toctree("Functions", modules), toctree("About", about)
+    for name, found in inside.items():
+        lesson = next((stem for stem in chapters if stem[3:] == name), None)
+        (SOURCE / name / "index.md").write_text(rooms(name, found, lesson), encoding="utf-8")
+    groups = {"Notebooks": chapters, "Inside": [f"{name}/index" for name in inside], "Functions": modules,
+              "About": [*map(str.lower, DOCUMENTS), "license"]}
+    trees = [toctree(caption, pages) for caption, pages in groups.items()]
     front.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(trees)))
     nbformat.write(front, SOURCE / "index.ipynb")
     for name in DOCUMENTS:

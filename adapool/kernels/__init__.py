@@ -1,7 +1,7 @@
 """Fast pooling on the CPU: from windows and strides to a job that machine code does.
 
 Its rooms, from the ground up: vectors, llvm, geometry, reduce, rows, planes, channels, indices, gradients, machine,
-compile, threads, plan. Numba and LLVM are imported when a kernel has to be compiled, and not before.
+compile, threads, plan, arrays. Numba and LLVM are imported when a kernel has to be compiled, and not before.
 """
 
 from adapool.kernels.compile import BYTES, cache_folder, can_compile, compiled
