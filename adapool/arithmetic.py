@@ -20,7 +20,6 @@ from .checks import AXES, integer, number_or_pair, sequence, sides
 _Ints = SupportsIndex | Sequence[SupportsIndex]       # one for all axes, or one per axis
 _Pads = _Ints | Sequence[Sequence[SupportsIndex]] | str  # the same, or a (before, after) pair per axis, or a word
 _SMALLEST = dict(input_size=1, output_size=1, kernel_size=1, stride=1, padding=0, dilation=1, output_padding=0)
-_integer = integer
 
 # %% ../nbs/00_arithmetic.ipynb #429dcffb
 def _per_axis(params):

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import os
 import re
 import shutil
@@ -77,14 +78,16 @@ for name in %r:
     python(code % (adapool._AT_FIRST_USE,))
 
 
-NEEDS = {"torch": ["nn", "export", "flashcards"], "matplotlib": ["plot", "flashcards"], "ipywidgets": ["explore"]}
+NEEDS = {"torch": ["functional", "nn", "networks", "networks.trace", "export", "export.forms", "tensors.private",
+                   "flashcards"],
+         "matplotlib": ["plot", "plot.film", "flashcards"], "ipywidgets": ["explore", "explore.panel"]}
 
 
 @pytest.mark.parametrize("package, module", [(package, module) for package in NEEDS for module in NEEDS[package]])
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(package, module):
     hidden = f"import sys; sys.modules[{package!r}] = None"
     code = f"{hidden}\ntry: import adapool.{module}\nexcept ImportError as error: print(error)"
-    extra = "torch" if module in ("nn", "export") else module
+    extra = "torch" if package == "torch" and module != "flashcards" else module.split(".")[0]
     assert python(code) == f"{package} is not installed, which this needs: pip install 'adapool[{extra}]'"
 
 
@@ -158,6 +161,46 @@ def test_links_lead_somewhere(page):
     text = (PACKAGE.parent / f"{page}.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
     assert [link for link in links if not (PACKAGE.parent / link).exists()] == []
+
+
+# What may be longer than 400 lines, a function than 40 or a cell than 45, and why.
+LONG_FILES = {
+    "windows": "the one idea: its proofs and its pictures stand on one page",
+    "kernels/vectors": "one word after the other, each twice",
+    "kernels/plan": "from windows to a job",
+}
+LONG_FUNCTIONS = {"export/write.to_onnx": "half of it is what it says to a user"}
+LONG_CELLS = {
+    "01_windows": "a class is one cell", "kernels": "a kernel reads as one piece", "tensors": "one job, said at once",
+    "networks/06_trace": "a class is one cell", "export/04_verify": "a class is one cell",
+    "export/05_write": "half of it is what it says to a user",
+}
+
+
+def test_no_line_is_long():
+    "But for `__all__`, which nbdev writes."
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "_modidx.py": continue
+        text = re.sub(r"^__all__ = \[.*?\]\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        first = 1 if path.parent.name == "kernels" else 0  # a page's promise, to which machine code is bound
+        assert [line for line in text.splitlines()[first:] if len(line) > 120] == [], path
+
+
+def test_files_functions_and_cells_are_short():
+    "What is longer is listed above with its reason, and nothing is listed that is not."
+    files, functions, cells = set(), set(), set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "_modidx.py": continue
+        text, room = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).with_suffix("").as_posix()
+        if text.count("\n") > 400: files.add(room)
+        functions |= {f"{room}.{f.name}" for f in ast.walk(ast.parse(text))
+                      if isinstance(f, ast.FunctionDef) and f.end_lineno - f.lineno >= 40}
+    for path in PACKAGE.parent.glob("nbs/**/[0-9]*.ipynb"):
+        page = path.relative_to(PACKAGE.parent / "nbs").with_suffix("").as_posix()
+        longest = max(len(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+                      if cell["cell_type"] == "code")
+        if longest > 45: cells.add(page if page in LONG_CELLS else page.split("/")[0])
+    assert (files, functions, cells) == (LONG_FILES.keys(), LONG_FUNCTIONS.keys(), LONG_CELLS.keys())
 
 
 def test_public_functions_say_their_types():

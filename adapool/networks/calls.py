@@ -24,7 +24,7 @@ class Call(NamedTuple):
     outs: list
     written: bool = False  # the first of them is the first that went in, with new numbers
 
-# %% ../../nbs/networks/03_calls.ipynb #f1a5e011
+# %% ../../nbs/networks/03_calls.ipynb #4c33bc88
 _NAMES = {"conv": "input weight bias stride padding dilation groups",
           "conv_transpose": "input weight bias stride padding output_padding groups dilation",
           "max_pool": "input kernel_size stride padding dilation ceil_mode return_indices",
@@ -47,6 +47,7 @@ def given_to(
     given = _arguments(what, call)
     return [given[name] for name in _NAMES[what].split() if name in given]
 
+# %% ../../nbs/networks/03_calls.ipynb #f1a5e011
 def _pads(padding, n, K, S, D):
     "The cells before and after the input along each axis, for a number, one per axis, 'same' or 'valid'."
     if padding == "same": return tuple(zip(*(same_padding_pair(*axis) for axis in zip(n, K, S, D))))

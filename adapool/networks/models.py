@@ -55,7 +55,7 @@ def spatial_axes(
     "The sizes of a tensor behind batch and channels."
     return tuple(t.shape[1 if t.dim() == 2 and not t.is_floating_point() else 2:])
 
-# %% ../../nbs/networks/00_models.ipynb #5ee40400
+# %% ../../nbs/networks/00_models.ipynb #57799bdb
 def _is_shape(value):
     "Whether `value` is a sequence of numbers."
     first = next(iter(() if isinstance(value, torch.Tensor) else sequence(value) or ()), None)
@@ -87,6 +87,7 @@ def _check_kinds(model, input_size, kwargs):
     if not isinstance(kwargs, (Mapping, type(None))) or not by_name: raise TypeError("kwargs and a dict as input_size "
         f"must hold arguments by name, got {kwargs if kwargs is not None else input_size!r}")
 
+# %% ../../nbs/networks/00_models.ipynb #5ee40400
 def inputs_of(
     model: torch.nn.Module,
     input_size: Any,                   # a shape, a tensor, a list of these, or a dict of them by name

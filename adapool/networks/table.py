@@ -31,7 +31,7 @@ class Row(NamedTuple):
     effective_padding: tuple = ()  # cells of the first field that lie before the input
     centre: tuple = ()      # of the first field: 0 is the middle of the input's first cell
 
-# %% ../../nbs/networks/05_table.ipynb #f1a5e014
+# %% ../../nbs/networks/05_table.ipynb #8fbfa073
 def _once(values, join=" × "):
     "The values of all axes, or one of them where they are all the same."
     words = ["?" if v is None else str(v) for v in values]
@@ -43,6 +43,7 @@ def _field_words(row):
     "The receptive fields of a row, once where they are the same."
     return "?" if row.fields is None else _once([_span(f) for f in row.fields]) if row.fields else "none"
 
+# %% ../../nbs/networks/05_table.ipynb #f1a5e014
 class Trace(Sequence):
     "The layers of a network in the order in which they ran: a list of `Row`, shown as a table."
     heads = "layer", "", "output size, with its numbers", "output shape", "unread", "receptive field"

@@ -22,11 +22,12 @@ from .models import evaluating, inputs_of, nested_tensors, spatial_axes, unwrapp
 from .table import Row, Trace
 from ..windows import adaptive_windows, fixed_equivalent
 
-# %% ../../nbs/networks/06_trace.ipynb #d47ba8d2
+# %% ../../nbs/networks/06_trace.ipynb #2a53e5e1
 _ELSEWHERE = "a tensor made outside torch"
 _CONSTANTS = set("""zeros_like ones_like empty_like full_like rand_like randn_like
     new_zeros new_ones new_empty new_full""".split())
 
+# %% ../../nbs/networks/06_trace.ipynb #ba90bbc4
 class Fields:
     """Of each tensor its fields, one per axis of the input, and why some are not known.
 
@@ -71,6 +72,7 @@ class Fields:
         self.put([base], None)
         self.unknown.add(f"{call.name} into a part of a tensor")
 
+# %% ../../nbs/networks/06_trace.ipynb #d47ba8d2
 def _fits(fields, out):
     "Whether the arrays of `fields` broadcast to the shape of `out`."
     def fits(field): return all(m in (1, n) for m, n in zip(field.starts.shape, out.shape))
@@ -81,7 +83,7 @@ def _same_fields(fields, others):
     return fields is not None and others is not None and len(fields) == len(others) and all(
         np.array_equal(v, w) for f, g in zip(fields, others) for v, w in zip(f[:2], g[:2]))
 
-# %% ../../nbs/networks/06_trace.ipynb #5ee40390
+# %% ../../nbs/networks/06_trace.ipynb #f6f8cd57
 def _home(module):
     "The module of torch that defines this layer, as `conv`; '' where none does."
     torchs = [c.__module__ for c in type(module).__mro__ if c.__module__.startswith("torch.nn.modules.")]
@@ -94,6 +96,7 @@ def _version(args):
 
 def _added(these, those): return tuple(a + b for a, b in zip(these, those))
 
+# %% ../../nbs/networks/06_trace.ipynb #5ee40390
 class Watch(TorchFunctionMode):
     "Shows every call of torch to `known`, and writes a `Row` for each spatial layer."
     def __init__(self, constants):
