@@ -277,6 +277,16 @@ def test_every_extra_is_named_in_the_table_of_the_first_page():
     for extra in re.findall(r"^(\w+)_requirements", settings, re.MULTILINE): assert f"`{extra}`" in said, extra
 
 
+def test_versions_on_the_first_page_are_those_declared():
+    said = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    rows = {row[0]: row[2:-1] for row in (line.strip("| ").split(" | ") for line in said.splitlines()) if len(row) == 8}
+    for where, mark in (("constraints.txt", "=="), ("settings.ini", ">=")):
+        declared = (PACKAGE.parent / where).read_text(encoding="utf-8")
+        versions = [re.search(rf"\b{name}{mark}(\S+)", declared)[1]
+                    for name in ("torch", "numpy", "numba", "onnx", "onnxscript")]
+        assert [version for row, version in rows.items() if f"`{where}`" in row] == [versions]
+
+
 def test_what_developers_need_is_pinned():
     with open(PACKAGE.parent / "pyproject.toml", "rb") as file: groups = tomllib.load(file)["dependency-groups"]
     pins = re.findall(r"^([\w.-]+)==", (PACKAGE.parent / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)

@@ -9,6 +9,7 @@ equal, is asked all the time and not shown.
 """
 
 import ast
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ import adapool
 from adapool.functional import adaptive_avg_pool2d
 
 PACKAGE = Path(adapool.__file__).parent
+INSIDE = f"{PACKAGE}{os.sep}"
 COLUMNS = 120
 UNSEEN = {"__len__", "__hash__", "__eq__", "output_size"}
 CLOSED = {"compiled"}  # what goes on inside is the compiler's
@@ -56,7 +58,7 @@ class Calls:
     def see(self, frame, event, _):
         "What `sys.setprofile` tells of."
         code = frame.f_code
-        if event not in ("call", "return") or PACKAGE not in Path(code.co_filename).parents: return
+        if event not in ("call", "return") or not code.co_filename.startswith(INSIDE): return
         if code.co_name[0] == "<": return  # a comprehension, a class body
         given = frame.f_locals
         if event == "return":
@@ -109,16 +111,22 @@ def recorded(*calls):
     return found[:len(calls)], found[len(calls):]
 
 
-def trees():
-    "`{title: tree}` for a tensor forward and backward and for an array: the first time, and once more."
-    x, results, array = torch.zeros(2, 64, 56, 56, requires_grad=True), [], np.zeros((128, 64, 56), np.float32)
-    steps = {
+def steps(n):
+    "`{title: function}` for a tensor of planes of n × n cells, forward and backward, and for an array."
+    x, results, array = torch.zeros(2, 64, n, n, requires_grad=True), [], np.zeros((128, 64, n), np.float32)
+    return {
         "adaptive_avg_pool2d(x, 7)": lambda: results.append(adaptive_avg_pool2d(x, 7)),
         "its gradient: y.sum().backward()": lambda: results.pop().sum().backward(),
         "adaptive_pool(array, 7)": lambda: adapool.adaptive_pool(array, 7),
     }
-    first, warm = recorded(*steps.values())
-    return dict(zip(steps, first)), dict(zip(steps, warm))
+
+
+def trees():
+    "`{title: tree}` of each of the `steps`: the first time for its sizes, and once more."
+    for step in steps(63).values(): step()  # of other sizes: to compile takes a minute while every call is watched
+    watched = steps(56)
+    first, warm = recorded(*watched.values())
+    return dict(zip(watched, first)), dict(zip(watched, warm))
 
 
 def warm():
