@@ -56,12 +56,12 @@ def describe(cell):
 
 
 def run_line(path, module):
-    "How to run a page, and where its functions are listed."
+    "How to run a page, and where its functions or the rooms beside it are listed."
     place = path.relative_to(NBS)
     line = f"This page is the notebook <code>nbs/{place.as_posix()}</code>. "
     line += "To run and change it: <code>make lab</code>, in a clone."
-    up = "../" * (len(place.parts) - 1)
-    if module: line += f' Its functions, one by one: <a href="{up}api/{module}.html">adapool.{module}</a>.'
+    if module: line += f' Its functions, one by one: <a href="api/{module}.html">adapool.{module}</a>.'
+    if path.parent != NBS: line += f' It is one of the rooms of <a href="index.html">{path.parent.name}</a>.'
     return f'<p class="run-line">{line}</p>'
 
 

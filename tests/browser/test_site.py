@@ -91,6 +91,17 @@ def test_search_finds_remainder(browser, site):
     assert "01_windows.html" in browser.current_url
 
 
+def test_inner_rooms_stand_in_a_group_of_their_own(browser, site):
+    browser.get((site / "index.html").as_uri())
+    groups = browser.execute_script("""
+        return [...document.querySelectorAll('.sidebar-tree .caption-text')].map(caption =>
+        [caption.textContent, [...caption.closest('p').nextElementSibling.querySelectorAll('a')].map(a => a.href)])""")
+    assert [name for name, _ in groups] == ["Notebooks", "Inside", "Functions", "About"]
+    inside = {path.as_uri() for path in site.glob("*/[0-9i]*.html") if path.parent.name != "api"}
+    assert {link for link in groups[1][1]} == inside and len(inside) > 40
+    assert inside.isdisjoint(groups[0][1])
+
+
 def test_nothing_is_found_where_nothing_is(browser, site):
     browser.get((site / "search.html").as_uri() + "?q=xyzzyx")
     WebDriverWait(browser, 20).until(lambda b: "did not match any" in b.find_element(By.ID, "search-results").text)
