@@ -19,6 +19,7 @@ import threading
 import time
 import tracemalloc
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -180,77 +181,100 @@ def machine():
 def show(row): return "  ".join(f"{k} {v:8.3f}" if k == "ms" else f"{k} {v:6.2f}" for k, v in row.items())
 
 
-def main():
+def asked():
+    "What the command line asks for."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=["avg", "max"], action="append", help="both when left out")
     parser.add_argument("--threads", type=int, action="append", help="1 and 2 when left out")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long each case is measured")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     args = parser.parse_args()
-    partly = args.kind or args.threads
+    args.partly = bool(args.kind or args.threads)
+    args.kind, args.threads = args.kind or ["avg", "max"], args.threads or [1, 2]
+    return args
+
+
+def begun():
+    "The results before anything is measured but how long it takes to begin."
     packages = {name: version(name) for name in ("torch", "numpy", "numba", "llvmlite")}
-    result = {"date": time.strftime("%Y-%m-%d"), "machine": machine(),
-              "versions": {"python": platform.python_version(), **packages},
-              "start": {}, "cases": [], "new": [], "arrays": [], "memory": [], "long": [], "errors": [], "steps": []}
-    start = result["start"]
     whole, numpy = (seconds_of(BARE.format(f"import {name}")) for name in ("adapool", "numpy"))
-    start["import adapool, over NumPy"] = whole - numpy
-    start["first call ever"] = seconds_of(FIRST, 3, ADAPOOL_CACHE_DIR="")
-    start["first call of a later process"] = seconds_of(FIRST)
+    start = {"import adapool, over NumPy": whole - numpy,
+             "first call ever": seconds_of(FIRST, 3, ADAPOOL_CACHE_DIR=""),
+             "first call of a later process": seconds_of(FIRST)}
+    result = {"date": time.strftime("%Y-%m-%d"), "machine": machine(),
+              "versions": {"python": platform.python_version(), **packages}, "start": start,
+              "cases": [], "new": [], "arrays": [], "memory": [], "long": [], "errors": [], "steps": []}
     print(result["date"], result["machine"], result["versions"])
     for what, t in start.items(): print(f"{what}: {t:.2f} s")
-    for threads in args.threads or [1, 2]:
-        torch.set_num_threads(threads)
-        for kind in args.kind or ["avg", "max"]:
-            print(f"\n{kind}, threads: {threads}")
-            rows = []
-            for shape, size, *more in AVERAGE if kind == "avg" else MAXIMUM:
-                options = more[0] if more else {}
-                rows.append(compare(kind, shape, size, args.seconds, not args.no_compile, **options))
-                print(f"{shape!s:24} -> {size!s:10} {show(rows[-1])} {options or ''}", flush=True)
-                case = {"kind": kind, "threads": threads, "shape": shape, "size": size, "d": len(shape) - 2, **options}
-                result["cases"].append(case | rows[-1])
-            for name in ("torch", "both", "channels_last", "compiled", "read"):
-                column = [row[name] for row in rows if name in row]
-                if not column: continue
-                mean = statistics.geometric_mean(column)
-                print(f"geometric mean, {name}: {mean:.2f} (least {min(column):.2f}, most {max(column):.2f})")
-        for channels, low, high in ((64, 8, 40), (64, 20, 70), (256, 30, 60)):
-            ratio = new_shapes(channels, low, high)
-            print(f"a new shape each time, {channels} channels, {low} to {high} cells: torch {ratio:.2f}")
-            result["new"].append({"threads": threads, "channels": channels, "low": low, "high": high, "torch": ratio})
-        print(f"\narrays, threads: {threads}")
-        for shape, block in ARRAYS:
-            row = arrays(shape, block, args.seconds)
-            print(f"{shape!s:24} / {block:<4} {show(row)}", flush=True)
-            result["arrays"].append({"threads": threads, "shape": shape, "block": block, **row})
-        print(f"\nextra memory, threads: {threads}")
-        for shape, size in LARGE:
-            for kind in args.kind or ["avg", "max"]:
-                row = extra_memory(kind, shape, size)
-                told = f"{row['KiB']:.0f} KiB a thread, {row['share']:.2%} of the input"
-                print(f"{shape!s:24} -> {size:<4} {kind}: {told}")
-                result["memory"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
-        print(f"\nlong windows, threads: {threads}; KiB a thread")
-        for shape, size in LONG:
-            for kind in args.kind or ["avg", "max"]:
-                row = long_windows(kind, shape, size, args.seconds)
-                print(f"{shape!s:24} -> {size!s:6} {kind}: {show(row)}", flush=True)
-                result["long"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
+    return result
+
+
+def tensors(result, args, threads, kind):
+    "Measure every shape of the average or the maximum beside torch."
+    print(f"\n{kind}, threads: {threads}")
+    rows = []
+    for shape, size, *more in AVERAGE if kind == "avg" else MAXIMUM:
+        options = more[0] if more else {}
+        rows.append(compare(kind, shape, size, args.seconds, not args.no_compile, **options))
+        print(f"{shape!s:24} -> {size!s:10} {show(rows[-1])} {options or ''}", flush=True)
+        case = {"kind": kind, "threads": threads, "shape": shape, "size": size, "d": len(shape) - 2, **options}
+        result["cases"].append(case | rows[-1])
+    for name in ("torch", "both", "channels_last", "compiled", "read"):
+        column = [row[name] for row in rows if name in row]
+        if not column: continue
+        mean = statistics.geometric_mean(column)
+        print(f"geometric mean, {name}: {mean:.2f} (least {min(column):.2f}, most {max(column):.2f})")
+
+
+def other_calls(result, args, threads):
+    "Measure new shapes, arrays, memory and long windows."
+    for channels, low, high in ((64, 8, 40), (64, 20, 70), (256, 30, 60)):
+        ratio = new_shapes(channels, low, high)
+        print(f"a new shape each time, {channels} channels, {low} to {high} cells: torch {ratio:.2f}")
+        result["new"].append({"threads": threads, "channels": channels, "low": low, "high": high, "torch": ratio})
+    print(f"\narrays, threads: {threads}")
+    for shape, block in ARRAYS:
+        row = arrays(shape, block, args.seconds)
+        print(f"{shape!s:24} / {block:<4} {show(row)}", flush=True)
+        result["arrays"].append({"threads": threads, "shape": shape, "block": block, **row})
+    print(f"\nextra memory, threads: {threads}")
+    for (shape, size), kind in product(LARGE, args.kind):
+        row = extra_memory(kind, shape, size)
+        told = f"{row['KiB']:.0f} KiB a thread, {row['share']:.2%} of the input"
+        print(f"{shape!s:24} -> {size:<4} {kind}: {told}")
+        result["memory"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
+    print(f"\nlong windows, threads: {threads}; KiB a thread")
+    for (shape, size), kind in product(LONG, args.kind):
+        row = long_windows(kind, shape, size, args.seconds)
+        print(f"{shape!s:24} -> {size!s:6} {kind}: {show(row)}", flush=True)
+        result["long"].append({"kind": kind, "threads": threads, "shape": shape, "size": size, **row})
+
+
+def on_one_thread(result, args):
+    "Measure how far sums are off, and the steps of a call."
     torch.set_num_threads(1)
     print("\nerrors of the average, in units in the last place")
-    for shape, size in ERRORS:
-        for dtype in ("float32", "float16", "bfloat16"):
-            row = errors(shape, size, dtype)
-            told = "  ".join(f"{name} {first:6.2f}, channels_last {last:6.2f}" for name, (first, last) in row.items())
-            print(f"{shape!s:24} -> {size:<4} {dtype:8} {told}")
-            result["errors"].append({"shape": shape, "size": size, "dtype": dtype, **row})
+    for (shape, size), dtype in product(ERRORS, ("float32", "float16", "bfloat16")):
+        row = errors(shape, size, dtype)
+        told = "  ".join(f"{name} {first:6.2f}, channels_last {last:6.2f}" for name, (first, last) in row.items())
+        print(f"{shape!s:24} -> {size:<4} {dtype:8} {told}")
+        result["errors"].append({"shape": shape, "size": size, "dtype": dtype, **row})
     print("\nsteps, one thread")
     for shape, size in STEPS:
         row = steps(shape, size, args.seconds)
         print(f"{shape!s:24} -> {size:<4} {show(row)}", flush=True)
         result["steps"].append({"shape": shape, "size": size, **row})
-    if not partly: Path(__file__).with_name("results.json").write_text(json.dumps(result, indent=0) + "\n")
+
+
+def main():
+    args = asked()
+    result = begun()
+    for threads in args.threads:
+        torch.set_num_threads(threads)
+        for kind in args.kind: tensors(result, args, threads, kind)
+        other_calls(result, args, threads)
+    on_one_thread(result, args)
+    if not args.partly: Path(__file__).with_name("results.json").write_text(json.dumps(result, indent=0) + "\n")
 
 
 if __name__ == "__main__": main()
