@@ -31,7 +31,7 @@ def deterministic():
 @pytest.fixture(params=["torch's threads", "our threads"])
 def crew(request, monkeypatch):
     if request.param == "our threads":
-        monkeypatch.setattr("adapool.kernels.threads._openmp", lambda: None)
+        monkeypatch.setattr("adapool.kernels.plan.openmp", lambda imported: None)
         monkeypatch.setattr(plan, "WAKE_OURS", 1)
     return request.param
 
@@ -70,9 +70,9 @@ def same(a, b):
 @pytest.mark.parametrize("repeats", some([4, 100], 1))
 def test_the_same_bits_on_one_two_and_three_threads_however_often(repeats, kind, d, crew, monkeypatch):
     teams = []
-    for name in ("by_team", "run"):
-        inner = getattr(plan.Job, name)
-        monkeypatch.setattr(plan.Job, name, lambda *args, f=inner, n=name: teams.append(n) or f(*args))
+    for place, name in ((plan, "run_in_team"), (plan.Job, "run")):
+        inner = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *args, f=inner, n=name: teams.append(n) or f(*args))
     if crew == "our threads": repeats = max(2, repeats // 10)
     for dtype, layout in itertools.product(DTYPES, LAYOUTS):
         if layout in LIKE_NOBODY: continue
@@ -85,7 +85,7 @@ def test_the_same_bits_on_one_two_and_three_threads_however_often(repeats, kind,
                 wanted = wanted or found
                 assert same(found, wanted), (dtype, layout, threads)
         assert not any(t.isnan().any() for t in wanted)
-    assert "by_team" in teams if crew == "torch's threads" else "by_team" not in teams
+    assert "run_in_team" in teams if crew == "torch's threads" else "run_in_team" not in teams
 
 
 @pytest.mark.parametrize("d", SHAPES)

@@ -160,7 +160,7 @@ def test_without_the_threads_of_torch(monkeypatch, tmp_path):
     for torch_like in (SimpleNamespace(), SimpleNamespace(_C=SimpleNamespace(__file__=str(library)))):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, "torch", torch_like)
-            assert threads._openmp.__wrapped__() is None
+            assert threads.openmp.__wrapped__(True) is None
 
 
 def test_with_and_without_a_gradient_in_turns():

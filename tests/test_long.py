@@ -140,7 +140,7 @@ def test_gradients_of_many_windows_over_one_cell_uncompiled(inner, small_lines):
     ((1, 1, 700_001), 3), ((1, 1, 500_000), 1), ((1, 1, 801, 900), (2, 3)), ((1, 2, 9000, 41), (2, 1))])
 def test_the_same_bits_on_any_number_of_threads(shape, size, dtype, crew, monkeypatch):
     if crew == "our threads":
-        monkeypatch.setattr("adapool.kernels.threads._openmp", lambda: None)
+        monkeypatch.setattr("adapool.kernels.plan.openmp", lambda imported: None)
         monkeypatch.setattr(plan, "WAKE_OURS", 1)
     calls, run = [], plan.InParts.__call__
     monkeypatch.setattr(plan.InParts, "__call__", lambda *args: calls.append(1) or run(*args))

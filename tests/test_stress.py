@@ -299,7 +299,7 @@ for broken in range(times):
     if broken % 8 < 4: assert torch.equal(way(), want[broken % 4]), broken
 print(all(map(torch.equal, [way() for way in ways], want)), len(threads._teams.calls))"""
     assert run(code) == "True 0"
-    ours = "from adapool.kernels import plan, threads; threads._openmp = lambda: None; plan.WAKE_OURS = 1\n"
+    ours = "from adapool.kernels import plan, threads; plan.openmp = lambda imported: None; plan.WAKE_OURS = 1\n"
     assert run(ours + code) == "True 0"
 
 
@@ -362,7 +362,7 @@ def test_an_interrupted_call_leaves_its_team(monkeypatch, two_threads):
 @pytest.mark.parametrize("level", ["array", "tensor", "places"])
 def test_helpers_of_an_interrupted_call_keep_what_they_read_and_write(level, monkeypatch, two_threads):
     "The first thread is interrupted while it waits for a helper, which is still in the kernel."
-    monkeypatch.setattr(threads, "_openmp", lambda: None)
+    monkeypatch.setattr(plan, "openmp", lambda imported: None)
     monkeypatch.setattr(plan, "WAKE_OURS", 1)
     monkeypatch.setattr(arrays, "threads_to_use", lambda: 2)
     main, in_kernel, go_on, kept, pieces = threading.get_ident(), threading.Event(), threading.Event(), {}, []

@@ -11,6 +11,7 @@ __all__ = ['FEW_WINDOWS', 'ONE', 'MOST_KEPT', 'LONG', 'LONG_INDICES', 'LONG_APAR
 # %% ../../nbs/kernels/12_plan.ipynb #93f34334
 import itertools
 import math
+import sys
 from array import array
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -340,18 +341,15 @@ class Job:
     def __call__(self, x, y, index, threads, *alive):
         "Run on the data at the addresses `x`, `y` and `index`, which `alive` own: helpers hold it until they are done."
         if threads == 1 or self.work < 2*WAKE: return self.run(x, y, index, 0, self.total)
-        team = openmp()
-        threads = min(threads, self.work // (WAKE if team else WAKE_OURS))
+        start = openmp("torch" in sys.modules)
+        threads = min(threads, self.work // (WAKE if start else WAKE_OURS))
         step = -(-self.total // (4 * max(1, threads) * self.unit)) * self.unit
         if threads < 2: return self.run(x, y, index, 0, self.total)
-        if not team: return parallel_for(lambda a, b, _=alive: self.run(x, y, index, a, b), self.total, step, threads)
-        if not self.by_team(x, y, index, step, threads): self.run(x, y, index, 0, self.total)
-
-    def by_team(self, x, y, index, step, threads):
+        if not start: return parallel_for(lambda a, b, _=alive: self.run(x, y, index, a, b), self.total, step, threads)
         memory, _, _memory = scratch(self.bytes * threads)
-        data = x, y, index, self.g, self.w
-        call = 0, 0, self.total, step, self.function.address, *data, memory, self.bytes, self.indices, self.table
-        return run_in_team(self.function.team, call, threads)
+        room = memory, self.bytes, self.indices, self.table
+        call = 0, 0, self.total, step, self.function.address, x, y, index, self.g, self.w, *room
+        if not run_in_team(start, self.function.team, call, threads): self.run(x, y, index, 0, self.total)
 
     def run(self, x, y, index, first, last):
         at, _, _memory = scratch(self.bytes)

@@ -40,24 +40,21 @@ class _Teams:
 
 _teams, _forked = _Teams(), False
 
-@lru_cache(maxsize=1)
-def _openmp():
-    "The function by which torch's own threads are called: OpenMP's, in the library that torch is linked to; else None."
+@lru_cache(maxsize=2)
+def openmp(imported):
+    "`GOMP_parallel` of the library that an `imported` torch is linked to; None without, and in a child that was forked."
+    if not imported or _forked: return None
     try: call = ctypes.CDLL(sys.modules["torch"]._C.__file__).GOMP_parallel
     except (AttributeError, OSError): return None
     call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint), None
     return call
 
-def openmp():
-    "`GOMP_parallel` of torch's threads; None where there are none, as in a forked child, where OpenMP would wait."
-    return _openmp() if "torch" in sys.modules and not _forked else None
-
-def run_in_team(team, arguments, threads):
-    "Did `threads` of torch's threads run `team` on the numbers `arguments`? Not while others have all the machine."
+def run_in_team(start, team, arguments, threads):
+    "Did `start`, which is `openmp`, let `threads` run `team` on the numbers `arguments`? Not while others have all of them."
     call = object()
     try:
         room = _teams.enter(call, threads)
-        if room: _openmp()(team, (ctypes.c_int64 * len(arguments))(*arguments), threads, 0)
+        if room: start(team, (ctypes.c_int64 * len(arguments))(*arguments), threads, 0)
         return room
     finally: _teams.calls.pop(call, None)  # at once: in a method, an interrupt could come first
 
@@ -68,6 +65,7 @@ def _forget():
     "In a forked child there are no helpers and nobody is in a team."
     global _calls, _helpers, _teams, _forked
     _calls, _helpers, _teams, _forked = SimpleQueue(), [], _Teams(), True
+    openmp.cache_clear()
 
 if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_forget)
 
