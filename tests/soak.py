@@ -20,7 +20,7 @@ os.environ["OMP_NUM_THREADS"] = str(THREADS)
 import numpy as np  # noqa: E402
 
 from adapool import adaptive_pool  # noqa: E402
-from adapool.kernels import plan, threads  # noqa: E402
+from adapool.kernels import plan  # noqa: E402
 
 
 def example(planes, side):

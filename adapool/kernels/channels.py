@@ -7,7 +7,7 @@ __all__ = ['CHUNK', 'reduce_channels', 'reduce_divided', 'levels', 'carry_up', '
            'many_cells', 'channels_last']
 
 # %% ../../nbs/kernels/06_channels.ipynb #09351663
-from .geometry import AS_IS, divisor_of, divisor_of_rows, locate_row
+from .geometry import AS_IS, BY_WINDOW, divisor_of_rows, locate_row
 from .reduce import LOOKAHEAD
 from adapool.kernels.vectors import (
     AVG_BACKWARD, CELL_BYTES, load_tile, prefetch, store_tile, tdivide, treduce, vdivide, vload, vreduce, vsplat,
@@ -71,36 +71,39 @@ def carry_up(buf, at, many, level, top, chunk, end):
 # %% ../../nbs/kernels/06_channels.ipynb #3fc46726
 def few_cells(x, y, g, w, base, to, d, h, j0, outs, K, tab):
     "Windows of a few cells, `outs` of them side by side, in K channels: all cells of a window at once."
-    rows = divisor_of_rows(g, w, d, h)
+    rows, divide, n = divisor_of_rows(g, w, d, h), g.divide, vsplat(g.divisor)
+    starts, stops, divisors, C = g.starts_w, g.stops_w, g.divisors_w, g.channels
+    d0, d1, h0, h1 = w[g.starts_d + d], w[g.stops_d + d], w[g.starts_h + h], w[g.stops_h + h]
+    stride_d, stride_h, stride_w, whole = g.stride_d, g.stride_h, g.stride_w, K // 64 * 64
     for j in range(j0, j0 + outs):
         k = 0
-        for slice in range(w[g.starts_d + d], w[g.stops_d + d]):
-            for row in range(w[g.starts_h + h], w[g.stops_h + h]):
-                for i in range(w[g.starts_w + j], w[g.stops_w + j]):
-                    tab[k] = base + slice*g.stride_d + row*g.stride_h + i*g.stride_w
+        for slice in range(d0, d1):
+            for row in range(h0, h1):
+                for i in range(w[starts + j], w[stops + j]):
+                    tab[k] = base + slice*stride_d + row*stride_h + i*stride_w
                     k += 1
-        n = vsplat(divisor_of(g, w, rows, j))
-        whole = K // 64 * 64
+        if divide == BY_WINDOW: n = vsplat(rows*w[divisors + j])
         for q in range(0, whole, 64):
             t = load_tile(x, tab[0] + q, 8, 8)
             for i in range(1, k): t = treduce(t, load_tile(x, tab[i] + q, 8, 8))
-            if g.divide != AS_IS: t = tdivide(t, n)
-            store_tile(y, to + j*g.channels + q, 8, t)
+            if divide != AS_IS: t = tdivide(t, n)
+            store_tile(y, to + j*C + q, 8, t)
         for q in range(whole, K, 8):
             c = min(q, K-8)
             s = vload(x, tab[0] + c)
             for i in range(1, k): s = vreduce(s, vload(x, tab[i] + c))
-            if g.divide != AS_IS: s = vdivide(s, n)
-            vstore(y, to + j*g.channels + c, s)
+            if divide != AS_IS: s = vdivide(s, n)
+            vstore(y, to + j*C + c, s)
 
 def store_divided(y, to, g, w, n, j0, outs, K, each, buf, top):
     "Writes windows whose rows have the divisor `n`, reduced in K channels, from `buf`."
+    divide, size, divisors, C = g.divide, vsplat(g.divisor), g.divisors_w + j0, g.channels
     for j in range(outs):
-        size = vsplat(divisor_of(g, w, n, j0 + j))
+        if divide == BY_WINDOW: size = vsplat(n*w[divisors + j])
         for q in range(0, K, 8):
             s = vload(buf, top + j*each + q)
-            if g.divide != AS_IS: s = vdivide(s, size)
-            vstore(y, to + j*g.channels + min(q, K-8), s)
+            if divide != AS_IS: s = vdivide(s, size)
+            vstore(y, to + j*C + min(q, K-8), s)
 
 def row_in_channels(x, o, g, w, n, j, K, each, buf, to, fresh, end, last_row, level, top, i):
     "One row of the window `j`, in K channels, 64 cells at a time, of which the first is chunk `i`."

@@ -13,23 +13,25 @@ from .vectors import AVG_BACKWARD, broadcast, divide, load, reduce, scalar, stor
 # %% ../../nbs/kernels/08_gradients.ipynb #9bc726f1
 def narrow_row(x, o, g, w, d, h, w0, many, buf):
     "The rows of a window reduced, `many` cells wide from column `w0` on, and divided, into `buf` from 1 on."
+    d0, d1, h0, h1 = w[g.starts_d + d], w[g.stops_d + d], w[g.starts_h + h], w[g.stops_h + h]
+    stride_d, stride_h, stride_w, divisors, divisor = g.stride_d, g.stride_h, g.stride_w, g.divisors_w + w0, g.divisor
     for i in range(many):
         s = scalar(0)
         fresh = True
-        for slice in range(w[g.starts_d + d], w[g.stops_d + d]):
-            for row in range(w[g.starts_h + h], w[g.stops_h + h]):
-                v = load(x, o + slice*g.stride_d + row*g.stride_h + i*g.stride_w)
+        for slice in range(d0, d1):
+            for row in range(h0, h1):
+                v = load(x, o + slice*stride_d + row*stride_h + i*stride_w)
                 if AVG_BACKWARD: v = divide(v, w[g.divisors_d + slice] * w[g.divisors_h + row])
                 s = v if fresh else reduce(s, v)
                 fresh = False
-        store(buf, 1 + i, divide(s, w[g.divisors_w + w0 + i] if AVG_BACKWARD else g.divisor))
+        store(buf, 1 + i, divide(s, w[divisors + i] if AVG_BACKWARD else divisor))
 
 def store_runs(y, to, g, w, w0, many, buf):
     "Writes `many` cells of `buf` as runs; an output that two runs share, maybe of two tiles, is their sum."
-    wide = to + g.m_w
+    wide, starts, stops = to + g.m_w, g.starts_w + w0, g.stops_w + w0
     for i in range(many):
-        a = to + w[g.starts_w + w0 + i]
-        b = to + w[g.stops_w + w0 + i]
+        a = to + w[starts + i]
+        b = to + w[stops + i]
         s = load(buf, 1 + i)
         v = broadcast(s)
         q = a
@@ -39,7 +41,7 @@ def store_runs(y, to, g, w, w0, many, buf):
         while q < b:
             store(y, q, s)
             q += 1
-        if w0 + i > 0 and w[g.starts_w + w0 + i] < w[g.stops_w + w0 + i - 1]: store(y, a, reduce(load(buf, i), s))
+        if w0 + i > 0 and w[starts + i] < w[stops + i - 1]: store(y, a, reduce(load(buf, i), s))
     store(buf, 0, load(buf, many))
 
 def expand_rows(x, y, index, g, w, buf, ibuf, tab, first, last):

@@ -40,18 +40,19 @@ def indices_of_rows(x, o, g, i0, kh, buf, ibuf, to, spare, cells, fresh):
 
 def indices_of_columns(buf, ibuf, t, o, g, w, j0, outs):
     "As `reduce_columns`, for a maximum and its index; the columns are not in the indices yet."
-    C = g.channels
-    a0 = w[g.starts_w + j0]
+    C, starts, stops = g.channels, g.starts_w + j0, g.stops_w + j0
+    a0 = w[starts]
     for j in range(outs):
-        a = w[g.starts_w + j0 + j]
+        a = w[starts + j]
+        b = w[stops + j]
         for c in range(C):
             p = t + ((a - a0)*C + c)*8
             s = vload(buf, p)
             i = iadd(iload(ibuf, p), a)
-            for b in range(a + 1, w[g.stops_w + j0 + j]):
+            for column in range(a + 1, b):
                 p += C*8
                 u = vload(buf, p)
-                e = iadd(iload(ibuf, p), b)
+                e = iadd(iload(ibuf, p), column)
                 take = vreplaces_at(s, i, u, e)
                 s = vselect(take, u, s)
                 i = iselect(take, e, i)
@@ -164,22 +165,23 @@ def best_channels(x, y, index, g, w, base, to, d, h, j, q, end, buf, ibuf):
     d0 = w[g.starts_d + d]
     h0 = w[g.starts_h + h]
     w0 = w[g.starts_w + j]
-    C = g.channels
+    d1, h1, w1, C = w[g.stops_d + d], w[g.stops_h + h], w[g.stops_w + j], g.channels
+    stride_d, stride_h, stride_w, n_h, n_w = g.stride_d, g.stride_h, g.stride_w, g.n_h, g.n_w
     for u in range(q, end, 8):
-        vstore(buf, u - q, vload(x, base + d0*g.stride_d + h0*g.stride_h + w0*g.stride_w + min(u, C-8)))
-        istore(ibuf, u - q, isplat((d0*g.n_h + h0)*g.n_w + w0))
-    for slice in range(d0, w[g.stops_d + d]):
-        for row in range(h0, w[g.stops_h + h]):
-            o = base + slice*g.stride_d + row*g.stride_h
+        vstore(buf, u - q, vload(x, base + d0*stride_d + h0*stride_h + w0*stride_w + min(u, C-8)))
+        istore(ibuf, u - q, isplat((d0*n_h + h0)*n_w + w0))
+    for slice in range(d0, d1):
+        for row in range(h0, h1):
+            o = base + slice*stride_d + row*stride_h
             skip = 1 if slice == d0 and row == h0 else 0
             for u in range(q, end, 8):
                 s = vload(buf, u - q)
                 i = iload(ibuf, u - q)
-                for a in range(w0 + skip, w[g.stops_w + j]):
-                    t = vload(x, o + a*g.stride_w + min(u, C-8))
+                for a in range(w0 + skip, w1):
+                    t = vload(x, o + a*stride_w + min(u, C-8))
                     take = vreplaces(s, t)
                     s = vselect(take, t, s)
-                    i = iselect(take, isplat((slice*g.n_h + row)*g.n_w + a), i)
+                    i = iselect(take, isplat((slice*n_h + row)*n_w + a), i)
                 vstore(buf, u - q, s)
                 istore(ibuf, u - q, i)
     for u in range(q, end, 8):

@@ -8,7 +8,7 @@ __all__ = ['TURNED', 'reduce_columns', 'store_planes', 'prefetch_block', 'read_t
            'rows_of_a_group', 'same_rows', 'planes']
 
 # %% ../../nbs/kernels/05_planes.ipynb #a3e6297b
-from .geometry import AS_IS, BY_WINDOW, divisor_of, divisor_of_rows
+from .geometry import AS_IS, BY_WINDOW, divisor_of_rows
 from .indices import indices_of_columns, indices_of_rows, store_indices
 from .reduce import reduce_rows
 from adapool.kernels.vectors import (
@@ -19,12 +19,14 @@ from adapool.kernels.vectors import (
 # %% ../../nbs/kernels/05_planes.ipynb #6b734da7
 def reduce_columns(buf, t, o, g, w, j0, outs, n):
     "Reduces the columns of each window, vectors from `t` on, into vectors from `o` on; `n` is the divisor of its rows."
-    C = g.channels
-    a0 = w[g.starts_w + j0]
+    C, divide, size = g.channels, g.divide, vsplat(g.divisor)
+    starts, stops, divisors = g.starts_w + j0, g.stops_w + j0, g.divisors_w + j0
+    a0 = w[starts]
     for j in range(outs):
-        k = w[g.stops_w + j0 + j] - w[g.starts_w + j0 + j]
-        p = t + (w[g.starts_w + j0 + j] - a0)*C*8
-        size = vsplat(divisor_of(g, w, n, j0 + j))
+        a = w[starts + j]
+        k = w[stops + j] - a
+        p = t + (a - a0)*C*8
+        if divide == BY_WINDOW: size = vsplat(n*w[divisors + j])
         for _ in range(C):
             s = vload(buf, p)
             end = p + C*8*k
@@ -37,7 +39,7 @@ def reduce_columns(buf, t, o, g, w, j0, outs, n):
             while i < end:
                 s = vreduce(s, vload(buf, i))
                 i += C*8
-            if g.divide != AS_IS: s = vdivide(s, size)
+            if divide != AS_IS: s = vdivide(s, size)
             vstore(buf, o, s)
             o += 8
             p += 8
@@ -61,15 +63,16 @@ def prefetch_block(x, ahead, past):
 
 def read_tiles(x, o, g, d0, kd, h0, kh, width, count, ahead, past, buf, ibuf, turned):
     "The rows of one window in `count` planes, reduced in registers and transposed."
+    stride_p, stride_d, stride_h, n_h, n_w = g.stride_p, g.stride_d, g.stride_h, g.n_h, g.n_w
     for q in range(0, width, 8):
         ahead = prefetch_block(x, ahead, past)
-        s = load_tile(x, o + q, g.stride_p, count)
-        if INDICES: i = jsplat((d0*g.n_h + h0)*g.n_w)
+        s = load_tile(x, o + q, stride_p, count)
+        if INDICES: i = jsplat((d0*n_h + h0)*n_w)
         for d in range(kd):
             for h in range(1 if d == 0 else 0, kh):
                 ahead = prefetch_block(x, ahead, past)
-                t = load_tile(x, o + q + d*g.stride_d + h*g.stride_h, g.stride_p, count)
-                if INDICES: i = jselect(s, t, i, ((d0 + d)*g.n_h + h0 + h)*g.n_w)
+                t = load_tile(x, o + q + d*stride_d + h*stride_h, stride_p, count)
+                if INDICES: i = jselect(s, t, i, ((d0 + d)*n_h + h0 + h)*n_w)
                 s = treduce(s, t)
         store_tile(buf, turned + q*8, 8, transpose8(s))
         if INDICES: store_index_tile(ibuf, turned + q*8, 8, transpose8_index(i))

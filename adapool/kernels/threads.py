@@ -42,7 +42,7 @@ _teams, _forked = _Teams(), False
 
 @lru_cache(maxsize=2)
 def openmp(imported):
-    "`GOMP_parallel` of the library that an `imported` torch is linked to; None without, and in a child that was forked."
+    "`GOMP_parallel` of the library that an `imported` torch is linked to; None without, and in a forked child."
     if not imported or _forked: return None
     try: call = ctypes.CDLL(sys.modules["torch"]._C.__file__).GOMP_parallel
     except (AttributeError, OSError): return None
@@ -50,7 +50,7 @@ def openmp(imported):
     return call
 
 def run_in_team(start, team, arguments, threads):
-    "Did `start`, which is `openmp`, let `threads` run `team` on the numbers `arguments`? Not while others have all of them."
+    "Did `start`, from `openmp`, run `team` on `arguments` with `threads`? Not while others have all the machine."
     call = object()
     try:
         room = _teams.enter(call, threads)
