@@ -46,13 +46,13 @@ def _made_by():
 @cache
 def _made_of(kernel):
     "A digest of what the machine code of a kernel is made of: sources of rooms, and numbers from other rooms."
-    here = __name__.rpartition(".")[0]
+    here, folder = closure.__module__.rpartition(".")[0], Path(closure.__code__.co_filename)
     writers = [f"{here}.{name}" for name in ("vectors", "llvm", "geometry", "machine")]
     used = closure(kernel, stop=WORDS)
     rooms = {getattr(thing, "__module__", None) for thing in used.values()}
     numbers = {name: thing for name, thing in used.items() if isinstance(thing, int)}
     names = sorted(name for name in rooms.union(writers) if name and name.startswith(f"{here}."))
-    files = [Path(__file__).with_name(f"{name.rpartition('.')[2]}.py").read_bytes() for name in names]
+    files = [folder.with_name(f"{name.rpartition('.')[2]}.py").read_bytes() for name in names]
     return hashlib.sha256(b"".join([repr(sorted(numbers.items())).encode(), *files])).hexdigest()
 
 def _read(path):

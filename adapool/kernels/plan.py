@@ -83,13 +83,17 @@ def _steps(outs, inner, batch, strides=None):
     for m in reversed(outs):
         steps.append(step)
         step *= m
-    return (step*batch[1], step), steps[::-1]
+    return (step*batch[1], step), tuple(steps[::-1])
 
 def _ones(axes):
     "Axes of one cell each, whose windows all hold it, as one."
     m, divisor = math.prod([a.m for a in axes]), math.prod([a.divisor for a in axes])
     zeros, ones, divisors = (array("q", [v]) * m for v in (0, 1, divisor))
     return Axis(1, m, zeros, ones, divisors, 1, 1, 0, divisor, m == 1, 0, axes[-1].step)
+
+def _dense_ones(axes):
+    "Have all axes one cell and one divisor, and are their outputs neighbours?"
+    return all(a.n == 1 and a.divisor for a in axes) and all(a.step == b.step*b.m for a, b in itertools.pairwise(axes))
 
 def _together(outer, last):
     "Axes as one where the last has one window that holds all."
@@ -103,8 +107,7 @@ def _together(outer, last):
 def _merged(axes, inner, own):
     "Three axes, joined where one can stand for two, and what lies inside them; `own` divisors are never left out."
     axes = [a for a in axes if a.n > 1 or a.m > 1 or (own and a.divisor != 1)]
-    if all(a.n == 1 for a in axes) and all(a.step == b.step*b.m for a, b in itertools.pairwise(axes)) and axes and all(
-            a.divisor for a in axes): axes = [_ones(axes)]
+    if len(axes) > 1 and axes[0].n == 1 and _dense_ones(axes): axes = [_ones(axes)]
     while axes:
         last = axes[-1]
         if last.n != last.m or not last.even or (own and last.divisor != 1): break
@@ -268,10 +271,12 @@ def make_plan(
     outs = [windows.input_size if backward else len(windows) for windows, _ in axes]
     (yA, yP), pooled = steps or _steps(outs, inner, [count for count, _ in batch])
     axes = [axis(windows, stride, step, backward) for (windows, stride), step in zip(axes, pooled)]
-    if min([a.shortest for a in axes]) < 1: return None
     (A, sA), (P, sP) = batch
-    cells = math.prod([a.n for a in axes])
-    limit = (A - 1)*sA + (P - 1)*sP + inner + sum((a.n - 1)*a.stride for a in axes)
+    cells, limit = 1, (A - 1)*sA + (P - 1)*sP + inner
+    for a in axes:
+        if a.shortest < 1: return None
+        cells *= a.n
+        limit += (a.n - 1)*a.stride
     size = A*P*inner*(cells + math.prod(outs))
     index = "i8" if kind == "indices" and (types[2] == "f8" or cells >= 2**31) else "i4"
     divide, divisor = _divide(kind, axes)
@@ -290,6 +295,22 @@ def _counts(kernel, batch, axes, C, tile):
     if kernel is interleaved: return rows, rows // C * -(-w.m // tile)
     return rows, rows
 
+def _laid(d, h, w, own):
+    "The tables of three axes, one behind the other, and where each begins; divisors only where they are looked at."
+    lists, places, at = [], [], 0
+    for a in (d, h, w):
+        m = len(a.starts)
+        places += at, at + m, at + 2*m
+        lists += (a.starts, a.stops, a.divisors) if own else (a.starts, a.stops)
+        at += 2*m + (len(a.divisors) if own else 0)
+    return lists, places
+
+def _span(kernel, w, tile):
+    "Cells that the windows of a tile span at most; asked of `planes` alone."
+    if kernel is not planes: return 0
+    if tile >= w.m: return w.stops[-1] - w.starts[0]
+    return max([w.stops[min(j + tile, w.m) - 1] - w.starts[j] for j in range(0, w.m, tile)])
+
 def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     "The plan for axes that are merged."
     kernel = _kernel(kind, divide, axes, C)
@@ -298,8 +319,7 @@ def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     if kernel is planes and d.n == d.m == 1 and C == 1 and kind != "indices": batch, h = _in_blocks(batch, h)
     axes = d, h, w
     tile, near, few, block = _cuts(kernel, kind, batch, axes, C, size, BYTES[types[0]])
-    tiles = range(0, w.m, tile) if kernel is planes else ()
-    span = max([w.stops[min(j + tile, w.m) - 1] - w.starts[j] for j in tiles], default=0)
+    span = _span(kernel, w, tile)
     width = 8*(span*C + 16)
     lined = max(width, min(LINED // int(types[2][1]), width*d.m*h.m))
     rows, units = _counts(kernel, batch, axes, C, tile)
@@ -307,10 +327,7 @@ def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     total = units*parts * (w.m if kernel is long_rows_indices else 1) * (-(-C // block) if C >= 8 else 1)
     unit = d.m*h.m if kernel in (long_rows, planes, expand_rows) and d.m*h.m <= 64 and total >= 64*d.m*h.m else 1
     if kernel is expand_rows: w = _by_cell(w)
-    lists, places, at = [table for a in (d, h, w) for table in (a.starts, a.stops, a.divisors)], [], 0
-    for table in lists:
-        places.append(at)
-        at += len(table)
+    lists, places = _laid(d, h, w, divide == BY_WINDOW or kind == "avg_backward")
     geometry = Geometry(  # type: ignore[call-arg]
         batch.stride_a, batch.planes, batch.stride_p, d.n, d.m, d.stride, h.n, h.m, h.stride, w.n, w.m, w.stride, C,
         limit, batch.y_a, batch.y_p, d.step, h.step, *places, w.longest, divide, divisor, rows, tile, near, KEPT, lined,
