@@ -410,7 +410,7 @@ class InBlocks:
         if self.backward: part, begin = read_from(windows, first, stop)
         else: part, begin = part_of(windows, first, stop, shift=kind != "indices")
         axes = [*axes[:self.along], (part, stride), *axes[self.along + 1:]]
-        made = new_job(kind, types, batch, tuple(axes), inner, self.steps)
+        made = new_job(kind, types, batch, tuple(axes), inner, self.steps, keep=False)
         return made, begin*stride, first*self.steps[1][self.along]
 
     def __call__(self, x, y, index, threads, *alive):
@@ -438,12 +438,13 @@ class Large:
         "As that of a `Job`."
         _large(*self.call)(*args)
 
-def new_job(kind, types, batch, axes, inner, steps=None):
+def new_job(kind, types, batch, axes, inner, steps=None, keep=True):
     "The job of a pool, described as in `make_plan`; None where there is no compiler, or a window is empty."
     most = max([windows.input_size if kind == "avg_backward" else len(windows) for windows, _ in axes])
-    call: Any = _made(kind, types, batch, axes, inner, steps) if most <= MOST_KEPT else None
-    if MOST_KEPT < most <= MOST_WINDOWS: call = Large(kind, types, batch, axes, inner, steps)
-    if most > MOST_WINDOWS:
+    call: Any = None
+    if most <= MOST_WINDOWS:
+        call = (Large if keep and most > MOST_KEPT else _made)(kind, types, batch, axes, inner, steps)
+    else:
         lists = [windows.transposed() if kind == "avg_backward" else windows for windows, _ in axes]
         if all(map(never_empty, lists)): call = InBlocks(kind, types, batch, axes, inner, steps)
     return call if call and call.function else None
