@@ -58,7 +58,10 @@ class _NamedFields(AttributeTemplate):
     def generic_resolve(self, t, name): return types.int64 if name in t.fields else None  # type: ignore[override]
 
 @lower_getattr_generic(Named)
-def _field(context, b, t, value, name): return b.load(b.gep(value, [ir.IntType(64)(t.fields.index(name))]))
+def _field(context, b, t, value, name):
+    field = b.load(b.gep(value, [ir.IntType(64)(t.fields.index(name))]))
+    field.set_metadata("invariant.load", b.module.add_metadata([]))  # whatever a kernel writes, it is not this
+    return field
 
 # %% ../../nbs/kernels/01_llvm.ipynb #d663a6fe
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
