@@ -196,7 +196,7 @@ def _tile(kernel, kind, few, h, w, channels):
         line = LINE // (channels if kernel is not long_rows else 1)
         step = (w.starts[-1] - w.starts[0]) // max(1, w.m - 1)  # from window to window, on average
         tile = min(w.m, 1 + max(0, line - w.longest) // max(1, step))
-        if kernel is planes and _span(kernel, w, tile) <= 2*line: return tile
+        if kernel is planes and _span(kernel, w, tile) <= line + line // 4: return tile
         return min(w.m, 1 + max(0, line - w.longest) // max(1, w.advance))
     if few or kernel in (channels_last_indices, long_rows_indices): return 1
     if h.shortest < 3 and kind != "avg_backward": return 1

@@ -190,7 +190,7 @@ def rows_of_a_group(x, y, index, g, w, buf, ibuf, j0, first, last):
     reduced = TURNED + 8*width
     lined = reduced + 8*(g.kept + outs*C + 8)
     most = max(1, g.lined // (8*width))
-    dense = outs == g.m_w and (g.m_h == 1 or g.y_h == g.m_w*C) and (g.m_d == 1 or g.y_d == g.m_h*g.y_h)
+    dense = outs == g.m_w and (g.m_h == 1 or g.y_h == g.m_w*C) and (g.m_d == 1 or g.y_d == g.m_h*g.m_w*C)
     start = first % rows
     kept, line, to, d, h = 0, -1, 0, start // g.m_h, start % g.m_h
     for row in range(start, start + last - first):
