@@ -4,13 +4,11 @@
 
 # %% auto #0
 __all__ = ['Windows', 'adaptive_windows', 'FixedPool', 'fixed_rule', 'fixed_equivalent', 'exact_sizes', 'BlockedPool',
-           'blocked_equivalent', 'fixed_windows', 'split_windows', 'elementary', 'never_empty', 'tables', 'part_of',
-           'read_from']
+           'blocked_equivalent', 'fixed_windows', 'split_windows', 'elementary']
 
 # %% ../nbs/01_windows.ipynb #40194003
 import math
 import reprlib
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -382,40 +380,3 @@ def elementary(
     def run(border): return before[np.searchsorted(cuts, border)]
     runs = tuple(Windows(before[-1], run(w.starts), run(w.stops), w.divisors) for w in lists)
     return Windows(sizes.pop(), cuts[:-1][read], cuts[1:][read]), runs
-
-# %% ../nbs/01_windows.ipynb #c0de1503
-def never_empty(windows: Windows) -> bool:
-    "Has each window a cell?"
-    return isinstance(windows, _Adaptive) or bool((windows.starts < windows.stops).all())
-
-def _numbered(windows, first, stop):
-    "Starts, stops and divisors of the windows first ... stop - 1."
-    if not isinstance(windows, _Adaptive): return tuple(
-        part[first:stop] for part in (windows.starts, windows.stops, windows.divisors))
-    i, m, (q, r) = np.arange(first, stop), len(windows), divmod(windows.input_size, len(windows))
-    starts, stops = i*q + i*r // m, (i + 1)*q - -(i + 1)*r // m
-    return starts, stops, stops - starts
-
-def tables(windows: Windows) -> tuple[array, array, array]:
-    "The starts, the stops and the divisors of `windows` as rows of int64."
-    if not isinstance(windows, _Adaptive) or len(windows) > 64:
-        numbers = (np.ascontiguousarray(part, np.int64) for part in _numbered(windows, 0, len(windows)))
-        first, last, count = (array("q", part.tobytes()) for part in numbers)
-        return first, last, count
-    n, m = windows.input_size, len(windows)
-    starts, stops = [i*n // m for i in range(m)], [-(-i*n // m) for i in range(1, m + 1)]
-    return array("q", starts), array("q", stops), array("q", [b - a for a, b in zip(starts, stops)])
-
-def part_of(windows: Windows, first: int, stop: int, shift: bool = True) -> tuple[Windows, int]:
-    "The windows first ... stop - 1 over the cells that they read, or without `shift` over all; and the first cell."
-    starts, stops, divisors = _numbered(windows, first, stop)
-    begin, end = (int(starts[0]), int(stops[-1])) if shift else (0, windows.input_size)
-    return Windows(end - begin, starts - begin, stops - begin, divisors), begin
-
-def read_from(windows: Windows, first: int, stop: int) -> tuple[Windows, int]:
-    "The windows that read the cells first ... stop - 1, over these cells, and the number of the first of them."
-    transposed = windows.transposed()
-    begin, end = transposed[first][0], transposed[stop - 1][1]
-    starts, stops, divisors = _numbered(windows, begin, end)
-    starts, stops = (np.clip(part, first, stop) - first for part in (starts, stops))
-    return Windows(stop - first, starts, stops, divisors), begin

@@ -10,7 +10,8 @@ import pytest
 import adapool
 from adapool import pooling
 from adapool.kernels import COMPUTE, arrays, channels, gradients, indices, plan, planes, rows, threads
-from adapool.windows import Windows, adaptive_windows, fixed_windows, part_of, split_windows
+from adapool.kernels.tables import part_of
+from adapool.windows import Windows, adaptive_windows, fixed_windows, split_windows
 
 
 def peak(call):

@@ -60,6 +60,7 @@ TESTS = {
     "kernels.llvm": "sweep kernels cache link notebook properties conformance exact",
     "kernels.machine": "link cache notebook sweep kernels properties",
     "kernels.compile": "cache link notebook kernels stress",
+    "kernels.tables": "sweep notebook memory",
     "kernels.threads": "share kernels notebook bits long memory stress",
     "kernels.plan": "uncompiled long sweep notebook memory kernels link properties bits conformance exact stress",
     "kernels.arrays": "kernels memory long notebook properties exact bad_input stress",

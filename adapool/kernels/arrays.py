@@ -12,8 +12,8 @@ import math
 import numpy as np
 
 from .plan import job
+from .tables import part_of
 from .threads import threads_to_use
-from ..windows import part_of
 
 # %% ../../nbs/kernels/13_arrays.ipynb #8ead6a62
 def types_of(dtype, kind):

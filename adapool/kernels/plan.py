@@ -25,8 +25,8 @@ from .gradients import expand_rows, scatter
 from .indices import RUN, channels_last_indices, long_rows_indices
 from .planes import planes
 from .rows import LINE, interleaved, long_rows, reduce_parts
+from .tables import never_empty, part_of, read_from, tables
 from .threads import openmp, parallel_for, run_in_team, scratch
-from ..windows import never_empty, part_of, read_from, tables
 
 # %% ../../nbs/kernels/12_plan.ipynb #1cf531fb
 class Axis(NamedTuple):

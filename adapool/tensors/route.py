@@ -181,8 +181,8 @@ def pooled(kind: str, d: int, x: Any, output_size: Any, indices: bool = False) -
     shape, dtype, on_cpu = x.shape, x.dtype, x.is_cpu
     if type(output_size) is int:
         cells = x.numel()
-        if 0 < cells < 2 * TINY_NS and output_size > 0 and d < len(shape) < d + 3 and on_cpu and dtype in _SINGLE \
-            and cells / 2 + 10 * shape[0] * shape[1] * output_size**d < TINY_NS:
+        if 0 < cells < 2 * TINY_NS and 0 < output_size < TINY_NS and d < len(shape) < d + 3 and on_cpu \
+            and dtype in _SINGLE and cells / 2 + 10 * shape[0] * shape[1] * output_size**d < TINY_NS:
             y = OPERATORS[kind, d](x, (output_size,) * d)
             return y if kind == "avg" or indices else y[0]
     elif type(output_size) is not tuple or not _SIZE_TYPES.issuperset(map(type, output_size)):
