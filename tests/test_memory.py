@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from quick import some
 
 import adapool
 from adapool import pooling
@@ -91,7 +92,8 @@ def test_the_scratch_of_a_thread_is_bounded_for_every_shape():
     assert seen == KERNELS
 
 
-def test_the_scratch_of_a_thread_is_bounded_for_every_list_of_windows():
+@pytest.mark.parametrize("draws", some([200, 2000], 1))
+def test_the_scratch_of_a_thread_is_bounded_for_every_list_of_windows(draws):
     "With windows that lie far apart or are very unlike, too."
     rng, seen = np.random.default_rng(0), set()
     def windows():
@@ -102,7 +104,7 @@ def test_the_scratch_of_a_thread_is_bounded_for_every_list_of_windows():
         starts = np.sort(rng.integers(0, n, int(10 ** rng.uniform(0, 3))))
         stops = starts + 10 ** rng.uniform(0, np.log10(n), len(starts))
         return Windows(n, starts, np.maximum.accumulate(np.minimum(n, stops.astype(int))), starts % 7 + 1)
-    for _ in range(2000):
+    for _ in range(draws):
         kind, cell, inner = (rng.choice(some) for some in (KINDS, ["f2", "f4", "f8"], [1, 1, 2, 7, 8, 64, 130, 5000]))
         lists = [windows() for _ in range(rng.integers(1, 4))]
         if kind == "avg_backward": lists = [w.transposed() if len(w) < 2**12 > w.input_size else w for w in lists]
