@@ -20,6 +20,7 @@ import torch.fx.experimental._config
 import torch.onnx
 from torch.utils import _pytree as pytree
 
+from ..checks import writable
 from .calls import checked_call, eager, quiet, ready, tensors_in, told
 from .capture import captured_open, checked_axes
 from .forms import MATRIX_CELLS
@@ -38,15 +39,7 @@ def _checked_path(path, opset):
     older = "; for an older one, torch.onnx.export(portable(model, args), args, path, dynamo=False)"
     if not _OLDEST <= opset <= _NEWEST: raise ValueError(
         f"opset must be in [{_OLDEST}, {_NEWEST}], got {opset}" + older * (opset < _OLDEST))
-    if not isinstance(path, (str, os.PathLike)): raise TypeError(
-        f"path must be a str or a Path, got {type(path).__name__}")
-    path = Path(path)
-    if path.is_dir(): raise IsADirectoryError(f"path must name a file, and {path} is a folder")
-    if not path.parent.is_dir(): raise FileNotFoundError(
-        f"path must be in a folder that exists, and {path.parent} is none")
-    if not os.access(path.parent, os.W_OK): raise PermissionError(
-        f"path must be in a folder that can be written, and {path.parent} cannot")
-    return path
+    return writable(path)
 
 # %% ../../nbs/export/05_write.ipynb #e0600074a3
 def _checked_outputs(call, outputs):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LINE', 'TALL', 'GROUP', 'one_window', 'divided_row', 'reduce_box', 'part_of_box', 'mean_of', 'finish',
-           'windows_in_boxes', 'windows_in_a_row', 'long_rows', 'reduce_parts', 'channel_vectors', 'channel_totals',
-           'channels_in_boxes', 'interleaved']
+           'windows_in_boxes', 'windows_in_a_row', 'locate_box', 'long_rows', 'reduce_parts', 'channel_vectors',
+           'channel_totals', 'channels_in_boxes', 'interleaved']
 
 # %% ../../nbs/kernels/04_rows.ipynb #ab5fe36d
 from .geometry import AS_IS, divisor_of, divisor_of_rows, locate_plane
@@ -112,6 +112,22 @@ def windows_in_a_row(x, y, g, w, o, to, kh, j0, outs, n, part):
             k = w[g.stops_w + j0 + j] - a0 - a
             finish(y, to + j*g.channels, reduce_span_within(x, o + a, k, g.limit), 0, g, divisor_of(g, w, n, j0 + j))
 
+def locate_box(g, w, at, each):
+    "Part, slices, rows, windows, divisor of rows, and places in `x` and `y` of box `at`, which is of `each` channels."
+    rows = g.rows // each
+    part = at % g.parts
+    row = at // g.parts % rows
+    j0 = at // g.parts // rows * g.tile
+    d = row // g.m_h % g.m_d
+    h = row % g.m_h
+    d0 = w[g.starts_d + d]
+    h0 = w[g.starts_h + h]
+    _c, _p, o, to = locate_plane(g, row // (g.m_d*g.m_h) * each)
+    o += w[g.starts_w + j0]*g.stride_w + d0*g.stride_d + h0*g.stride_h
+    to += d*g.y_d + h*g.y_h + j0*g.channels
+    kd, kh, outs = w[g.stops_d + d] - d0, w[g.stops_h + h] - h0, min(g.m_w - j0, g.tile)
+    return part, d0, h0, kd, kh, j0, outs, divisor_of_rows(g, w, d, h), o, to
+
 def long_rows(x, y, index, g, w, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1, tile by tile and part by part, whose windows are long: one line at a time."
     all_of_it = g.m_d*g.m_h*g.m_w*g.n_d*g.n_h*g.parts == 1 and w[g.stops_w] - w[g.starts_w] == g.n_w
@@ -119,20 +135,7 @@ def long_rows(x, y, index, g, w, buf, ibuf, tab, first, last):
         one_window(x, y, g, buf, first, last)
         return
     for at in range(first, last):
-        part = at % g.parts
-        row = at // g.parts % g.rows
-        j0 = at // g.parts // g.rows * g.tile
-        outs = min(g.m_w - j0, g.tile)
-        d = row // g.m_h % g.m_d
-        h = row % g.m_h
-        d0 = w[g.starts_d + d]
-        h0 = w[g.starts_h + h]
-        kd = w[g.stops_d + d] - d0
-        kh = w[g.stops_h + h] - h0
-        n = divisor_of_rows(g, w, d, h)
-        _c, _p, o, to = locate_plane(g, row // (g.m_d*g.m_h))
-        o += w[g.starts_w + j0]*g.stride_w + d0*g.stride_d + h0*g.stride_h
-        to += d*g.y_d + h*g.y_h + j0*g.channels
+        part, d0, h0, kd, kh, j0, outs, n, o, to = locate_box(g, w, at, 1)
         whole = g.m_w == 1 and g.stride_h == g.n_w == w[g.stops_w] - w[g.starts_w]
         if g.stride_w == 1 and not AVG_BACKWARD and kd == 1 and (kh == 1 or whole):
             windows_in_a_row(x, y, g, w, o, to, kh, j0, outs, n, part)
@@ -198,20 +201,6 @@ def channels_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part)
 
 def interleaved(x, y, index, g, w, buf, ibuf, tab, first, last):
     "As `long_rows`, for windows that have 2 to 7 channels side by side."
-    C, rows = g.channels, g.rows // g.channels
     for at in range(first, last):
-        part = at % g.parts
-        row = at // g.parts % rows
-        j0 = at // g.parts // rows * g.tile
-        outs = min(g.m_w - j0, g.tile)
-        d = row // g.m_h % g.m_d
-        h = row % g.m_h
-        d0 = w[g.starts_d + d]
-        h0 = w[g.starts_h + h]
-        kd = w[g.stops_d + d] - d0
-        kh = w[g.stops_h + h] - h0
-        n = divisor_of_rows(g, w, d, h)
-        _c, _p, o, to = locate_plane(g, row // (g.m_d*g.m_h) * C)
-        o += w[g.starts_w + j0]*C + d0*g.stride_d + h0*g.stride_h
-        to += d*g.y_d + h*g.y_h + j0*C
+        part, d0, h0, kd, kh, j0, outs, n, o, to = locate_box(g, w, at, g.channels)
         channels_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part)
