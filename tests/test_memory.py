@@ -156,12 +156,12 @@ def test_what_has_to_be_copied_is_copied_in_parts(monkeypatch):
     def results(x, size, axes):
         kinds = [adapool.adaptive_pool(x, size, kind, axes) for kind in ("mean", "sum", "max", "min")]
         return *kinds, *adapool.adaptive_max_pool(x, size, True, axes)
-    cut, cuts = set(), arrays._cuts
+    cut, cuts = set(), arrays._cut_up
     def noted(x, axes, windows):
         found = cuts(x, axes, windows)
         cut.add("inside one" if found is None else "between windows" if found[1] is not None else "free axis")
         return found
-    monkeypatch.setattr(arrays, "_cuts", noted)
+    monkeypatch.setattr(arrays, "_cut_up", noted)
     for x in odd_arrays():
         for axes, size in ((0, 5), ((0, 2), (3, 2)), ((2, 1), (4, 7)), ((0, 1, 2), (2, 3, 1)), ((0, 1, 2), 1)):
             if x.ndim == 1 and axes != 0: continue

@@ -79,7 +79,7 @@ def _pooled(kind, x, axes, windows, types, v, order, lead):
     return [np.ascontiguousarray(y.transpose(np.argsort(order))) for y in results]
 
 # %% ../../nbs/kernels/13_arrays.ipynb #f3e5f8ef
-def _cuts(x, axes, windows):
+def _cut_up(x, axes, windows):
     "The axis to cut along and its parts: first and last cell and window, and the windows of the part."
     free = [(n, a) for a, n in enumerate(x.shape) if n > 1 and a not in axes]
     if free:
@@ -100,7 +100,7 @@ def _cuts(x, axes, windows):
 
 def _part_by_part(kind, x, axes, windows):
     "`by_kernel` for an array that has to be laid out anew, some megabytes at a time."
-    cuts = _cuts(x, axes, windows)
+    cuts = _cut_up(x, axes, windows)
     if cuts is None: return _inside(kind, x, axes, windows)
     a, k, parts = cuts
     shape = [len(windows[axes.index(b)]) if b in axes else n for b, n in enumerate(x.shape)]

@@ -77,7 +77,7 @@ def axis(windows, stride, step, backward=False):
     return Axis(*known[:-2], stride, step)  # type: ignore[call-arg]
 
 # %% ../../nbs/kernels/12_plan.ipynb #a15839a3
-def _steps(outs, inner, batch, strides=None):
+def _steps(outs, inner, batch):
     "The strides of a contiguous y: of the batch's two axes and of each pooled one."
     steps, step = [], inner
     for m in reversed(outs):
