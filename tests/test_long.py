@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as T
-from test_uncompiled import in_python, outputs, table_of
+from test_uncompiled import in_python, outputs, planned, table_of
 
 import adapool
 import adapool.functional as F
@@ -38,10 +38,10 @@ def whole(made, parted):
 def by_parts(kind, x, windows, inner):
     "The kernels' result for (A, P, ..., inner), and how many parts a window had."
     steps = [s // 8 for s in x.strides]
-    axes, batch = tuple(zip(windows, steps[2:])), tuple(zip(x.shape[:2], steps))
-    made = plan.make_plan(kind, ("f8",) * 3, batch, axes, inner)
+    axes = tuple(zip(windows, steps[2:]))
+    made = planned(kind, x.shape, steps, axes, inner)
     parts, name, outs = made.geometry.parts, made.kernel.__name__, outputs(kind, axes)
-    if parts == 1: return in_python(kind, x, axes, batch, inner)[1], 1, name
+    if parts == 1: return in_python(kind, x, axes, inner)[1], 1, name
     left = np.full(2 * made.geometry.rows * made.geometry.m_w * parts, 7e77)
     flat = np.lib.stride_tricks.as_strided(x, (1 + sum((n - 1) * s for n, s in zip(x.shape, steps)),), (8,))
     work = np.full(made.scratch[0], 7e77), None, np.zeros(made.scratch[1], np.int64)

@@ -55,6 +55,7 @@ def test_a_kernel_is_fresh(tmp_path):
     names = "[n for n in dir() if n[0] != '_' and n not in ('In', 'Out', 'exit', 'quit', 'open', 'get_ipython')]"
     rooms = "import sys; [n for n in sys.modules if n.startswith('adapool')]"
     for _ in range(2): assert shown(names, rooms, "import adapool; x = 3") == [["[]"], ["[]"], []]
+    assert shown("import time; print(1, flush=True); time.sleep(0.3); print(2)") == [["1\n2"]]
     with pytest.raises(CellExecutionError, match=r"SystemError.*: 3"): shown("raise SystemError(3)")
     with pytest.raises(DeadKernelError): shown("import os; os._exit(0)")
 

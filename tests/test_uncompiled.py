@@ -16,14 +16,16 @@ def table_of(made):
     "All tables of a plan, one after the other, as a kernel reads them."
     return np.concatenate([np.array(part) for part in made.tables])
 
-pytestmark = pytest.mark.xdist_group("uncompiled")  # which kernels were seen is asked in the end
+
+def planned(kind, shape, steps, axes, inner=1):
+    "The plan for float64 cells: two axes that are not pooled, with their steps, the pooled ones, and `inner` channels."
+    return plan.make_plan(kind, ("f8",) * 3, tuple(zip(shape[:2], steps)), axes, inner)
 
 
-def in_python(kind, x, axes, batch=None, inner=1):
+def in_python(kind, x, axes, inner=1):
     "Run a kernel uncompiled, on flat arrays whose every access is checked; the kernel's name and its result."
-    batch, outs = batch or tuple((n, s // x.itemsize) for n, s in zip(x.shape[:2], x.strides)), outputs(kind, axes)
-    made = plan.make_plan(kind, ("f8",) * 3, batch, axes, inner)
-    shape = *(n for n, _ in batch), *outs, inner
+    made = planned(kind, x.shape, [s // 8 for s in x.strides], axes, inner)
+    shape = *x.shape[:2], *outputs(kind, axes), inner
     y, index = np.full(shape, 7e77), np.full(shape, -7)
     cells, entries = made.scratch
     work = np.full(cells, 7e77), np.zeros(cells, np.int64), np.zeros(entries, np.int64)
@@ -38,9 +40,6 @@ def outputs(kind, axes):
     return [w.input_size if kind == "avg_backward" else len(w) for w, _ in axes]
 
 
-SEEN = set()
-
-
 SHAPES = [
     ((2, 9, 6, 7), (4, 3)), ((1, 3, 5, 4), (7, 9)), ((1, 9, 2, 70), (1, 2)), ((1, 2, 70, 9), (2, 4)),
     ((1, 2, 1, 700), (1, 2)), ((1, 1, 20, 30), (1, 1)), ((1, 9, 3, 40), (2, 36)), ((1, 8, 9, 9), (3, 3)),
@@ -53,33 +52,39 @@ LARGER = [  # sums of sums, four wide rows at once, pairs of many rows, up to 64
     (((1, 2, 4, 5), (2, 3)), 72)]
 
 
-@pytest.mark.parametrize("layer, inner", [*itertools.product(SHAPES, [1, 3, 11]), *LARGER])
+CASES = [*itertools.product(SHAPES, [1, 3, 11]), *LARGER]
+
+
+def axes_of(layer, inner, kind):
+    "An adaptive list for each pooled axis, and the step along it in the array that is read (a gradient is of `size`)."
+    (*_, rows, columns), size = layer
+    width = size[1] if kind == "avg_backward" else columns
+    return (adaptive_windows(rows, size[0]), width * inner), (adaptive_windows(columns, size[1]), inner)
+
+
+@pytest.mark.parametrize("layer, inner", CASES)
 def test_uncompiled_with_every_access_checked(layer, inner):
     shape, size = layer
     rng = np.random.default_rng(0)
     x = rng.integers(-3, 4, (*shape, inner)).astype(np.float64)
-    axes = tuple((adaptive_windows(n, m), k * inner) for n, m, k in zip(shape[2:], size, (shape[3], 1)))
+    axes = axes_of(layer, inner, "mean")
     planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
     restore = lambda t: t.unflatten(1, (shape[1], inner)).movedim(2, -1).numpy()
-    name, y, _ = in_python("mean", x, axes, inner=inner)
-    SEEN.add(name)
+    _, y, _ = in_python("mean", x, axes, inner=inner)
     np.testing.assert_allclose(y, restore(T.adaptive_avg_pool2d(planes, size)), rtol=1e-12, atol=1e-12)
     for kind, sign in (("max", 1), ("min", -1)):
         want = sign * restore(T.adaptive_max_pool2d(sign * planes, size))
         np.testing.assert_array_equal(in_python(kind, x, axes, inner=inner)[1], want)
     x[rng.random(x.shape) < 0.02] = np.nan
     planes = torch.from_numpy(x).movedim(-1, 2).flatten(1, 2)
-    name, y, index = in_python("indices", x, axes, inner=inner)
-    SEEN.add(name)
+    _, y, index = in_python("indices", x, axes, inner=inner)
     best, places = T.adaptive_max_pool2d(planes, size, return_indices=True)
     np.testing.assert_array_equal(y, restore(best))
     np.testing.assert_array_equal(index, restore(places))
     source = torch.zeros(shape[0], shape[1] * inner, *shape[2:], dtype=torch.float64, requires_grad=True)
     g = rng.normal(size=(*shape[:2], *size, inner))
     T.adaptive_avg_pool2d(source, size).backward(torch.from_numpy(g).movedim(-1, 2).flatten(1, 2))
-    back = tuple((windows, k * inner) for (windows, _), k in zip(axes, (size[1], 1)))
-    name, y, _ = in_python("avg_backward", g, back, inner=inner)
-    SEEN.add(name)
+    _, y, _ = in_python("avg_backward", g, axes_of(layer, inner, "avg_backward"), inner=inner)
     np.testing.assert_allclose(y, restore(source.grad), rtol=1e-12, atol=1e-12)
 
 
@@ -121,9 +126,15 @@ def test_windows_of_any_kind_uncompiled(rows, columns, inner):
         assert (a <= at).all() and (at < b).all()
 
 
-def test_all_kernels_were_seen():
-    assert {"planes", "long_rows", "interleaved", "channels_last", "channels_last_indices", "long_rows_indices",
-            "expand_rows"} <= SEEN
+def test_the_cases_above_reach_every_kernel():
+    reached = set()
+    for (layer, inner), kind in itertools.product(CASES, ("mean", "indices", "avg_backward")):
+        a, p, *sides = layer[0]
+        if kind == "avg_backward": sides = layer[1]
+        plane = inner * sides[0] * sides[1]
+        reached.add(planned(kind, (a, p), (p * plane, plane), axes_of(layer, inner, kind), inner).kernel.__name__)
+    assert reached == {"planes", "long_rows", "interleaved", "channels_last", "channels_last_indices",
+                       "long_rows_indices", "expand_rows"}
 
 
 def test_uncompiled_gradient_of_the_maximum():

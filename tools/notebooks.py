@@ -48,7 +48,8 @@ def execute(path, cell_seconds=CELL_SECONDS):
     for cell in code_cells(nb): cell.outputs, cell.execution_count = [], None
     quiet = ["--IPKernelApp.log_level=ERROR"]  # else every kernel warns that its local connection is not encrypted
     place = {"metadata": {"path": str(NBS)}}
-    options = dict(timeout=cell_seconds, kernel_name="python3", extra_arguments=quiet, store_widget_state=False)
+    options = dict(timeout=cell_seconds, kernel_name="python3", extra_arguments=quiet, store_widget_state=False,
+                   coalesce_streams=True)  # what is printed in pieces, now and then, is one text
     _Client(nb, resources=place, kernel_manager_class=Manager, **options).execute()
     for output in (o for cell in code_cells(nb) for o in cell.outputs if "data" in o): output.data.pop(WIDGET, None)
     return nb
