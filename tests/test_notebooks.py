@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,15 @@ def look_alike(a, b):
     return max(most for _, most in apart.getextrema()) < 8
 
 
+_WARNED = re.compile(r"^\S*site-packages\S+:\d+: \w*Warning: .*\n(?:  .*\n?)?", re.MULTILINE)
+
+
+def said(nb):
+    "What the cells print; a warning of another package about itself is not the page's, and comes with its version."
+    texts = [[_WARNED.sub("", text) for text in cell] for cell in text_outputs(nb)]
+    return [[text for text in cell if text] for cell in texts]
+
+
 @pytest.mark.parametrize("path", notebooks(), ids=name)
 def test_notebook(path):
     stored = nbformat.read(path, as_version=4)
@@ -42,7 +52,7 @@ def test_notebook(path):
     for cell, pictures, pictures_anew in zip(code_cells(stored), figures(stored), figures(anew), strict=True):
         same = [look_alike(a, b) for a, b in zip(pictures, pictures_anew, strict=True)]
         assert all(same), f"{path.name} draws what it does not store (`make notebooks`):\n{cell.source}"
-    for cell, texts, texts_anew in zip(code_cells(stored), text_outputs(stored), text_outputs(anew), strict=True):
+    for cell, texts, texts_anew in zip(code_cells(stored), said(stored), said(anew), strict=True):
         assert texts_anew == texts, f"{path.name} prints what it does not store (`make notebooks`):\n{cell.source}"
 
 
@@ -85,6 +95,15 @@ PAGES = [path for path in notebooks() if path.stem != "index"]
 def test_every_page_ends_with_a_link_to_the_next(path, following):
     last = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"][-1]
     assert f"]({Path(os.path.relpath(following, path.parent)).as_posix()})" in last
+
+
+def test_only_warnings_of_others_about_themselves_are_passed_over():
+    def printed(text):
+        outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+        return said(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=outputs)]))
+    theirs = "/x/lib/python3.11/site-packages/torch/jit/_script.py:14: FutureWarning: `script` is old.\n  warn(\n"
+    ours = "/x/adapool/windows.py:14: UserWarning: of ours\n  warn(\n"
+    assert printed(theirs) == [[]] and printed(theirs + "2") == [["2"]] and printed(ours) == [[ours.rstrip()]]
 
 
 def test_a_moved_label_is_another_picture():

@@ -7,7 +7,7 @@ __all__ = ['mean_backward_op', 'put_back_op', 'best_op', 'mean_op', 'max_op', 'm
            'maximum', 'put_back', 'Mean', 'MeanBackward', 'Max', 'PutBack']
 
 # %% ../../nbs/tensors/03_operators.ipynb #7a400003
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.compiler import is_compiling
@@ -15,7 +15,7 @@ from torch.compiler import is_compiling
 from . import plain
 from .memory import (
     address, by_kernel, channels_last, has_channels_last, in_format, plan_of, result, scattered)
-from .private import dual_level, recorded, transforms_active
+from .private import dual_level, recording, transforms_active
 
 # %% ../../nbs/tensors/03_operators.ipynb #7a400005
 def mean(x, plan):
@@ -48,11 +48,24 @@ def put_back(g, index, plan):
 
 # %% ../../nbs/tensors/03_operators.ipynb #7a400008
 class _Function(torch.autograd.Function):
+    record: Callable  # of a subclass
+
+    def __init_subclass__(cls):
+        "`cls.record(x, …)` is the same function, whose `forward` does what `setup_context` does, too."
+        if "forward" not in vars(cls): return
+        def forward(ctx, *args):
+            output = cls.forward(*args)
+            cls.setup_context(ctx, args, output)
+            return output
+        steps = {"forward": forward, "backward": cls.backward, "jvp": cls.jvp}
+        steps = {name: staticmethod(step) for name, step in steps.items()}
+        cls.record = staticmethod(recording(type(cls.__name__, (torch.autograd.Function,), steps)))
+
     @classmethod
     def apply(cls, x, *args):
         wanted = x.requires_grad and torch.is_grad_enabled()
         if not wanted and dual_level() < 0 and address(x) is not None: return cls.forward(x, *args)
-        return super().apply(x, *args) if transforms_active() else recorded(cls, x, *args)
+        return super().apply(x, *args) if transforms_active() else cls.record(x, *args)
 
 def _in_graph(x):
     "Is a backward pass being compiled?"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STAND_INS', 'dispatch_modes', 'has_storage', 'is_functional', 'unwrapped', 'is_shared', 'storage_address',
            'transforms_active', 'dual_level', 'is_tracing', 'NAMES', 'OPERATORS', 'THEIRS', 'functionalized',
-           'recorded', 'watched', 'overridden']
+           'recording', 'watched', 'overridden']
 
 # %% ../../nbs/tensors/00_private.ipynb #7a100003
 import operator
@@ -49,10 +49,9 @@ def functionalized():
     if _levels is None or _FUNCTIONALIZE is None: return True
     return any(level.key() == _FUNCTIONALIZE for level in _levels() or ())
 
-def recorded(function, *args):
-    "`function.apply(*args)` where no transform of `torch.func` is active."
-    if _BASE is None: return torch.autograd.Function.apply.__func__(function, *args)  # type: ignore[attr-defined]
-    return super(torch.autograd.Function, function).apply(*args)
+def recording(function):
+    "`function.apply` for where no transform of `torch.func` is active."
+    return function.apply if _BASE is None else super(torch.autograd.Function, function).apply
 
 # %% ../../nbs/tensors/00_private.ipynb #7a10000e
 is_tracing = _torchs("_C._is_tracing", torch.jit.is_tracing)  # the same by two Python calls
