@@ -1,5 +1,6 @@
 """What libraries do at each import or call, done once in a process that runs many tests or pages. No result changes."""
 
+import copy
 import functools
 import gc
 import sys
@@ -12,10 +13,15 @@ def leave_out_grammars():
 
 
 def read_torchlib_once():
-    "torch.onnx.export parses the 500 functions that it can translate to at each call, half of a small model's time."
+    "torch.onnx.export reads the 500 functions that it can translate to at each call, half of a small model's time."
     with suppress(ImportError, AttributeError):  # a torch that does it another way
-        from torch.onnx._internal._lazy_import import onnxscript_apis
-        onnxscript_apis.get_torchlib_ops = functools.cache(onnxscript_apis.get_torchlib_ops)
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+        read = functools.cache(ONNXRegistry.from_torchlib)
+        def from_torchlib(**options):
+            registry = copy.copy(read(**options))
+            registry.functions = {name: list(functions) for name, functions in registry.functions.items()}
+            return registry
+        ONNXRegistry.from_torchlib = staticmethod(from_torchlib)
 
 
 def keep_what_is_loaded():
