@@ -21,6 +21,7 @@ from adapool.kernels import compile as compiling
 from adapool.kernels.arrays import types_of
 from adapool.kernels.geometry import Geometry, packed
 from adapool.kernels.planes import planes
+from adapool.kernels.strided import strided
 from adapool.kernels.vectors import load, meaning, store, vload, vstore
 from adapool.windows import adaptive_windows
 
@@ -75,11 +76,11 @@ def test_memory_in_fragments(times):
 # On any processor
 
 CODES = "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"
-AXES = [(14, 7), (13, 6)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)], [(700_001, 3)]
+AXES = [(14, 7), (13, 6)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)], [(700_001, 3)], [(9, 3), (80, 40)]
 
 
 KERNELS = {f.__name__: f for f in (
-    planes, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
+    planes, strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
     gradients.scatter, indices.long_rows_indices, indices.channels_last_indices)}
 
 

@@ -10,7 +10,7 @@ from quick import some
 
 import adapool
 from adapool import pooling
-from adapool.kernels import COMPUTE, arrays, channels, gradients, indices, plan, planes, rows, threads
+from adapool.kernels import COMPUTE, arrays, channels, gradients, indices, plan, planes, rows, strided, threads
 from adapool.kernels.tables import part_of
 from adapool.windows import Windows, adaptive_windows, fixed_windows, split_windows
 
@@ -42,7 +42,7 @@ def test_without_kernels_a_slab_at_a_time(monkeypatch):
 
 
 KINDS = ["sum", "mean", "max", "min", "indices", "avg_backward"]
-KERNELS = {rows.long_rows, rows.interleaved, planes.planes, channels.channels_last, indices.long_rows_indices,
+KERNELS = {rows.long_rows, rows.interleaved, strided.strided, planes.planes, channels.channels_last, indices.long_rows_indices,
            indices.channels_last_indices, gradients.expand_rows}
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as T
 
 from adapool.kernels import gradients, plan, vectors
 from adapool.kernels.geometry import Geometry
-from adapool.windows import Windows, adaptive_windows
+from adapool.windows import Windows, adaptive_windows, fixed_windows
 
 
 def table_of(made):
@@ -45,7 +45,7 @@ SHAPES = [
     ((1, 2, 1, 700), (1, 2)), ((1, 1, 20, 30), (1, 1)), ((1, 9, 3, 40), (2, 36)), ((1, 8, 9, 9), (3, 3)),
     ((1, 2, 5, 34), (2, 17)), ((2, 1, 2, 256), (2, 16)),
     ((2, 3, 4, 300), (3, 2)), ((1, 9, 17, 200), (1, 2)), ((1, 3, 7, 11), (2, 3)),
-    ((2, 3, 4, 1), (3, 40)), ((1, 2, 2, 3), (4, 48)), ((1, 3, 1, 1), (5, 7))]
+    ((1, 2, 5, 64), (2, 32)), ((2, 1, 9, 66), (5, 33)), ((1, 1, 12, 64), (2, 16)), ((2, 3, 4, 1), (3, 40)), ((1, 2, 2, 3), (4, 48)), ((1, 3, 1, 1), (5, 7))]
 LARGER = [  # sums of sums, four wide rows at once, pairs of many rows, up to 64 channels in registers and more
     (((1, 2, 1, 1200), (1, 1)), 1), (((1, 2, 1, 1200), (1, 1)), 3), (((1, 1, 6, 2100), (1, 40)), 1),
     (((1, 1, 70, 32), (1, 16)), 1), (((1, 1, 12, 13), (1, 2)), 40), (((1, 1, 12, 13), (1, 2)), 72),
@@ -104,7 +104,9 @@ FIXED = Windows(30, [0, 3, 6, 24], [5, 9, 9, 30], [5, 6, 3, 7])
 
 @pytest.mark.parametrize("inner", [1, 3, 11])
 @pytest.mark.parametrize("rows, columns", [
-    (FIXED, FIXED), (FIXED, adaptive_windows(70, 3)),
+    (FIXED, FIXED), (FIXED, adaptive_windows(70, 3)), (FIXED, fixed_windows(110, 5, 2)),
+    (fixed_windows(7, 3, 2), fixed_windows(61, 3, 1)), (fixed_windows(7, 2), fixed_windows(213, 7, 4)),
+    (fixed_windows(6, 2, 3), fixed_windows(120, 3, 4)),
     (Windows(9, [1, 1], [7, 7]), Windows(200, [3, 40], [130, 190], [2, 9])),
     (adaptive_windows(8, 4), Windows(2, [0, 0, 1], [1, 2, 2], [1, 3, 1])), (Windows(3, [2], [3], [4]), FIXED)])
 def test_windows_of_any_kind_uncompiled(rows, columns, inner):
@@ -134,7 +136,7 @@ def test_the_cases_above_reach_every_kernel():
         plane = inner * sides[0] * sides[1]
         reached.add(planned(kind, (a, p), (p * plane, plane), axes_of(layer, inner, kind), inner).kernel.__name__)
     assert reached == {"planes", "long_rows", "interleaved", "channels_last", "channels_last_indices",
-                       "long_rows_indices", "expand_rows"}
+                       "long_rows_indices", "expand_rows", "strided"}
 
 
 def test_uncompiled_gradient_of_the_maximum():

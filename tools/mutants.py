@@ -55,7 +55,7 @@ TESTS = {
     "tensors.switch": "notebook enable stress",
     "nn": "bad_input notebook",
     **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
-       for room in ("reduce", "rows", "planes", "channels", "indices", "gradients", "geometry")},
+       for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "geometry")},
     "kernels.vectors": "uncompiled sweep kernels cache link notebook properties conformance exact",
     "kernels.llvm": "sweep kernels cache link notebook properties conformance exact",
     "kernels.machine": "link cache notebook sweep kernels properties",

@@ -8,6 +8,7 @@ __all__ = ['AS_IS', 'BY_WINDOW', 'BY_DIVISOR', 'Geometry', 'packed', 'locate_pla
 
 # %% ../../nbs/kernels/02_geometry.ipynb #88489e6a
 from array import array
+from struct import Struct
 from typing import NamedTuple
 
 # %% ../../nbs/kernels/02_geometry.ipynb #fe40f564
@@ -54,11 +55,11 @@ class Geometry(NamedTuple):
 
 AS_IS, BY_WINDOW, BY_DIVISOR = 0, 1, 2  # how a mean divides: a sum does not; by each window's divisor; all by the same
 
+_HEAD = Struct(f"={len(Geometry._fields)}q")
+
 def packed(geometry, lists):
     "A geometry and its tables in one row of int64, as machine code reads it, and where the tables begin."
-    numbers = array("q", geometry)
-    for table in lists: numbers.extend(table)
-    return numbers, len(geometry)
+    return array("q", b"".join([_HEAD.pack(*geometry), *lists])), len(geometry)
 
 # %% ../../nbs/kernels/02_geometry.ipynb #ef4515ca
 def locate_plane(g, plane):

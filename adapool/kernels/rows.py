@@ -156,22 +156,24 @@ def reduce_parts(x, y, index, g, w, buf, ibuf, tab, first, last):
 # %% ../../nbs/kernels/04_rows.ipynb #e75a1033
 GROUP = 256  # cells of C channels that are reduced before the result goes into a wider sum
 
-def channel_vectors(x, o, k, C):
-    "All whole groups of eight among k cells of C channels, reduced: C vectors, and the last of them again."
-    t = load_tile(x, o, 8, C)
-    for i in range(o + 8*C, o + k // 8 * 8 * C, 8*C):
+def channel_vectors(x, o, cells, count):
+    "`cells` numbers, `count` vectors of them at a time, reduced to so many vectors, and the last of them again."
+    t = load_tile(x, o, 8, count)
+    for i in range(o + 8*count, o + cells, 8*count):
         prefetch(x, i + LOOKAHEAD//CELL_BYTES)
-        t = treduce(t, load_tile(x, i, 8, C))
+        t = treduce(t, load_tile(x, i, 8, count))
     return t
 
 def channel_totals(x, o, k, C, buf, at, totals, fresh):
     "Reduces at most GROUP cells of C channels from x[o] on into C wide totals, by way of 64 cells of `buf` at `at`."
-    if k >= 8: store_tile(buf, at, 8, channel_vectors(x, o, k, C))
+    count = 8 // C * C
+    cells = k*C // (8*count) * (8*count)
+    if cells: store_tile(buf, at, 8, channel_vectors(x, o, cells, count))
     for c in range(C):
-        s = load(buf, at + c) if k >= 8 else load(x, o + c)
-        if k >= 8:
-            for i in range(c + C, 8*C, C): s = reduce(s, load(buf, at + i))
-        for i in range(max(k // 8 * 8, 0 if k >= 8 else 1) * C + c, k*C, C): s = reduce(s, load(x, o + i))
+        s = load(buf, at + c) if cells else load(x, o + c)
+        if cells:
+            for i in range(c + C, 8*count, C): s = reduce(s, load(buf, at + i))
+        for i in range((cells or C) + c, k*C, C): s = reduce(s, load(x, o + i))
         t = widen(s)
         wstore(buf, totals + 2*c, t if fresh else wreduce(wload(buf, totals + 2*c), t))
 

@@ -7,8 +7,9 @@ __all__ = ['LANES', 'WORDS', 'CELL_BYTES', 'REDUCTION', 'EXTREME', 'AVG_BACKWARD
            'vload', 'vstore', 'prefetch', 'scalar', 'vsplat', 'broadcast', 'divide', 'vdivide', 'replaces', 'reduce',
            'vreduce', 'vreduce_first', 'vkeep', 'reduce_lanes', 'vreduce_ordered', 'vunordered', 'mask_or', 'mask_any',
            'widen', 'narrow', 'wreduce', 'wload', 'wstore', 'load_tile', 'store_tile', 'treduce', 'tdivide',
-           'transpose8', 'iload', 'istore', 'isplat', 'iadd', 'iselect', 'vselect', 'vreplaces', 'vreplaces_at',
-           'jsplat', 'jselect', 'load_index_tile', 'store_index_tile', 'transpose8_index', 'closure', 'interpreted']
+           'transpose8', 'veven', 'vodd', 'iload', 'istore', 'isplat', 'iadd', 'iselect', 'vselect', 'vreplaces',
+           'vreplaces_at', 'jsplat', 'jselect', 'load_index_tile', 'store_index_tile', 'transpose8_index', 'closure',
+           'interpreted']
 
 # %% ../../nbs/kernels/00_vectors.ipynb #b468f85f
 import builtins
@@ -308,6 +309,23 @@ def transpose8(rows):
 
 @transpose8.llvm
 def _(e, b, rows): return e.transpose8(b, rows)
+
+# %% ../../nbs/kernels/00_vectors.ipynb #2e9bc05f
+@word("V", "VV")
+def veven(p, q):
+    "The even lanes of `p`, then those of `q`."
+    return np.concatenate([p[::2], q[::2]])
+
+@veven.llvm
+def _(e, b, p, q): return e.shuffle(b, p, q, range(0, 2*LANES, 2))
+
+@word("V", "VV")
+def vodd(p, q):
+    "The odd lanes of `p`, then those of `q`."
+    return np.concatenate([p[1::2], q[1::2]])
+
+@vodd.llvm
+def _(e, b, p, q): return e.shuffle(b, p, q, range(1, 2*LANES, 2))
 
 # %% ../../nbs/kernels/00_vectors.ipynb #3081e660
 @word("I", "pn")

@@ -54,6 +54,7 @@ def _given_sizes(shape, output_size, d):
 
 def _sizes(shape, output_size, d):
     "`output_size` as d ints, or torch's type of error for what is none."
+    if type(output_size) is int and 0 <= output_size < 2**63: return [output_size] * d
     sizes = _given_sizes(shape, output_size, d)
     if len(sizes) != d: raise RuntimeError(_other_count(output_size, d))
     axes = range(len(shape) - d, len(shape))
