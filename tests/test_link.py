@@ -76,7 +76,8 @@ def test_memory_in_fragments(times):
 # On any processor
 
 CODES = "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"
-AXES = [(14, 7), (13, 6)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)], [(700_001, 3)], [(9, 3), (80, 40)]
+AXES = ([(14, 7), (13, 6)], [(9, 3), (80, 40)], [(700, 1)], [(4, 2), (64, 32)], [(2, 1), (400, 2)], [(2, 4), (2, 64)],
+        [(700_001, 3)])
 
 
 KERNELS = {f.__name__: f for f in (
@@ -95,7 +96,7 @@ def keys():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "compiled", lambda kernel, *types: found.add((kernel.__name__, *types)) or True)
         for kind, types in asked:
-            for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16), (AXES[1], 3)):
+            for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16), (AXES[2], 3)):
                 steps = [inner * math.prod(n for n, _ in axes[i:]) for i in range(len(axes) + 1)]
                 pooled = tuple((adaptive_windows(m, n) if kind == "avg_backward" else adaptive_windows(n, m), s)
                                for (n, m), s in zip(axes, steps[1:]))
@@ -174,7 +175,7 @@ def test_a_field_of_the_geometry_is_the_same_by_name_in_python_and_in_machine_co
     lines += [f"    index[{3 + i}] = g.{name}" for i, name in enumerate(reversed(fields))]
     exec("\n".join(lines), scope := {"__name__": __name__})
     geometry = Geometry(*np.random.default_rng(0).permutation(10**6)[:len(fields)].tolist())
-    numbers, tables = packed(geometry, [[7, 5], [3]])
+    numbers, tables = packed(geometry, [np.array([7, 5]), np.array([3])])
     found, room, (at, _) = np.zeros(3 + len(fields), np.int64), np.zeros(8), numbers.buffer_info()
     made = machine.compile_kernel(scope["told"], meaning("sum", 4), "f4", "f4", "f4", "i4")
     compiling._link(made)(*[room.ctypes.data] * 4, found.ctypes.data, at, at + 8*tables, 0, 0, 0, 0, 0)

@@ -23,8 +23,8 @@ PACKAGE = Path(adapool.__file__).parent
 ORDER = [
     "exercises", "checks", "arithmetic", "windows", "kernels.vectors", "kernels.llvm", "kernels.geometry",
     "kernels.reduce", "kernels.rows", "kernels.strided", "kernels.indices", "kernels.planes", "kernels.channels",
-    "kernels.gradients", "kernels.machine", "kernels.compile", "kernels.tables", "kernels.threads", "kernels.plan", "kernels.arrays",
-    "kernels", "pooling",
+    "kernels.gradients", "kernels.machine", "kernels.compile", "kernels.tables", "kernels.threads", "kernels.plan",
+    "kernels.arrays", "kernels", "pooling",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.route", "tensors.switch",
     "tensors", "functional", "nn",
     "networks.models", "networks.fields", "networks.layers", "networks.calls", "networks.follow", "networks.table",
