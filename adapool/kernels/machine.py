@@ -96,16 +96,15 @@ def _emitted(text, machine):
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     for f in module.functions:
         if f.is_declaration: continue
-        if f.name.startswith("cfunc."): f.linkage = "internal"
-        elif f.linkage == llvm.Linkage.external and f.name != "team": f.name = "kernel"
+        external = f.linkage == llvm.Linkage.external and not f.name.startswith("cfunc.")
+        if external and f.name != "team": f.name = "kernel"
+        if f.name not in ("kernel", "team"): f.linkage = "internal"
     for v in module.global_variables:
         if not v.is_declaration: v.linkage = "internal"
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    for f in module.functions:
-        if not f.is_declaration and f.name not in ("kernel", "team"): f.linkage = "internal"
     return machine.emit_object(module)
 
 # %% ../../nbs/kernels/09_machine.ipynb #32c2c0d6
