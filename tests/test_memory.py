@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from quick import some
+from quick import rotated, some
 
 import adapool
 from adapool import pooling
@@ -124,11 +124,13 @@ def test_long_windows_take_less_than_a_megabyte(shape, size, inner):
     for kind in ("sum", "mean", "max", "indices"): assert scratch(kind, "f4", windows, inner, shape[:2])[0] < 2**20
 
 
-@pytest.mark.parametrize("shape, size", [
-    ((20_000_000,), 1), ((20_000_000,), 3), ((20_000_000,), 7), ((4000, 5000), (3, 2)), ((5_000_000, 4), (2, 1)),
-    ((4000, 5000), (1, 4000)), ((2, 10**7), (1, 5 * 10**6)), ((4, 5_000_000), (2, None))])
-@pytest.mark.parametrize("reduction", ["mean", "max", "places"])
-def test_what_a_call_takes_over_its_result(shape, size, reduction):
+LARGE = [((20_000_000,), 1), ((20_000_000,), 3), ((20_000_000,), 7), ((4000, 5000), (3, 2)), ((5_000_000, 4), (2, 1)),
+         ((4000, 5000), (1, 4000)), ((2, 10**7), (1, 5 * 10**6)), ((4, 5_000_000), (2, None))]
+
+
+@pytest.mark.parametrize("call, reduction", rotated(LARGE, ["mean", "max", "places"]))
+def test_what_a_call_takes_over_its_result(call, reduction):
+    shape, size = call
     x = np.ones(shape, np.uint8)
     def pool():
         if reduction == "places": return adapool.adaptive_max_pool(x, size, True)
@@ -174,8 +176,7 @@ def test_what_has_to_be_copied_is_copied_in_parts(monkeypatch):
     assert cut == {"free axis", "between windows", "inside one"}
 
 
-@pytest.mark.parametrize("kind", ["mean", "sum", "max", "min"])
-@pytest.mark.parametrize("dtype", ["?", "u1", "i4", "u8", "f2", "f8"])
+@pytest.mark.parametrize("dtype, kind", rotated(["?", "u1", "i4", "u8", "f2", "f8"], ["mean", "sum", "max", "min"]))
 def test_parts_of_a_copy_by_windows_of_any_kind(kind, dtype, monkeypatch):
     "With gaps, with divisors of their own, with cells before the first window and after the last."
     monkeypatch.setattr(pooling, "_SMALL", 0)

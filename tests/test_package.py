@@ -84,12 +84,21 @@ NEEDS = {"torch": ["functional", "nn", "networks", "networks.trace", "export", "
          "matplotlib": ["plot", "plot.film", "flashcards"], "ipywidgets": ["explore", "explore.panel"]}
 
 
-@pytest.mark.parametrize("package, module", [(package, module) for package in NEEDS for module in NEEDS[package]])
-def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(package, module):
-    hidden = f"import sys; sys.modules[{package!r}] = None"
-    code = f"{hidden}\ntry: import adapool.{module}\nexcept ImportError as error: print(error)"
-    extra = "torch" if package == "torch" and module != "flashcards" else module.split(".")[0]
-    assert python(code) == f"{package} is not installed, which this needs: pip install 'adapool[{extra}]'"
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
+    code = """
+import sys
+for package, module in %r:
+    sys.modules[package] = None
+    try: __import__(f"adapool.{module}")
+    except ImportError as error: print(error)
+    for name in [name for name in sys.modules if name.startswith("adapool")]: del sys.modules[name]
+    del sys.modules[package]
+"""
+    cases = [(package, module) for package in NEEDS for module in NEEDS[package]]
+    extras = ["torch" if case[0] == "torch" and case[1] != "flashcards" else case[1].split(".")[0] for case in cases]
+    assert python(code % cases).splitlines() == [
+        f"{package} is not installed, which this needs: pip install 'adapool[{extra}]'"
+        for (package, _), extra in zip(cases, extras)]
 
 
 def test_numpy_alone_is_enough_for_arrays():

@@ -12,13 +12,14 @@ import os
 import numpy as np
 import pytest
 import torch
-from quick import some
+from hypothesis import settings
+from quick import rotated, some
 
 from adapool.kernels import can_compile, new_job, plan, threads
 from adapool.windows import Windows, adaptive_windows, fixed_windows, split_windows
 
 pytestmark = pytest.mark.skipif(not can_compile(), reason="tested is what a compiler makes of the kernels")
-COUNT = int(os.environ.get("ADAPOOL_SWEEP", 150))
+COUNT = int(os.environ.get("ADAPOOL_SWEEP", settings.default.max_examples))  # few, unless slow tests are wanted
 KINDS = ["sum", "mean", "avg_backward", "max", "min", "indices"]
 CHANNELS = [1, 1, 1, 2, 3, 7, 8, 9, 16, 24, 25, 31, 40, 64, 65, 70, 128, 130, 200]
 
@@ -195,9 +196,7 @@ def in_blocks(kind, x, windows, cuts=()):
     return y, index
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind, axis, family", rotated(KINDS, [0, 1, 2], FAMILIES))
 def test_blocks_of_windows(kind, axis, family, monkeypatch):
     "As without them: along each axis, with few channels and many, and where one of the axes has a single window."
     rng, backward, done = np.random.default_rng(axis), kind == "avg_backward", 0
