@@ -20,7 +20,7 @@ os.environ["OMP_NUM_THREADS"] = str(THREADS)
 import numpy as np  # noqa: E402
 
 from adapool import adaptive_pool  # noqa: E402
-from adapool.kernels import plan  # noqa: E402
+from adapool.kernels import jobs  # noqa: E402
 
 
 def example(planes, side):
@@ -58,7 +58,7 @@ def functional(calls, x, want):
 
     import adapool.functional as F
     torch.set_num_threads(THREADS)
-    plan.openmp = lambda imported: None
+    jobs.openmp = lambda imported: None
     x, want, wrong = torch.from_numpy(x), torch.from_numpy(want), 0
     for _ in range(calls):
         y = F.adaptive_avg_pool2d(x, SIZE)
@@ -75,9 +75,9 @@ def main():
     parser.add_argument("--planes", type=int, default=2048)
     parser.add_argument("--side", type=int, default=56)
     given = parser.parse_args()
-    plan.WAKE = plan.WAKE_OURS = 1  # threads, however little there is to do
-    shared, share = [], plan.parallel_for
-    plan.parallel_for = lambda *args: shared.append(1) or share(*args)
+    jobs.WAKE = jobs.WAKE_OURS = 1  # threads, however little there is to do
+    shared, share = [], jobs.parallel_for
+    jobs.parallel_for = lambda *args: shared.append(1) or share(*args)
     wrong = ways[given.way](given.calls, *example(given.planes, given.side))
     print(f"{wrong} of {given.calls} wrong; {len(shared)} shared by this process; torch: {'torch' in sys.modules}")
     sys.exit(wrong > 0)

@@ -10,7 +10,7 @@ from quick import some
 
 import adapool.functional as F
 from adapool import nn
-from adapool.kernels import plan
+from adapool.kernels import jobs
 
 # Large enough for a team of threads; axes that shrink and grow, by sizes that do not divide.
 SHAPES = {1: ((4, 20, 900), 70), 2: ((2, 20, 43, 41), (7, 50)), 3: ((2, 10, 9, 22, 17), (5, 4, 20))}
@@ -31,8 +31,8 @@ def deterministic():
 @pytest.fixture(params=["torch's threads", "our threads"])
 def crew(request, monkeypatch):
     if request.param == "our threads":
-        monkeypatch.setattr("adapool.kernels.plan.openmp", lambda imported: None)
-        monkeypatch.setattr(plan, "WAKE_OURS", 1)
+        monkeypatch.setattr("adapool.kernels.jobs.openmp", lambda imported: None)
+        monkeypatch.setattr(jobs, "WAKE_OURS", 1)
     return request.param
 
 
@@ -70,7 +70,7 @@ def same(a, b):
 @pytest.mark.parametrize("repeats", some([4, 100], 1))
 def test_the_same_bits_on_one_two_and_three_threads_however_often(repeats, kind, d, crew, monkeypatch):
     teams = []
-    for place, name in ((plan, "run_in_team"), (plan.Job, "run")):
+    for place, name in ((jobs, "run_in_team"), (jobs.Job, "run")):
         inner = getattr(place, name)
         monkeypatch.setattr(place, name, lambda *args, f=inner, n=name: teams.append(n) or f(*args))
     if crew == "our threads": repeats = max(2, repeats // 10)

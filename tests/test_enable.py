@@ -17,7 +17,7 @@ from torch.nn.modules import pooling
 from torch.overrides import TorchFunctionMode, resolve_name
 
 import adapool.functional as F
-from adapool.kernels.plan import Job
+from adapool.kernels.jobs import Job
 from adapool.tensors import private
 from adapool.tensors.switch import _enabled
 

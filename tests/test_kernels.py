@@ -17,7 +17,7 @@ import adapool
 import adapool.functional as F
 from adapool import pooling
 from adapool.kernels import compile as compiling
-from adapool.kernels import plan, threads
+from adapool.kernels import jobs, threads
 
 
 @pytest.fixture(autouse=True)
@@ -238,7 +238,7 @@ print(len(threads._helpers))"""
 
 def test_new_shapes_do_not_pile_up():
     for n in range(20, 700): adapool.adaptive_pool(np.ones((9, n), "f4"), 7)
-    assert plan.job.cache_info().currsize <= plan.job.cache_info().maxsize
+    assert jobs.job.cache_info().currsize <= jobs.job.cache_info().maxsize
     assert len(compiling._loaded) < 200
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from quick import some
 
-from adapool.kernels import can_compile, channels, compiled, gradients, indices, plan, rows
+from adapool.kernels import can_compile, channels, compiled, gradients, indices, jobs, rows
 from adapool.kernels import compile as compiling
 from adapool.kernels.arrays import types_of
 from adapool.kernels.geometry import Geometry, packed
@@ -90,17 +90,17 @@ def keys():
     "Whatever jobs ask for, for arrays and for tensors, and the gradient of the maximum: names and types."
     kinds = "mean", "sum", "max", "min", "indices"
     asked = {(kind, types_of(np.dtype(code), kind)) for code in CODES for kind in kinds}
-    asked |= {(kind, (code, code, compute)) for code, compute in plan.COMPUTE.items()
+    asked |= {(kind, (code, code, compute)) for code, compute in jobs.COMPUTE.items()
               for kind in ("mean", "max", "indices", "avg_backward")}
-    found = {("scatter", code, code, compute, "sum", "i4") for code, compute in plan.COMPUTE.items()}
+    found = {("scatter", code, code, compute, "sum", "i4") for code, compute in jobs.COMPUTE.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "compiled", lambda kernel, *types: found.add((kernel.__name__, *types)) or True)
+        patch.setattr(jobs, "compiled", lambda kernel, *types: found.add((kernel.__name__, *types)) or True)
         for kind, types in asked:
             for axes, inner in (*((axes, 1) for axes in AXES), (AXES[0], 16), (AXES[2], 3)):
                 steps = [inner * math.prod(n for n, _ in axes[i:]) for i in range(len(axes) + 1)]
                 pooled = tuple((adaptive_windows(m, n) if kind == "avg_backward" else adaptive_windows(n, m), s)
                                for (n, m), s in zip(axes, steps[1:]))
-                assert plan.new_job(kind, types, ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
+                assert jobs.new_job(kind, types, ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
     return sorted(found)
 
 

@@ -14,7 +14,7 @@ from test_uncompiled import in_python, outputs, planned, table_of
 
 import adapool
 import adapool.functional as F
-from adapool.kernels import indices, plan, rows, vectors
+from adapool.kernels import indices, jobs, plan, rows, vectors
 from adapool.windows import Windows, adaptive_windows
 
 
@@ -140,10 +140,10 @@ def test_gradients_of_many_windows_over_one_cell_uncompiled(inner, small_lines):
     ((1, 1, 700_001), 3), ((1, 1, 500_000), 1), ((1, 1, 801, 900), (2, 3)), ((1, 2, 9000, 41), (2, 1))])
 def test_the_same_bits_on_any_number_of_threads(shape, size, dtype, crew, monkeypatch):
     if crew == "our threads":
-        monkeypatch.setattr("adapool.kernels.plan.openmp", lambda imported: None)
-        monkeypatch.setattr(plan, "WAKE_OURS", 1)
-    calls, run = [], plan.InParts.__call__
-    monkeypatch.setattr(plan.InParts, "__call__", lambda *args: calls.append(1) or run(*args))
+        monkeypatch.setattr("adapool.kernels.jobs.openmp", lambda imported: None)
+        monkeypatch.setattr(jobs, "WAKE_OURS", 1)
+    calls, run = [], jobs.InParts.__call__
+    monkeypatch.setattr(jobs.InParts, "__call__", lambda *args: calls.append(1) or run(*args))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
     d, given = len(shape) - 2, torch.get_num_threads()
     exact = getattr(T, f"adaptive_avg_pool{d}d")(x.double(), size)

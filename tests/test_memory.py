@@ -10,7 +10,7 @@ from quick import rotated, some
 
 import adapool
 from adapool import pooling
-from adapool.kernels import COMPUTE, arrays, channels, gradients, indices, plan, planes, rows, strided, threads
+from adapool.kernels import COMPUTE, arrays, channels, gradients, indices, jobs, plan, planes, rows, strided, threads
 from adapool.kernels.tables import part_of
 from adapool.windows import Windows, adaptive_windows, fixed_windows, split_windows
 
@@ -59,7 +59,7 @@ def planned(kind, cell, windows, inner, batch=(1, 1), gap=0):
 def scratch(*call):
     "The bytes that a thread works in, and the kernel."
     made = planned(*call)
-    return plan._scratch_layout(made.types, *made.scratch)[2], made.kernel
+    return jobs._scratch_layout(made.types, *made.scratch)[2], made.kernel
 
 
 def adaptive(kind, n, m):
@@ -138,7 +138,7 @@ def test_what_a_call_takes_over_its_result(call, reduction):
     made = pool()
     results = sum(y.nbytes for y in made) if reduction == "places" else made.nbytes
     windows = max(made[0].shape if reduction == "places" else made.shape)
-    tables = 104 * min(windows, plan.MOST_WINDOWS)  # so many windows are done at a time
+    tables = 104 * min(windows, jobs.MOST_WINDOWS)  # so many windows are done at a time
     assert peak(pool) < results + tables + 2**21 * threads.threads_to_use()
 
 

@@ -23,7 +23,7 @@ from quick import some
 
 import adapool
 import adapool.functional as F
-from adapool.kernels import arrays, plan, threads
+from adapool.kernels import arrays, jobs, threads
 from adapool.kernels import compile as compiling
 from adapool.tensors import memory
 from adapool.tensors.switch import CODE, OURS, _enabled, _enabling
@@ -101,11 +101,11 @@ def test_eight_threads_of_many_mixed_calls(count, monkeypatch, two_threads):
     rng = random.Random(0)
     grid = itertools.product(("avg", "max"), (1, 2, 3), DTYPES, LAYOUTS)
     calls = [Call(rng, *cell) for cell in grid for _ in range(2)]
-    counted, job = [], plan.Job.__call__
-    monkeypatch.setattr(plan.Job, "__call__", lambda *args: counted.append(1) or job(*args))
+    counted, job = [], jobs.Job.__call__
+    monkeypatch.setattr(jobs.Job, "__call__", lambda *args: counted.append(1) or job(*args))
     monkeypatch.setattr(compiling, "_loaded", {})  # so that all of them want the same kernels at once, too
     memory.KNOWN.clear()
-    for kept in (plan.job, plan.scatter_job): kept.cache_clear()
+    for kept in (jobs.job, jobs.scatter_job): kept.cache_clear()
     start, done = threading.Barrier(8), []
 
     def work(seed):
@@ -299,7 +299,7 @@ for broken in range(times):
     if broken % 8 < 4: assert torch.equal(way(), want[broken % 4]), broken
 print(all(map(torch.equal, [way() for way in ways], want)), len(threads._teams.calls))"""
     assert run(code) == "True 0"
-    ours = "from adapool.kernels import plan, threads; plan.openmp = lambda imported: None; plan.WAKE_OURS = 1\n"
+    ours = "from adapool.kernels import jobs, threads; jobs.openmp = lambda imported: None; jobs.WAKE_OURS = 1\n"
     assert run(ours + code) == "True 0"
 
 
@@ -362,11 +362,11 @@ def test_an_interrupted_call_leaves_its_team(monkeypatch, two_threads):
 @pytest.mark.parametrize("level", ["array", "tensor", "places"])
 def test_helpers_of_an_interrupted_call_keep_what_they_read_and_write(level, monkeypatch, two_threads):
     "The first thread is interrupted while it waits for a helper, which is still in the kernel."
-    monkeypatch.setattr(plan, "openmp", lambda imported: None)
-    monkeypatch.setattr(plan, "WAKE_OURS", 1)
+    monkeypatch.setattr(jobs, "openmp", lambda imported: None)
+    monkeypatch.setattr(jobs, "WAKE_OURS", 1)
     monkeypatch.setattr(arrays, "threads_to_use", lambda: 2)
     main, in_kernel, go_on, kept, pieces = threading.get_ident(), threading.Event(), threading.Event(), {}, []
-    call, inner = plan.Job.__call__, plan.Job.run
+    call, inner = jobs.Job.__call__, jobs.Job.run
 
     def note(self, x, y, index, threads, *alive):
         address = lambda a: a.data_ptr() if isinstance(a, torch.Tensor) else a.ctypes.data
@@ -386,8 +386,8 @@ def test_helpers_of_an_interrupted_call_keep_what_they_read_and_write(level, mon
         go_on.wait(20)
         return inner(self, *args)
 
-    monkeypatch.setattr(plan.Job, "__call__", note)
-    monkeypatch.setattr(plan.Job, "run", run)
+    monkeypatch.setattr(jobs.Job, "__call__", note)
+    monkeypatch.setattr(jobs.Job, "run", run)
     x = np.ones((32, 4, 100, 100), np.float32)
     ones = lambda: torch.ones(x.shape)
     pool = {"array": lambda: adapool.adaptive_pool(x.copy(), 7), "tensor": lambda: F.adaptive_avg_pool2d(ones(), 7),

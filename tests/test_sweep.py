@@ -15,7 +15,7 @@ import torch
 from hypothesis import settings
 from quick import rotated, some
 
-from adapool.kernels import can_compile, new_job, plan, threads
+from adapool.kernels import can_compile, jobs, new_job, threads
 from adapool.windows import Windows, adaptive_windows, fixed_windows, split_windows
 
 pytestmark = pytest.mark.skipif(not can_compile(), reason="tested is what a compiler makes of the kernels")
@@ -87,7 +87,7 @@ def pooled(kind, x, windows, cuts=()):
     y = np.full((*x.shape[:2], *outs, x.shape[-1]), np.nan, x.dtype)
     index = np.full(y.shape, -7)
     at = x.ctypes.data, y.ctypes.data, index.ctypes.data
-    if not isinstance(job, plan.Job): job(*at, 1)
+    if not isinstance(job, jobs.Job): job(*at, 1)
     else:
         threads.scratch(job.bytes)[2].fill(255)
         cuts = sorted({0, job.total, *(int(cut * job.total) for cut in cuts)})
@@ -189,7 +189,7 @@ def test_every_width_of_a_window(channels):
 def in_blocks(kind, x, windows, cuts=()):
     "The result of a job that does some windows at a time, all along one axis."
     job, (_, outs) = job_for(kind, x, windows), sizes(windows, kind == "avg_backward")
-    assert isinstance(job, plan.InBlocks) and job.along == outs.index(max(outs))
+    assert isinstance(job, jobs.InBlocks) and job.along == outs.index(max(outs))
     y = np.full((*x.shape[:2], *outs, x.shape[-1]), np.nan, x.dtype)
     index = np.full(y.shape, -7)
     job(x.ctypes.data, y.ctypes.data, index.ctypes.data, 1)
@@ -210,7 +210,7 @@ def test_blocks_of_windows(kind, axis, family, monkeypatch):
         x = laid_out(rng.integers(-8, 9, (2, 3, *read, channels)).astype(np.float64), rng)
         plain = pooled(kind, x, windows)
         with monkeypatch.context() as patch:
-            patch.setattr(plan, "MOST_WINDOWS", 5)
+            patch.setattr(jobs, "MOST_WINDOWS", 5)
             check(kind, x, windows, pooled=in_blocks)
             found = in_blocks(kind, x, windows)
         rtol = 1e-14 if kind in ("mean", "avg_backward") else 0
@@ -222,7 +222,7 @@ def test_blocks_of_windows(kind, axis, family, monkeypatch):
 @pytest.mark.parametrize("most", [1, 2**20])
 def test_an_empty_window_has_no_job(kind, most, monkeypatch):
     "Neither has the gradient of a mean that leaves a cell out."
-    monkeypatch.setattr(plan, "MOST_WINDOWS", most)
+    monkeypatch.setattr(jobs, "MOST_WINDOWS", most)
     empty, gap = Windows(9, [0, 4, 6], [4, 4, 9]), Windows(9, [0, 5], [4, 9])
     whole = adaptive_windows(9, 2)
     lacking, harmless = (gap, Windows(9, [0, 4, 4], [4, 4, 9])) if kind == "avg_backward" else (empty, gap)

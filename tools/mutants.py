@@ -62,7 +62,9 @@ TESTS = {
     "kernels.compile": "cache link notebook kernels stress",
     "kernels.tables": "sweep notebook memory",
     "kernels.threads": "share kernels notebook bits long memory stress",
-    "kernels.plan": "uncompiled long sweep notebook memory kernels link properties bits conformance exact stress",
+    **dict.fromkeys(
+        ("kernels.plan", "kernels.jobs"),
+        "uncompiled long sweep notebook memory kernels link properties bits conformance exact stress"),
     "kernels.arrays": "kernels memory long notebook properties exact bad_input stress",
     "export.forms": "notebook export export_grid",
     "export.pools": "notebook export export_grid export_models export_tools",

@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['FEW_WINDOWS', 'ONE', 'MOST_KEPT', 'LONG', 'LONG_INDICES', 'LONG_APART', 'LONG_TOGETHER', 'STRIDED', 'FLAT', 'EXPAND',
-           'PARTS', 'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL', 'FEW_CELLS', 'WAKE', 'WAKE_OURS', 'MOST_WINDOWS',
-           'job', 'COMPUTE', 'Axis', 'facts', 'axis', 'Batch', 'Plan', 'make_plan', 'Job', 'InParts', 'InBlocks',
-           'Large', 'new_job', 'scatter_job']
+           'PARTS', 'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL', 'FEW_CELLS', 'Axis', 'facts', 'axis', 'steps_of',
+           'Batch', 'Plan', 'make_plan']
 
 # %% ../../nbs/kernels/12_plan.ipynb #93f34334
 import itertools
 import math
-import sys
 from array import array
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,15 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .channels import CHUNK, channels_last, levels
-from .compile import BYTES, compiled
-from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW, Geometry, packed
-from .gradients import expand_rows, scatter
+from .compile import BYTES
+from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW, Geometry
+from .gradients import expand_rows
 from .indices import RUN, channels_last_indices, long_rows_indices
 from .planes import planes
-from .rows import LINE, interleaved, long_rows, reduce_parts
+from .rows import LINE, interleaved, long_rows
 from .strided import strided
-from .tables import ADAPTIVE, never_empty, part_of, period, read_from, tables
-from .threads import openmp, parallel_for, run_in_team, scratch
+from .tables import tables
 
 # %% ../../nbs/kernels/12_plan.ipynb #1cf531fb
 class Axis(NamedTuple):
@@ -83,7 +80,7 @@ def axis(windows, stride, step, backward=False):
     return Axis._make((*known[:-2], stride, step))
 
 # %% ../../nbs/kernels/12_plan.ipynb #a15839a3
-def _steps(outs, inner, batch):
+def steps_of(outs, inner, batch):
     "The strides of a contiguous y: of the batch's two axes and of each pooled one."
     steps, step = [], inner
     for m in reversed(outs):
@@ -286,7 +283,7 @@ def make_plan(
     "What a `Job` needs to know to pool over `axes` into an array of batch, axes, inner; None where a window is empty."
     backward = kind == "avg_backward"
     outs = [windows.input_size if backward else len(windows) for windows, _ in axes]
-    (yA, yP), pooled = steps or _steps(outs, inner, [count for count, _ in batch])
+    (yA, yP), pooled = steps or steps_of(outs, inner, [count for count, _ in batch])
     axes = [axis(windows, stride, step, backward) for (windows, stride), step in zip(axes, pooled)]
     (A, sA), (P, sP) = batch
     cells, limit = 1, (A - 1)*sA + (P - 1)*sP + inner
@@ -352,131 +349,3 @@ def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
         few, parts, block)
     room = _scratch(kernel, few, axes, C, block, tile, span, lined)
     return Plan(kernel, types, geometry, lists, total, unit, size, room)
-
-# %% ../../nbs/kernels/12_plan.ipynb #b766e25e
-WAKE = 2**15       # cells read and written for which a thread is worth waking
-WAKE_OURS = 2**19  # the same for threads of our own, which take longer to wake
-
-def _scratch_layout(types, cells, entries):
-    "Where indices and table begin in the memory that a thread works in, and how many bytes it has."
-    indices = 64 + (cells * int(types[2][1]) + 63 & -64)
-    table = indices + (cells * int(types[4][1]) + 63 & -64 if types[3] == "indices" else 0)
-    return indices, table, table + 8*entries + 63 & -64
-
-class Job:
-    "A call of a kernel, all but the addresses."
-    def __init__(self, plan):
-        self.function = compiled(plan.kernel, *plan.types)
-        self.numbers, tables = packed(plan.geometry, plan.tables)
-        self.g, _ = self.numbers.buffer_info()
-        self.w = self.g + 8*tables
-        self.total, self.unit, self.work = plan.total, plan.unit, plan.work
-        self.indices, self.table, self.bytes = _scratch_layout(plan.types, *plan.scratch)
-
-    def __call__(self, x, y, index, threads, *alive):
-        "Run on the data at the addresses `x`, `y` and `index`, which `alive` own: helpers hold it until they are done."
-        if threads == 1 or self.work < 2*WAKE: return self.run(x, y, index, 0, self.total)
-        start = openmp("torch" in sys.modules)
-        threads = min(threads, self.work // (WAKE if start else WAKE_OURS))
-        step = -(-self.total // (4 * max(1, threads) * self.unit)) * self.unit
-        if threads < 2: return self.run(x, y, index, 0, self.total)
-        if not start: return parallel_for(lambda a, b, _=alive: self.run(x, y, index, a, b), self.total, step, threads)
-        memory, _, _memory = scratch(self.bytes * threads)
-        room = memory, self.bytes, self.indices, self.table
-        call = 0, 0, self.total, step, self.function.address, x, y, index, self.g, self.w, *room
-        if not run_in_team(start, self.function.team, call, threads): self.run(x, y, index, 0, self.total)
-
-    def run(self, x, y, index, first, last):
-        at, _, _memory = scratch(self.bytes)
-        self.function(at, at, x, y, index, self.g, self.w, at + 64, at + self.indices, at + self.table, first, last)
-
-class InParts:
-    "A call in two steps: the parts of every window, as many of them as there are, and then the windows."
-    def __init__(self, plan):
-        (x, y, compute, *rest), outs = plan.types, plan.geometry.rows * plan.geometry.m_w
-        parts = plan.geometry.parts
-        whole = dict(types=(compute, y, compute, *rest), total=outs, unit=1, work=outs*parts, scratch=(8, 8))
-        self.parts = Job(plan._replace(types=(x, compute, compute, *rest)))
-        self.whole = Job(plan._replace(kernel=reduce_parts, **whole))
-        self.room, self.function = 2*outs*parts*BYTES[compute], self.parts.function and self.whole.function
-
-    def __call__(self, x, y, index, threads, *alive):
-        "As that of a `Job`."
-        held = np.empty(self.room, np.uint8)
-        at = held.ctypes.data
-        self.parts(x, at, index, threads, held, *alive)
-        self.whole(at, y, index, 1, held, *alive)
-
-# %% ../../nbs/kernels/12_plan.ipynb #47b53127
-MOST_WINDOWS = 2**19  # along one axis in one job: tables of 12 MiB, and four times as much while they are made
-
-class InBlocks:
-    "A call for very many windows along one axis, some of them at a time."
-    def __init__(self, kind, types, batch, axes, inner, steps=None):
-        self.call = kind, types, batch, axes, inner
-        self.backward = kind == "avg_backward"
-        self.outs = [windows.input_size if self.backward else len(windows) for windows, _ in axes]
-        self.along = self.outs.index(max(self.outs))
-        again = period(axes[self.along][0], self.backward)
-        self.each = MOST_WINDOWS // again * again or MOST_WINDOWS
-        self.steps = steps or _steps(self.outs, inner, [count for count, _ in batch])
-        self.function = self.block(0)[0].function
-
-    def block(self, first):
-        "The job of the windows from `first` on, and where it begins in x and y, in cells."
-        kind, types, batch, axes, inner = self.call
-        windows, stride = axes[self.along]
-        stop = min(first + self.each, self.outs[self.along])
-        if self.backward: part, begin = read_from(windows, first, stop)
-        else: part, begin = part_of(windows, first, stop, shift=kind != "indices")
-        axes = [*axes[:self.along], (part, stride), *axes[self.along + 1:]]
-        made = new_job(kind, types, batch, tuple(axes), inner, self.steps, keep=isinstance(part, ADAPTIVE))
-        return made, begin*stride, first*self.steps[1][self.along]
-
-    def __call__(self, x, y, index, threads, *alive):
-        "As that of a `Job`."
-        cell, out = (BYTES[t] for t in self.call[1][:2])
-        for first in range(0, self.outs[self.along], self.each):
-            job, o, to = self.block(first)
-            job(x + o*cell, y + to*out, index and index + to*8, threads, *alive)
-
-# %% ../../nbs/kernels/12_plan.ipynb #30770e39
-def _made(*call):
-    "The job of some windows."
-    made = make_plan(*call)
-    return made and (Job if made.geometry.parts == 1 else InParts)(made)
-
-_large = lru_cache(maxsize=4)(_made)
-
-class Large:
-    "A call whose tables are large: only the last few of its kind are kept, whoever holds this one."
-    def __init__(self, *call):
-        self.call, made = call, _large(*call)
-        self.function = made and made.function
-
-    def __call__(self, *args):
-        "As that of a `Job`."
-        _large(*self.call)(*args)
-
-def new_job(kind, types, batch, axes, inner, steps=None, keep=True):
-    "The job of a pool, described as in `make_plan`; None where there is no compiler, or a window is empty."
-    most = max([windows.input_size if kind == "avg_backward" else len(windows) for windows, _ in axes])
-    call: Any = None
-    if most <= MOST_WINDOWS:
-        call = (Large if keep and most > MOST_KEPT else _made)(kind, types, batch, axes, inner, steps)
-    else:
-        lists = [windows.transposed() if kind == "avg_backward" else windows for windows, _ in axes]
-        if all(map(never_empty, lists)): call = InBlocks(kind, types, batch, axes, inner, steps)
-    return call if call and call.function else None
-
-job = lru_cache(maxsize=512)(new_job)
-
-COMPUTE = {"f2": "f4", "bf": "f4", "f4": "f4", "f8": "f8"}  # the type in which floats are computed
-
-@lru_cache(maxsize=128)
-def scatter_job(dtype, planes, n, m, inner):
-    "The job that adds gradients where maxima were: `planes` planes of n cells from m, `inner` side by side."
-    types = dtype, dtype, COMPUTE[dtype], "sum", "i4"
-    geometry = Geometry(*[0] * len(Geometry._fields))._replace(n_w=n, m_w=m, channels=inner)
-    made = Job(Plan(scatter, types, geometry, [], planes, 1, planes*inner*(n + m), (8, 8)))
-    return made if made.function else None
