@@ -43,7 +43,7 @@ def _put_back(g, index, plan):
 
 def put_back(g, index, plan):
     "Zeros, and each cell of `g` added where `index` says, in the memory format of `index`: the gradient of a maximum."
-    if not has_channels_last(index, len(plan)): return _put_back(g, index, plan)
+    if index.is_contiguous() or not has_channels_last(index, len(plan)): return _put_back(g, index, plan)
     return _put_back(g.movedim(1, -1), index.movedim(1, -1), plan.moved).movedim(-1, 1)
 
 # %% ../../nbs/tensors/03_operators.ipynb #7a400008
