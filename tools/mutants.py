@@ -263,7 +263,12 @@ def ask(tree, module, said, quick):
     # What is compiled is told from what is changed by its second and its size: keep none.
     os.environ |= dict(PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1")
     if module.startswith("kernels"): os.environ["ADAPOOL_CACHE_DIR"] = str(tree / "compiled")
-    sys.dont_write_bytecode, sys.path[:0] = True, [str(tree)]
+    ours = str(ROOT / "tools")  # what is loaded from there names the notebooks that are not changed
+    for name, loaded in [*sys.modules.items()]:
+        place = Path(getattr(loaded, "__file__", None) or ".").parent
+        if name != "__main__" and str(place) == ours: del sys.modules[name]
+    sys.path[:] = [str(tree), *(str(tree / "tools") if place == ours else place for place in sys.path)]
+    sys.dont_write_bytecode = True
     wanted = [] if quick else ["-m", "not heavy"]
     os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=no", *wanted, *tests(module)]))
 
