@@ -298,6 +298,12 @@ def test_stride_padding_and_centre_are_those_of_the_gradient(net):
             assert tuple(cells[at][a]) == (start, start + size)
 
 
+def test_a_table_of_one_axis():
+    net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.AdaptiveAvgPool1d(4))
+    rows = [line.split("  ") for line in str(trace_shapes(net, (1, 1, 11))).splitlines()[1:]]
+    assert [row[-1].strip() for row in rows] == ["3", "5"]
+
+
 def test_a_transposed_convolution_shows_the_output_padding_that_output_size_asks_for():
     model = Net(lambda net, x: net.up(x, output_size=[12]), up=nn.ConvTranspose1d(1, 1, 3, 2, 1))
     assert trace_shapes(model, (1, 1, 6))[0].formula == ("(6 − 1)·2 − 2·1 + 1·(3 − 1) + 1 + 1 = 12",)
