@@ -60,7 +60,7 @@ def as_pool(axis):
     return blocked_equivalent(axis.n, axis.m) if axis.form in ("pool", "blocks") else IDENTITY
 
 # %% ../../nbs/export/00_forms.ipynb #e0600066a
-def reason(kind, axis):
+def reason(axis):
     "Why an axis has its form, in a few words."
     n, m, (blocks, k, s, p) = axis.n, axis.m, as_pool(axis)
     pool = f"one pool, kernel {k}, stride {s}" + (f", padding {p}" if p else "")

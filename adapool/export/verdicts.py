@@ -46,7 +46,7 @@ def _row(node, finite):
             "input": " × ".join(map(str, shape)), "output": " × ".join(map(str, sizes)),
             "torch, tracing": tracing, "torch, dynamo": dynamo, "torch, dynamic": dynamic,
             "our form": " + ".join(forms) or "keep",
-            "why": "; ".join(dict.fromkeys(reason(kind, axis) for axis in axes))}
+            "why": "; ".join(dict.fromkeys(reason(axis) for axis in axes))}
 
 # %% ../../nbs/export/07_verdicts.ipynb #e0600067
 def why_not(

@@ -37,14 +37,13 @@ def maximum(x, plan):
     y = by_kernel("max", x, plan)
     return max_with_index(x, plan)[0] if y is None else y
 
-def _put_back(g, index, plan):
-    y = scattered(g, index, plan)
-    return plain.put_back(g, index, plan) if y is None else y
-
 def put_back(g, index, plan):
     "Zeros, and each cell of `g` added where `index` says, in the memory format of `index`: the gradient of a maximum."
-    if index.is_contiguous() or not has_channels_last(index, len(plan)): return _put_back(g, index, plan)
-    return _put_back(g.movedim(1, -1), index.movedim(1, -1), plan.moved).movedim(-1, 1)
+    last = channels_last(index.shape, index.stride(), len(plan))
+    if last: g, index, plan = g.movedim(1, -1), index.movedim(1, -1), plan.moved
+    y = scattered(g, index, plan)
+    if y is None: y = plain.put_back(g, index, plan)
+    return y.movedim(-1, 1) if last else y
 
 # %% ../../nbs/tensors/03_operators.ipynb #7a400008
 class _Function(torch.autograd.Function):
