@@ -219,6 +219,20 @@ def test_blocks_of_windows(kind, axis, family, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n, m", [(22, 11), (30, 20), (12, 30)])
+def test_blocks_of_windows_that_repeat(kind, n, m, monkeypatch):
+    "All whole blocks have one plan, made once; but not for indices, which count from the first cell of all."
+    plans, make, windows = [], jobs.make_plan, [adaptive_windows(n, m)]
+    monkeypatch.setattr(jobs, "MOST_WINDOWS", 5)
+    monkeypatch.setattr(jobs, "make_plan", lambda *call: plans.append(call) or make(*call))
+    monkeypatch.setattr(jobs, "MOST_KEPT", 1)
+    jobs._large.cache_clear()
+    x = np.random.default_rng(0).integers(-8, 9, (2, 3, m if kind == "avg_backward" else n, 1)).astype(np.float64)
+    check(kind, x, windows, pooled=in_blocks)
+    if kind != "indices": assert len(plans) <= 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("most", [1, 2**20])
 def test_an_empty_window_has_no_job(kind, most, monkeypatch):
     "Neither has the gradient of a mean that leaves a cell out."
