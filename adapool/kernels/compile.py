@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import queue
 import sys
 import tempfile
 import threading
@@ -82,6 +83,22 @@ _loading = threading.RLock()
 if hasattr(os, "register_at_fork"): os.register_at_fork(
     before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 
+def _undisturbed(work):
+    "What `work` returns, from a thread of its own if this is the one that interrupts come to: they wait for its end."
+    if threading.current_thread() is not threading.main_thread(): return work()
+    made, ended = [], queue.SimpleQueue()  # an interrupted join of Python 3.11 takes the thread for one that has ended
+    def run():
+        try: made.append((work(), None))
+        except BaseException as error: made.append((None, error))
+        ended.put(None)
+    threading.Thread(target=run).start()
+    try: ended.get()
+    finally:
+        if not made: ended.get()
+    result, error = made[0]
+    if error: raise error
+    return result
+
 def _object(kernel, *types):
     "The object code of a kernel: from the folder, or compiled and put there."
     x, y, compute, kind, index = types
@@ -90,10 +107,12 @@ def _object(kernel, *types):
     path = folder and folder / f"{label}-{hashlib.sha256(told.encode()).hexdigest()[:32]}.o"
     found = path and _read(path)
     if found: return found
-    from adapool.kernels.machine import compile_kernel
-    code = compile_kernel(kernel, meaning(kind, BYTES[x]), x, y, compute, index)
-    if path: _write(path, code)
-    return code
+    def make():
+        from adapool.kernels.machine import compile_kernel
+        code = compile_kernel(kernel, meaning(kind, BYTES[x]), x, y, compute, index)
+        if path: _write(path, code)
+        return code
+    return _undisturbed(make)
 
 def _link(code):
     "The kernel in an object file, to be called without the GIL, and the address of its `team`."
