@@ -86,7 +86,8 @@ if hasattr(os, "register_at_fork"): os.register_at_fork(
 def _undisturbed(work):
     "What `work` returns, from a thread of its own if this is the one that interrupts come to: they wait for its end."
     if threading.current_thread() is not threading.main_thread(): return work()
-    made, ended = [], queue.SimpleQueue()  # an interrupted join of Python 3.11 takes the thread for one that has ended
+    made: list[tuple] = []
+    ended = queue.SimpleQueue()  # an interrupted join of Python 3.11 takes the thread for one that has ended
     def run():
         try: made.append((work(), None))
         except BaseException as error: made.append((None, error))
