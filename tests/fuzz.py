@@ -232,7 +232,7 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
     path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
-    columns=SIZES, page=of(None, "01_windows"))
+    columns=SIZES, page=of(None, "inside/01_windows"))
 
 
 # -- Which calls are made. --

@@ -10,9 +10,9 @@ import pytest
 from adapool import answers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-from notebooks import NBS, notebooks
+from notebooks import notebooks
 
-TEACHING = [path for path in notebooks() if path.parent == NBS and re.match(r"0[0-7]_", path.name)]
+TEACHING = [path for path in notebooks() if "## Exercises" in path.read_text(encoding="utf-8")]
 # All that a cell with a question may hold: there is no room for what is right, nor for what another cell has to define.
 ALONE = re.compile(r"""from adapool\.answers import check
 

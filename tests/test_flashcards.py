@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from html import unescape
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ import torch
 
 from adapool import flashcards
 
-NBS = Path(__file__).resolve().parent.parent / "nbs"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+from notebooks import NBS, notebooks
 
 
 class Deck(NamedTuple):
@@ -62,13 +64,14 @@ def test_every_card_names_a_page_and_every_teaching_page_has_cards(deck):
     for _, tags, fields in deck.notes.values():
         assert tags == [f"adapool::{fields[2]}"] and (NBS / f"{fields[2]}.ipynb").is_file()
     pages = {fields[2] for _, _, fields in deck.notes.values()}
-    assert pages == {path.stem for path in NBS.glob("0[0-7]_*.ipynb")}
+    assert pages == {path.relative_to(NBS).with_suffix("").as_posix() for path in notebooks()
+                     if "## Exercises" in path.read_text(encoding="utf-8")}
 
 
 def test_new_cards_come_in_reading_order(deck):
     assert [place for *_, place in deck.cards] == list(range(len(deck.cards)))
     pages = [deck.notes[guid][2][2] for guid, *_ in deck.cards]
-    assert pages == sorted(pages)
+    assert [page for page, _ in groupby(pages)] == list(dict.fromkeys(pages)), "the cards of a page come together"
 
 
 def test_fields_are_html(deck):
@@ -161,7 +164,7 @@ def test_answers_by_torch(said):
 
 
 def test_the_table_folds_its_answers_and_says_them():
-    some = flashcards.cards("00_arithmetic")
+    some = flashcards.cards("inside/00_arithmetic")
     table = some._repr_html_()
     assert table.count("<tr>") == len(some) + 1 and table.count("<details>") == len(some)
     assert all(card.question.split("$")[0].split("`")[0] in unescape(table) for card in some)

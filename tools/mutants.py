@@ -215,7 +215,7 @@ class Mutant(NamedTuple):
 
 def notebook(module):
     *rooms, last = module.split(".")
-    return next(NBS.joinpath(*rooms).glob(f"[0-9][0-9]_{last}.ipynb"))
+    return next(NBS.joinpath("inside", *rooms).glob(f"[0-9][0-9]_{last}.ipynb"))
 
 
 def source_of(module): return Path("adapool", *module.split(".")).with_suffix(".py")

@@ -1,7 +1,7 @@
 """Run notebooks from top to bottom, each in a kernel of its own, with a time limit per cell.
 
     python tools/notebooks.py run               every notebook, in place: run, clean, write
-    python tools/notebooks.py run 01_windows    only this one
+    python tools/notebooks.py run 02_windows    only this one; or inside/01_windows, where several have its name
 """
 
 import argparse
@@ -20,6 +20,7 @@ from nbdev.config import get_config
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+GROUPS = "learn", "use", "inside"  # folders of nbs/, in reading order
 CELL_SECONDS = 300  # some of it for kernels that are compiled for the first time
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
@@ -27,9 +28,16 @@ _INLINE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+|'[A-Za-z0-9+/=]{80,
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
 
 
+def reading_order(path):
+    "The place of a notebook among all: the index, then the groups."
+    place = path.relative_to(NBS)
+    return GROUPS.index(place.parts[0]) if len(place.parts) > 1 else -1, place.parent, place.name
+
+
 def notebooks():
     "All notebooks of the project, in reading order."
-    return sorted(p for p in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in p.relative_to(NBS).parts))
+    found = (p for p in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in p.relative_to(NBS).parts))
+    return sorted(found, key=reading_order)
 
 
 class _Client(NotebookClient):
@@ -105,12 +113,13 @@ def figures(nb):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["run"])
-    parser.add_argument("names", nargs="*", help="stems of notebooks; all of them when left out")
+    parser.add_argument("names", nargs="*", help="names of notebooks; all of them when left out")
     args = parser.parse_args()
-    unknown = set(args.names) - {p.stem for p in notebooks()}
+    names = {path: {path.stem, path.relative_to(NBS).with_suffix("").as_posix()} for path in notebooks()}
+    unknown = set(args.names).difference(*names.values())
     if unknown: parser.error(f"no such notebook in nbs/: {', '.join(sorted(unknown))}")
     for path in notebooks():
-        if args.names and path.stem not in args.names: continue
+        if args.names and names[path].isdisjoint(args.names): continue
         start = time.perf_counter()
         run_in_place(path)
         print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)

@@ -18,7 +18,7 @@ from types import FunctionType
 
 import nbformat
 from fastcore.docments import docments
-from notebooks import NBS, notebooks
+from notebooks import GROUPS, NBS, notebooks
 from readme import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,8 @@ def slug(anchor):
 
 def links(text):
     "Links between notebooks, and to the documents beside them, as links between pages."
-    for path, page in _TO_PAGES.items(): text = re.sub(rf"\]\((\.\./)?{re.escape(path)}\)", f"]({page})", text)
+    for path, page in _TO_PAGES.items():
+        text = re.sub(rf"\]\((?:\.\./)?((?:\.\./)*){re.escape(path)}\)", rf"](\1{page})", text)
     return re.sub(r"\]\(([\w./]*)#([^)]+)\)", lambda m: f"]({m[1]}#{slug(m[2])})", text)
 
 
@@ -55,13 +56,18 @@ def describe(cell):
     if found: cell.metadata["mystnb"] = {"image": found}
 
 
+def is_room(path):
+    "Is a notebook one of the inner rooms of a package?"
+    return len(path.relative_to(NBS).parts) > 2
+
+
 def run_line(path, module):
     "How to run a page, and where its functions or the rooms beside it are listed."
     place = path.relative_to(NBS)
     line = f"This page is the notebook <code>nbs/{place.as_posix()}</code>. "
     line += "To run and change it: <code>make lab</code>, in a clone."
-    if module: line += f' Its functions, one by one: <a href="api/{module}.html">adapool.{module}</a>.'
-    if path.parent != NBS: line += f' It is one of the rooms of <a href="index.html">{path.parent.name}</a>.'
+    if module: line += f' Its functions, one by one: <a href="../api/{module}.html">adapool.{module}</a>.'
+    if is_room(path): line += f' It is one of the rooms of <a href="index.html">{path.parent.name}</a>.'
     return f'<p class="run-line">{line}</p>'
 
 
@@ -69,7 +75,7 @@ def page(path):
     "A notebook as a page, and the name of its module or package, or None: what a room offers is for other rooms."
     nb = nbformat.read(path, as_version=4)
     stem = path.stem.partition("_")[2]
-    module = stem if path.parent == NBS and find_spec(f"adapool.{stem}") else None
+    module = stem if not is_room(path) and find_spec(f"adapool.{stem}") else None
     nb = prepare(nb)
     nb.metadata.pop("widgets", None)
     for cell in nb.cells:
@@ -125,9 +131,9 @@ def toctree(caption, pages):
 
 
 def rooms(package, found, lesson):
-    "The page of a package's inner rooms, `{stem: (title, promise)}`, and of the notebook that teaches what they do."
+    "The page of a package's inner rooms, `{stem: (title, promise)}`, and of the page that shows what they do."
     intro = importlib.import_module(f"adapool.{package}").__doc__.split("\n\n")[0]
-    if lesson: intro += f"\n\nThe page about it: [{lesson}](../{lesson}.ipynb). From the ground up:"
+    if lesson: intro += f"\n\nThe page about it: [{lesson}](../../{lesson}.ipynb). From the ground up:"
     rows = [f"| [{stem[3:]}]({stem}.ipynb) | **{title}.** {promise} |" for stem, (title, promise) in found.items()]
     table = "\n".join(["| room | what it is for |", "|---|---|", *rows])
     return "\n\n".join([f"# {package}", intro, table, toctree(None, found)]) + "\n"
@@ -137,26 +143,29 @@ def prepare_pages():
     "Write all pages to SOURCE."
     shutil.rmtree(SOURCE, ignore_errors=True)
     (SOURCE / "api").mkdir(parents=True)
-    chapters, inside, modules = [], {}, []
+    groups, inside, modules = {name: [] for name in GROUPS}, {}, {}
     for path in notebooks():
         nb, module = page(path)
         place = path.relative_to(NBS)
         title, promise = re.match(r"# (.+)\s+> (.+)", nb.cells[0].source).groups()
         if path.stem == "index": front = nb
-        elif path.parent == NBS: chapters.append(path.stem)
-        else: inside.setdefault(path.parent.name, {})[path.stem] = title, promise
-        if module:
-            modules.append(f"api/{module}")
-            (SOURCE / f"api/{module}.md").write_text(api(module, title, place.as_posix()), encoding="utf-8")
+        elif is_room(path): inside.setdefault(path.parent.name, {})[path.stem] = title, promise
+        else: groups[place.parts[0]].append(place.with_suffix("").as_posix())
+        if module: modules.setdefault(module, (title, place.as_posix()))
         if path.stem == "index": continue
-        (SOURCE / place).parent.mkdir(exist_ok=True)
+        (SOURCE / place).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nb, SOURCE / place)
+    for module, about in modules.items():
+        (SOURCE / f"api/{module}.md").write_text(api(module, *about), encoding="utf-8")
+    lines = "# Functions\n\nAll that each module offers, one by one.\n\n"
+    lines += "\n".join(f"- [adapool.{module}]({module}.md): {title}" for module, (title, _) in modules.items())
+    (SOURCE / "api/index.md").write_text(f"{lines}\n\n{toctree(None, modules)}\n", encoding="utf-8")
     for name, found in inside.items():
-        lesson = next((stem for stem in chapters if stem[3:] == name), None)
-        (SOURCE / name / "index.md").write_text(rooms(name, found, lesson), encoding="utf-8")
-    groups = {"Notebooks": chapters, "Inside": [f"{name}/index" for name in inside], "Functions": modules,
-              "About": [*map(str.lower, DOCUMENTS), "license"]}
-    trees = [toctree(caption, pages) for caption, pages in groups.items()]
+        lesson = next((page for pages in groups.values() for page in pages if page.partition("_")[2] == name), None)
+        (SOURCE / "inside" / name / "index.md").write_text(rooms(name, found, lesson), encoding="utf-8")
+    groups["use"] += ["api/index"]
+    groups["inside"] += [*(f"inside/{name}/index" for name in inside), *map(str.lower, DOCUMENTS), "license"]
+    trees = [toctree(caption.title(), pages) for caption, pages in groups.items()]
     front.cells.append(nbformat.v4.new_markdown_cell("\n\n".join(trees)))
     nbformat.write(front, SOURCE / "index.ipynb")
     for name in DOCUMENTS:

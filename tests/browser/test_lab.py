@@ -50,8 +50,8 @@ ASKED = 'check("arithmetic-1", answer)'
 
 @pytest.fixture(scope="module")
 def arithmetic(browser, lab):
-    "00_arithmetic in a fresh kernel, at its first exercise."
-    open_notebook(browser, lab, "00_arithmetic.ipynb")
+    "inside/00_arithmetic in a fresh kernel, at its first exercise."
+    open_notebook(browser, lab, "inside/00_arithmetic.ipynb")
     cell(browser, ASKED)
     return browser
 

@@ -88,7 +88,7 @@ def test_search_finds_remainder(browser, site):
     assert "The windows of adaptive pooling" in [link.text for link in found]
     assert browser.complaints() == []
     next(link for link in found if link.text == "The windows of adaptive pooling").click()
-    assert "01_windows.html" in browser.current_url
+    assert "windows.html" in browser.current_url
 
 
 def test_inner_rooms_stand_in_a_group_of_their_own(browser, site):
@@ -96,10 +96,10 @@ def test_inner_rooms_stand_in_a_group_of_their_own(browser, site):
     groups = browser.execute_script("""
         return [...document.querySelectorAll('.sidebar-tree .caption-text')].map(caption =>
         [caption.textContent, [...caption.closest('p').nextElementSibling.querySelectorAll('a')].map(a => a.href)])""")
-    assert [name for name, _ in groups] == ["Notebooks", "Inside", "Functions", "About"]
-    inside = {path.as_uri() for path in site.glob("*/[0-9i]*.html") if path.parent.name != "api"}
-    assert {link for link in groups[1][1]} == inside and len(inside) > 40
-    assert inside.isdisjoint(groups[0][1])
+    assert [name for name, _ in groups] == ["Learn", "Use", "Inside"]
+    rooms = {path.as_uri() for path in site.glob("inside/*/[0-9i]*.html")}
+    assert rooms < {*groups[2][1]} and len(rooms) > 40
+    assert rooms.isdisjoint(groups[0][1] + groups[1][1])
 
 
 def test_nothing_is_found_where_nothing_is(browser, site):
@@ -109,7 +109,7 @@ def test_nothing_is_found_where_nothing_is(browser, site):
 
 
 def test_the_button_turns_the_lights_off(browser, site):
-    browser.get((site / "01_windows.html").as_uri())
+    browser.get((site / "inside/01_windows.html").as_uri())
     seen = set()
     for _ in range(3):
         next(b for b in browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle") if b.is_displayed()).click()
@@ -120,7 +120,7 @@ def test_the_button_turns_the_lights_off(browser, site):
 
 
 def test_a_solution_is_folded_and_opens(browser, site):
-    browser.get((site / "00_arithmetic.html").as_uri())
+    browser.get((site / "inside/00_arithmetic.html").as_uri())
     browser.execute_async_script(TYPESET)
     solution = browser.find_element(By.CSS_SELECTOR, "#exercises details")
     assert not solution.find_element(By.CSS_SELECTOR, "pre").is_displayed()

@@ -8,8 +8,8 @@ from test_lab import IDLE, cell, command, open_notebook, wait
 
 @pytest.fixture(scope="module")
 def explorer(browser, lab):
-    "11_explore, run down to the photograph."
-    open_notebook(browser, lab, "11_explore.ipynb")
+    "use/05_explore, run down to the photograph."
+    open_notebook(browser, lab, "use/05_explore.ipynb")
     still = cell(browser, "photograph_panel(reduction=")
     assert not still.find_elements(By.CSS_SELECTOR, ".adapool-picture")
     assert still.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output img")
@@ -103,7 +103,7 @@ def play_and_hold(browser, film):
 
 
 def test_a_film_plays_on_the_site(browser, site):
-    browser.get((site / "10_plot.html").as_uri())
+    browser.get((site / "use/06_plot.html").as_uri())
     def film(b): return b.find_element(By.CSS_SELECTOR, "figure.adapool-film[data-ready]")
     play_and_hold(browser, film)
     slider = film(browser).find_element(By.CSS_SELECTOR, "input[type=range]")
@@ -114,7 +114,7 @@ def test_a_film_plays_on_the_site(browser, site):
 
 def test_a_film_plays_in_jupyterlab(browser, lab):
     source = "animate(plot.sliding_2d, 7, kernel_size=3, stride=3"
-    open_notebook(browser, lab, "10_plot.ipynb")
+    open_notebook(browser, lab, "use/06_plot.ipynb")
     cell(browser, source)
     command(browser, "notebook:run-all-above")
     command(browser, "notebook:run-cell")
