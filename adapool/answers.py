@@ -349,19 +349,19 @@ def _network_answers():
     }
 
 # %% ../nbs/inside/07_answers.ipynb #c0de0e11
-_PAGES: dict[str, tuple[Callable, ...]] = dict(
+_SUBJECTS: dict[str, tuple[Callable, ...]] = dict(
     arithmetic=(_size_answers, _end_answers), windows=(_window_answers, _equivalent_answers),
     pooling=(_array_answers,), functional=(_tensor_answers,),
     nn=(_layer_answers,),
     kernels=(_kernel_answers,), export=(_file_answers,), networks=(_network_answers,))
 
 @cache
-def _on_page(page):
-    "The exercises of a page, by name, computed when the first of them is asked for."
-    return {name: exercise for make in _PAGES[page] for name, exercise in make().items()}
+def _about(subject):
+    "The exercises about a subject, by name, computed when the first of them is asked for."
+    return {name: exercise for make in _SUBJECTS[subject] for name, exercise in make().items()}
 
 def check(
-    name: str,       # of the exercise: the page's module and a number, "windows-3"
+    name: str,       # of the exercise: its subject and a number, "windows-3"
     answer: object,  # what the reader has written; `...`, or a function that returns it, as long as there is nothing
 ) -> Verdict:
     """The `Verdict` on an answer to an exercise of these pages: right, wrong and why, or not answered yet.
@@ -370,9 +370,9 @@ def check(
     """
     if not isinstance(name, str): raise TypeError(
         f"name must be that of an exercise, such as 'windows-3', got {name!r}")
-    page = name.rpartition("-")[0]
-    if page not in _PAGES: raise ValueError(
-        f"name must begin with one of {', '.join(_PAGES)}, as 'windows-3' does, got {name!r}")
-    if name not in _on_page(page): raise ValueError(
-        f"name must be {page}-1 to {page}-{len(_on_page(page))}, got {name!r}")
-    return _on_page(page)[name].check(answer)
+    subject = name.rpartition("-")[0]
+    if subject not in _SUBJECTS: raise ValueError(
+        f"name must begin with one of {', '.join(_SUBJECTS)}, as 'windows-3' does, got {name!r}")
+    if name not in _about(subject): raise ValueError(
+        f"name must be {subject}-1 to {subject}-{len(_about(subject))}, got {name!r}")
+    return _about(subject)[name].check(answer)

@@ -61,14 +61,16 @@ def wrong(expected):
 @pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
 def test_an_exercise_is_a_question_and_one_line(path):
     "No answer stands in the cell or in what it shows, and each runs in a fresh kernel."
-    module = path.stem[3:]
     for number, cell, _ in asked(path):
         assert cell, f"{path.stem}, exercise {number}: more than a place for the answer, and `check`"
-        assert cell["name"] == f"{module}-{number}"
         assert run_alone(cell[0]).right is None, cell["name"]
-    assert {cell["name"] for _, cell, _ in asked(path)} == set(answers._on_page(module))
     shown = [output.data["text/plain"] for cell in section(path) for output in cell.get("outputs", [])]
     assert set(shown) == {"Not answered yet: put your answer in place of the ... and run the cell again."}
+
+
+def test_every_exercise_is_asked_on_one_page():
+    names = [cell["name"] for path in TEACHING for _, cell, _ in asked(path)]
+    assert sorted(names) == sorted(name for subject in answers._SUBJECTS for name in answers._about(subject))
 
 
 @pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
@@ -78,9 +80,9 @@ def test_the_solution_put_in_is_right(path):
         assert run_alone(cell[0].replace(cell["open"], solution)).right is True, f"{cell['name']}: a wrong solution"
 
 
-@pytest.mark.parametrize("page", answers._PAGES)
-def test_wrong_answers_get_the_hint_and_slips_what_they_tell(page):
-    exercises = answers._on_page(page)
+@pytest.mark.parametrize("subject", answers._SUBJECTS)
+def test_wrong_answers_get_the_hint_and_slips_what_they_tell(subject):
+    exercises = answers._about(subject)
     assert len(exercises) >= 6
     for name, exercise in exercises.items():
         verdict = answers.check(name, wrong(exercise.expected))
