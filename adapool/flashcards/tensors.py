@@ -26,7 +26,7 @@ from ..networks import trace_shapes
 
 # %% ../../nbs/inside/flashcards/03_tensors.ipynb #f1a50034
 def _array_cards():
-    card = partial(Card, page="inside/02_pooling")
+    card = partial(Card, page="use/02_arrays")
     best, at = adaptive_max_pool([3, 1, 4, 1, 5], 3, return_indices=True)
     kinds = [adaptive_pool(np.zeros(6, np.uint8), 4, how).dtype for how in ("mean", "sum", "max")]
     bad = np.isnan(adaptive_pool([0, 1, 2, 3, np.nan, 5, 6], 5)).nonzero()[0]
@@ -56,7 +56,7 @@ def _error_name(call):
     except Exception as error: return type(error).__name__
 
 def _gradient_cards():
-    card, x = partial(Card, page="inside/03_functional"), torch.zeros(1, 64, 10, 9)
+    card, x = partial(Card, page="use/01_torch"), torch.zeros(1, 64, 10, 9)
     return [
         card("seed-shapes",
              "A tensor of shape (1, 64, 10, 9): what do output sizes of `7` and of `(None, 7)` make of it?",
@@ -80,7 +80,7 @@ def _gradient_cards():
 
 # %% ../../nbs/inside/flashcards/03_tensors.ipynb #f1a5003a
 def _layer_cards():
-    card, pool = partial(Card, page="inside/04_nn"), torch.nn.AdaptiveAvgPool2d(1)
+    card, pool = partial(Card, page="use/01_torch"), torch.nn.AdaptiveAvgPool2d(1)
     head = torch.nn.Sequential(nn.AdaptiveAvgPool2d((5, 7)), torch.nn.Flatten())
     model = nn.convert(torch.nn.Sequential(pool, torch.nn.AvgPool2d(1), torch.nn.AdaptiveMaxPool2d(1), pool),
                        verbose=False)
@@ -142,5 +142,5 @@ def _model_cards():
 
 # %% ../../nbs/inside/flashcards/03_tensors.ipynb #cbd4dff5
 def tensor_cards() -> list[Card]:
-    "The cards on `inside/02_pooling` to `learn/04_networks`, made anew."
+    "The cards on `use/02_arrays` to `learn/04_networks`, made anew."
     return [*_array_cards(), *_gradient_cards(), *_layer_cards(), *_model_cards()]
