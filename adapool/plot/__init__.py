@@ -4,8 +4,8 @@ Every picture of cells is a function that draws on `ax`, or on a new figure, and
 """
 
 from adapool.plot.adaptive import conventions, exactness_map, matrix, rulers, spans, windows
-from adapool.plot.arithmetic import sliding, spreading
-from adapool.plot.boards import adaptive_2d, sliding_2d
+from adapool.plot.arithmetic import convolution, sliding, spreading
+from adapool.plot.boards import adaptive_2d, channels, shrinking, sliding_2d, spreading_2d
 from adapool.plot.canvas import INPUT, OUTPUT, SHARED, UNREAD, WINDOW, palette
 from adapool.plot.film import Film, animate
 from adapool.plot.images import pooled, windows_2d
@@ -13,6 +13,6 @@ from adapool.plot.networks import chain
 
 __all__ = [
     "INPUT", "WINDOW", "OUTPUT", "SHARED", "UNREAD", "palette", "spans", "windows", "rulers", "conventions", "matrix",
-    "sliding", "spreading", "sliding_2d", "adaptive_2d", "Film", "animate", "windows_2d", "pooled", "chain",
-    "exactness_map",
+    "sliding", "convolution", "spreading", "sliding_2d", "spreading_2d", "adaptive_2d", "Film", "animate",
+    "channels", "shrinking", "windows_2d", "pooled", "chain", "exactness_map",
 ]
