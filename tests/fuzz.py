@@ -232,7 +232,7 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
     path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
-    columns=SIZES, page=of(None, "inside/01_windows"), values=of([1, 2, 3, 4], (0.5, 2)), weights=of([1, -1], [2]),
+    columns=SIZES, page=of(None, "learn/02_windows"), values=of([1, 2, 3, 4], (0.5, 2)), weights=of([1, -1], [2]),
     layers=of(1, 3), in_channels=WHOLE)
 
 

@@ -221,6 +221,6 @@ def decompositions(
     `finite=False` inf and NaN too stay in the windows that read them, as in eager; maxima then cost about twice as
     much, and averages use no matrices.
 
-    Source: the forms and when they are exact, notebook 01_windows.
+    Source: the forms and when they are exact, notebook learn/02_windows.
     """
     return {operator: replacement(*key, finite) for operator, key in OPERATORS.items()}

@@ -20,7 +20,7 @@ from .windows import window_cards
 
 # %% ../../nbs/inside/flashcards/04_deck.ipynb #f1a50043
 def cards(
-    page: str | None = None,  # the name of a notebook, `inside/01_windows`; None: all of them
+    page: str | None = None,  # the name of a notebook, `learn/02_windows`; None: all of them
 ) -> Cards:
     """The cards on `page`, or all cards, in reading order: `Cards`, a list that is shown as a table.
 

@@ -18,7 +18,7 @@ from ..windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_e
 
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #f1a50023
 def _rule_cards():
-    card = partial(Card, page="inside/01_windows")
+    card = partial(Card, page="learn/02_windows")
     w, back = adaptive_windows(10, 7), adaptive_windows(3, 5)
     bars = Picture("adapool-windows-10-7.png", partial(plot.windows, 10, 7),
                    "Ten cells and seven windows of two or three cells; neighbours share one cell.")
@@ -42,7 +42,7 @@ def _rule_cards():
 
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #f1a50024
 def _count_cards():
-    card = partial(Card, page="inside/01_windows")
+    card = partial(Card, page="learn/02_windows")
     total, pairs = adaptive_windows(100, 30).sizes.sum(), adaptive_windows(12, 9).overlaps.sum()
     sizes = [sorted(set(adaptive_windows(n, 5).sizes.tolist())) for n in (10, 11, 12)]
     return [
@@ -62,7 +62,7 @@ def _count_cards():
 
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #f1a50029
 def _exact_cards():
-    card = partial(Card, page="inside/01_windows")
+    card = partial(Card, page="learn/02_windows")
     touching = Picture("adapool-windows-11-5.png", partial(plot.windows, 11, 5),
                        "Eleven cells and five windows of three; each starts on the last cell of the one before.")
     clipped = Picture("adapool-sliding-8-4-3-1.png", partial(plot.sliding, 8, 4, 3, 1),
@@ -93,7 +93,7 @@ def _exact_cards():
 
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #f1a5002e
 def _belief_cards():
-    card = partial(Card, page="inside/01_windows")
+    card = partial(Card, page="learn/02_windows")
     w, image = adaptive_windows(10, 7), adaptive_pool(np.zeros((1, 3, 10, 14)), (5, 7))
     sizes, strides = (number_words(sorted(set(v.tolist()))) for v in (w.sizes, np.diff(w.starts)))
     return [
@@ -116,7 +116,7 @@ def _belief_cards():
 
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #f1a5002f
 def _convention_cards():
-    card = partial(Card, page="inside/01_windows")
+    card = partial(Card, page="learn/02_windows")
     x, area = np.arange(14.), np.repeat([0, 3, 12], 2).reshape(2, 3).mean(1)
     split, ours = [part.mean() for part in np.array_split(x, 4)], adaptive_pool([0, 3, 12], 2)
     starts = np.floor((np.arange(1000) * 17001).astype(np.float32) / np.float32(1000)).astype(int)
@@ -144,5 +144,5 @@ def _convention_cards():
 
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #2c76b528
 def window_cards() -> list[Card]:
-    "The cards on `inside/01_windows`, made anew."
+    "The cards on `learn/02_windows`, made anew."
     return [*_rule_cards(), *_count_cards(), *_exact_cards(), *_belief_cards(), *_convention_cards()]

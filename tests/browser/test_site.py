@@ -109,7 +109,7 @@ def test_nothing_is_found_where_nothing_is(browser, site):
 
 
 def test_the_button_turns_the_lights_off(browser, site):
-    browser.get((site / "inside/01_windows.html").as_uri())
+    browser.get((site / "learn/02_windows.html").as_uri())
     seen = set()
     for _ in range(3):
         next(b for b in browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle") if b.is_displayed()).click()
