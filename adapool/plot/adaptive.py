@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .canvas import BLANK, BLOCKED, INPUT, OUTPUT, SHARED, UNREAD, WINDOW
+from .canvas import counted, described, listed
 from .canvas import given_axes, cell, drawable, finished, output_label, refuse_many, short_list
 from ..windows import adaptive_windows, fixed_windows, split_windows
 from ..windows import blocked_equivalent, fixed_equivalent, fixed_rule
@@ -24,7 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch, Rectangle
 
-# %% ../../nbs/inside/plot/01_adaptive.ipynb #350b8522
+# %% ../../nbs/inside/plot/01_adaptive.ipynb #0957d5cf
 def _pairs(windows):
     "`windows` as a list of pairs."
     windows = [tuple(short_list("windows", w, "numbers", 2))
@@ -34,6 +35,20 @@ def _pairs(windows):
             f"windows must be (start, stop) pairs of numbers, got {w}")
     return windows
 
+def _named(what, cells):
+    "Some cells by their numbers, and what they are; nothing where there are none."
+    return [f"{'cell' if len(cells) == 1 else 'cells'} {listed(cells)} {what}"] if cells else []
+
+def _spans_in_words(n, pairs, label):
+    "The picture that `spans` draws."
+    readers = [sum(start <= i < stop for start, stop in pairs) for i in range(n)]
+    bars = listed((f"{label} {j} [{start}, {stop})" for j, (start, stop) in enumerate(pairs)), 24)
+    shared = _named("under more than one bar, red", [i for i, count in enumerate(readers) if count > 1])
+    unread = _named("under none, grey", [i for i, count in enumerate(readers) if not count])
+    said = f"{counted(n)} in a row, and {counted(len(pairs), 'bar')} below: {bars}"
+    return "; ".join([said, *shared, *unread]) + "."
+
+# %% ../../nbs/inside/plot/01_adaptive.ipynb #350b8522
 def spans(
     input_size: int,           # number of input cells n
     windows: Iterable[tuple],  # half-open (start, stop) pairs, one per output cell
@@ -53,7 +68,7 @@ def spans(
         output_label(ax, n + 0.25, y + 0.25, j)
     output_label(ax, n + 0.25, 0.4, label, bold=False)
     ax.set(xlim=(-0.1, n + 1.8), ylim=(-0.75 * len(pairs) - 0.15, 0.9))
-    return finished(ax, title)
+    return finished(ax, title, _spans_in_words(n, pairs, label))
 
 def windows(
     input_size: int,         # number of input cells n
@@ -81,7 +96,10 @@ def rulers(
     above = dict(facecolor=INPUT, edgecolor="none", pad=1.5)
     for i in range(n): ax.text(i + 0.5, 1.7, str(i), ha="center", va="center", fontsize=9, bbox=above)
     ax.set(xlim=(-0.1, n + 0.1), ylim=(-0.05, 2.2))
-    return finished(ax, f"{n} input cells above, {m} output cells below")
+    cut = sum(1 for j in range(1, m) if j * n % m)
+    alt = f"Two rulers of equal length, {counted(n)} above and {m} below; {cut or 'none'} of the {m - 1} borders " \
+          "between the lower cells cut" + f"{'s' * (cut == 1)} an upper cell in two."
+    return finished(ax, f"{n} input cells above, {m} output cells below", alt)
 
 # %% ../../nbs/inside/plot/01_adaptive.ipynb #0baec6f3
 _RULES: dict[str, Callable[[int, int], Iterable[tuple[Any, Any]]]] = {
@@ -123,7 +141,10 @@ def conventions(
             ax.text(float(start + stop) / 2, low + 0.24, str(j), ha="center", va="center", fontsize=7.5)
         output_label(ax, n + 0.4, y + 0.5, "  ".join(f"{_mean_of_cells(a, b):.4g}" for a, b in found))
     ax.set(xlim=(-0.1, n + 7), ylim=(-1.75 * len(rules) - 0.1, 0.9))
-    return finished(ax, f"{n} → {m} by six rules")
+    lanes = ("{}: {}".format(words, " ".join(f"[{float(a):.4g}, {float(b):.4g})" for a, b in found[:12]))
+             for words, found in rules.items())
+    return finished(ax, f"{n} → {m} by six rules",
+                    f"{counted(n)} over a lane of bars for each rule. {'; '.join(lanes)}.")
 
 # %% ../../nbs/inside/plot/01_adaptive.ipynb #2a2b0723
 def matrix(
@@ -141,7 +162,9 @@ def matrix(
             inside = start <= i < stop
             cell(ax, i, -j - 1, WINDOW if inside else BLANK, f"1/{size}" if inside else None, height=1)
     ax.set(xlim=(-0.1, input_size + 0.1), ylim=(-output_size - 0.1, 0.1), aspect="equal")
-    return finished(ax, f"{output_size} × {input_size} averaging matrix")
+    rows = listed((f"row {j} has 1/{stop - start} in columns [{start}, {stop})" for j, (start, stop) in enumerate(w)))
+    return finished(ax, f"{output_size} × {input_size} averaging matrix",
+                    f"A matrix of {output_size} by {input_size} places: {rows}; the other places are empty.")
 
 # %% ../../nbs/inside/plot/01_adaptive.ipynb #b319f4cf
 _EXACTNESS = ("n is a multiple of m", "remainder 1", "remainder m − 1, one padded cell",
@@ -165,4 +188,6 @@ def exactness_map(
     ax.imshow(kinds, origin="lower", cmap=ListedColormap(colours), vmin=0, vmax=4, extent=(0.5, up_to + 0.5) * 2)
     ax.set(xlabel="n input cells", ylabel="m output cells", title="Which ordinary pool has the windows of n → m?")
     ax.legend([Patch(color=c) for c in colours], _EXACTNESS, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    return ax
+    full = listed(m for m, row in enumerate(kinds[:up_to // 2], 1) if (row[m - 1:] < 4).all())
+    return described(ax, f"A map of n against m up to {up_to}, coloured where an ordinary pool has the windows: whole "
+                         f"rows for m = {full}, a fan of lines from the origin, and pale squares where there is none.")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
 from ..checks import integer, number_or_pair
 from .canvas import INPUT, OUTPUT, SHARED, UNREAD, WINDOW
-from .canvas import given_axes, cell, finished, missing_cell, output_label
+from .canvas import counted, given_axes, cell, finished, listed, missing_cell, output_label
 from .canvas import drawable, drawable_sides, refuse_many, short_list
 
 # %% ../../nbs/inside/plot/02_arithmetic.ipynb #d4737b77
@@ -53,12 +53,26 @@ def letters(n: Any, K: Any, S: Any, P: Any, D: Any, ceil_mode: bool = False, out
     words = ", ".join(f"{k} = {v}" for k, v in given.items() if k in "nKS" or v != (1 if k == "D" else 0))
     return words + (", ceil_mode" if ceil_mode else "") + (f", output_padding = {out_padding}" if out_padding else "")
 
-# %% ../../nbs/inside/plot/02_arithmetic.ipynb #c1634060
+# %% ../../nbs/inside/plot/02_arithmetic.ipynb #562b5df7
 def _draw_taps(ax, y, taps):
     "The cells of one window, joined by a line."
     ax.plot([taps[0] + 0.5, taps[-1] + 0.5], [y + 0.3] * 2, color=WINDOW, linewidth=1.5, zorder=0)
     for i in taps: cell(ax, i, y, WINDOW, height=0.6)
 
+def _padded(before, after):
+    "The padding in words."
+    return f", {before} padded before and {after} after them" if before or after else ""
+
+def _steps_in_words(n, before, after, taps):
+    "The picture that `sliding` draws."
+    unread = sorted(set(range(n)) - {i for row in taps for i in row})
+    over = f"; the last window ends {counted(taps[-1][-1] + 1 - n - after)} beyond" if taps[-1][-1] >= n + after else ""
+    rows = "; ".join(f"output {j} reads {listed(row, 8)}" for j, row in enumerate(taps[:8]))
+    said = f"{counted(n)}{_padded(before, after)}; {counted(len(taps), 'window')} below. {rows}"
+    more = "; and so on" * (len(taps) > 8)
+    return f"{said}{more}{over}; {'unread: ' + listed(unread) if unread else 'every cell is read'}."
+
+# %% ../../nbs/inside/plot/02_arithmetic.ipynb #c1634060
 def sliding(
     input_size: int,                     # number of input cells n
     kernel_size: int,                    # K
@@ -86,7 +100,8 @@ def sliding(
     output_label(ax, n + beyond + 0.3, 0.4, "output", bold=False)
     ax.set(xlim=(-before - 0.1, n + beyond + 1.9), ylim=(-0.9 * len(taps) - 0.1, 0.9))
     P = number_or_pair((before, after))
-    return finished(ax, f"{letters(n, kernel_size, stride, P, dilation, ceil_mode)} → {len(taps)}")
+    words = f"{letters(n, kernel_size, stride, P, dilation, ceil_mode)} → {len(taps)}"
+    return finished(ax, words, _steps_in_words(n, before, after, taps))
 
 # %% ../../nbs/inside/plot/02_arithmetic.ipynb #7c1d0e52
 def writes(
@@ -109,6 +124,17 @@ def writes(
     return Steps(out, before, max(taps[-1][-1] + 1 - out, 0), after, taps)
 
 # %% ../../nbs/inside/plot/02_arithmetic.ipynb #84529e3f
+def _writes_in_words(out, taps, written):
+    "The picture that `spreading` draws."
+    several, none = ([o for o in range(out) if test(written[o])] for test in (lambda k: k > 1, lambda k: not k))
+    taken = sum(not 0 <= o < out for o in written)
+    rows = "; ".join(f"input {i} writes to {listed(row, 8)}" for i, row in enumerate(taps[:8]))
+    parts = [f"{counted(out, 'output cell')} over {counted(len(taps), 'row')}. {rows}{'; and so on' * (len(taps) > 8)}",
+             f"red, written more than once: {listed(several) or 'none'}"]
+    if none: parts.append(f"grey, written by none: {listed(none)}")
+    if taken: parts.append(f"hatched, taken off: {counted(taken)}")
+    return "; ".join(parts) + "."
+
 def spreading(
     input_size: int,                     # number of input cells n
     kernel_size: int,                    # K
@@ -137,7 +163,7 @@ def spreading(
     ax.text(stop + 0.3, 0.4, "written by", va="center", fontsize=9)
     ax.set(xlim=(-P - 0.1, stop + 2.6), ylim=(-0.9 * n - 0.1, 0.9))
     words = letters(n, kernel_size, stride, number_or_pair((P, after)), dilation, out_padding=output_padding)
-    return finished(ax, f"{words}, transposed → {out}")
+    return finished(ax, f"{words}, transposed → {out}", _writes_in_words(out, taps, written))
 
 # %% ../../nbs/inside/plot/02_arithmetic.ipynb #950cc0ff
 def _finite(name, values):
@@ -190,4 +216,6 @@ def convolution(
         output_label(ax, right + 0.1, y + 0.3, f"= {_written(total)}")
     ax.set(xlim=(-before - 0.1, right + 1.5), ylim=(-0.9 * len(taps) - 0.1, 0.9))
     words = letters(n, len(weights), stride, number_or_pair((before, after)), dilation)
-    return finished(ax, f"{words} → {len(taps)}")
+    rows = listed((f"output {j} = {said} = {_written(total)}" for j, (said, total) in enumerate(sums)), 8)
+    alt = f"{counted(n)} with the numbers {listed(map(_written, values))}; weights {listed(map(_written, weights))}"
+    return finished(ax, f"{words} → {len(taps)}", f"{alt} under each window. {rows}.")

@@ -19,7 +19,8 @@ from ..arithmetic import conv_output_size
 from ..checks import integer, number_or_pair, sides
 from .arithmetic import Steps, letters, steps, writes
 from .canvas import BLANK, INPUT, OUTPUT, SHARED, UNREAD, WINDOW
-from .canvas import given_axes, cell, drawable, finished, missing_cell, refuse_many, rows_and_columns
+from .canvas import counted, given_axes, cell, drawable, finished, listed, missing_cell, refuse_many
+from .canvas import rows_and_columns
 from ..windows import adaptive_windows
 
 # %% ../../nbs/inside/plot/03_boards.ipynb #015473e4
@@ -107,6 +108,15 @@ def _draw_plain(ax, shape, at, left, top, written):
         cell(ax, left + c, top - r - 1, colour, height=1, edgecolor="black" if here else "white", zorder=1 + here)
 
 # %% ../../nbs/inside/plot/03_boards.ipynb #94b27a25
+def _lit_in_words(boards, at, shape):
+    "The picture that `draw_boards` draws."
+    rows, columns = boards.rows, boards.columns
+    lit = f"with a window lit, rows {listed(rows.taps[at[0]])} and columns {listed(columns.taps[at[1]])}"
+    board, other = f"a board of {rows.size} by {columns.size} cells", f"{shape[0]} by {shape[1]}"
+    here = f"the cell in row {at[0]} and column {at[1]}"
+    if boards.written: return f"Left, an input of {other} with {here} lit; right, {board} {lit}, written up to there."
+    return f"Left, {board} {lit}; right, an output of {other}, green up to {here}."
+
 def draw_boards(
     boards: Boards,
     at: Any,                 # the window that is lit, (row, column): its output cell, or the input cell that writes it
@@ -127,7 +137,7 @@ def draw_boards(
     middle, half = rows.before - height / 2, max(height, shape[0]) / 2 + 0.1
     ax.set(xlim=(min(left, first) - 0.1, max(left + shape[1], stop) + 0.1), ylim=(middle - half, middle + half),
            aspect="equal")
-    return finished(ax, title((i, j)))
+    return finished(ax, title((i, j)), _lit_in_words(boards, (i, j), shape))
 
 # %% ../../nbs/inside/plot/03_boards.ipynb #11059b72
 def sliding_2d(
@@ -203,7 +213,8 @@ def channels(
     ax.annotate("", (back + 3.2, 3.5), (back + 0.8, 3.5), arrowprops={"arrowstyle": "->", "color": "0.4"})
     high = max(back, 0.8 * (written - 1) + 5)
     ax.set(xlim=(-0.2, back + 4 + max(0.8 * (written - 1) + 5, 8)), ylim=(-2.8, high + 0.2), aspect="equal")
-    return finished(ax, None)
+    return finished(ax, None, f"Left, {counted(read, 'blue sheet')}, one behind the other, with an orange square "
+                    f"of 3 by 3 cells on the front one; right, {counted(written, 'green sheet')}, one cell outlined.")
 
 # %% ../../nbs/inside/plot/03_boards.ipynb #8235e0b5
 def shrinking(
@@ -233,4 +244,6 @@ def shrinking(
         for corner, w, h in frame if layer == layers else []:
             ax.add_artist(Rectangle(corner, w, h, facecolor="white", alpha=0.65))
         ax.add_artist(Rectangle((left, top), wide, high, fill=False, edgecolor="white", linewidth=1))
-    return finished(ax, "{} × {} → {} × {}".format(*shape, *sizes[-1]))
+    alt = "An image of {} by {} pixels in which {} rims leave {} by {} in the middle."
+    alt = alt.format(*shape, layers if rim else "no", *sizes[-1])
+    return finished(ax, "{} × {} → {} × {}".format(*shape, *sizes[-1]), alt)

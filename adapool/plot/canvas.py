@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['INPUT', 'WINDOW', 'OUTPUT', 'SHARED', 'UNREAD', 'BLANK', 'BLOCKED', 'GREEN', 'GREY', 'MOST_CELLS', 'FILM_DPI',
-           'given_axes', 'cell', 'missing_cell', 'output_label', 'finished', 'palette', 'drawable', 'drawable_sides',
-           'refuse_many', 'short_list', 'rows_and_columns', 'png']
+           'given_axes', 'cell', 'missing_cell', 'described', 'counted', 'listed', 'output_label', 'finished',
+           'palette', 'drawable', 'drawable_sides', 'refuse_many', 'short_list', 'rows_and_columns', 'png']
 
 # %% ../../nbs/inside/plot/00_canvas.ipynb #a516d459
 import io
 import itertools
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from ..checks import integer, needs, sequence, sides
@@ -60,6 +61,47 @@ def missing_cell(
     "Draw a cell that is not there: padding, or what hangs over the end."
     cell(ax, x, y, **{"colour": "white", "edgecolor": UNREAD, "hatch": hatch, "linewidth": 1, **style})
 
+# %% ../../nbs/inside/plot/00_canvas.ipynb #5d1c0a7e
+def _show(fig):
+    "Show a figure as IPython does, and with its PNG file what there is to see on each of its axes."
+    from IPython import get_ipython
+    from IPython.display import publish_display_data
+    del fig._ipython_display_
+    try: data, more = get_ipython().display_formatter.format(fig)
+    finally: fig._ipython_display_ = partial(_show, fig)
+    words = " ".join(ax.alt for ax in fig.axes if hasattr(ax, "alt"))
+    if "image/png" in data: more["image/png"] = {**more.get("image/png", {}), "alt": words}
+    publish_display_data(data, more)
+
+def described(
+    ax: Axes,
+    alt: str,  # what there is to see, for those who cannot see it
+) -> Axes:
+    """`ax`, with its picture in words as `ax.alt`.
+
+    They go with what a notebook stores of the figure, whatever else is drawn on it: `alt` in the metadata of the PNG.
+    """
+    ax.alt = alt  # type: ignore[attr-defined]
+    fig: Any = ax.figure.figure  # of a figure in a figure, the outer one
+    fig._ipython_display_ = partial(_show, fig)
+    return ax
+
+# %% ../../nbs/inside/plot/00_canvas.ipynb #8e3fb201
+def counted(
+    n: int,
+    what: str = "cell",
+) -> str:
+    "A number of things, in words."
+    return f"{n or 'no'} {what}{'s' * (n != 1)}"
+
+def listed(
+    things: Iterable[Any],
+    most: int = 12,  # of them are named
+) -> str:
+    "Numbers or other things in words: each of them, or the first ones where there are many."
+    shown = [str(i) for i in things]
+    return ", ".join(shown if len(shown) <= most else [*shown[:most - 1], "…"])
+
 # %% ../../nbs/inside/plot/00_canvas.ipynb #e68da5c9
 def output_label(
     ax: Axes,
@@ -74,11 +116,12 @@ def output_label(
 def finished(
     ax: Axes,
     title: str | None,  # text above the picture
+    alt: str,           # what there is to see, for those who cannot see it
 ) -> Axes:
-    "`ax` without frame and ticks: the cells are their own scale."
+    "`ax`, described, without frame and ticks: the cells are their own scale."
     ax.set_axis_off()
     if title: ax.set_title(title, fontsize=10, loc="left")
-    return ax
+    return described(ax, alt)
 
 # %% ../../nbs/inside/plot/00_canvas.ipynb #c5ed7540
 def palette(
@@ -91,7 +134,8 @@ def palette(
     missing_cell(ax, 3.1 * len(colours), 0)
     for i, meaning in enumerate([*colours, "padding"]): ax.text(3.1 * i + 1.15, 0.4, meaning, va="center", fontsize=9)
     ax.set(xlim=(-0.1, 18.8), ylim=(-0.1, 0.9))
-    return finished(ax, None)
+    return finished(ax, None, "Squares in the colours of these pictures: input blue, window orange, output green, "
+                    "shared red, unread grey, and padding hatched.")
 
 # %% ../../nbs/inside/plot/00_canvas.ipynb #a65a8c38
 MOST_CELLS = 1000  # along an axis; 40 times as many in a picture

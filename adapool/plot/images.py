@@ -43,7 +43,9 @@ def windows_2d(
         for left, right in columns:
             corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
             ax.add_artist(Rectangle(corner, width, height, fill=False, edgecolor=WINDOW, linewidth=1))
-    return finished(ax, f"{rows.input_size} × {columns.input_size} → {rows.output_size} × {columns.output_size}")
+    return finished(ax, f"{rows.input_size} × {columns.input_size} → {rows.output_size} × {columns.output_size}",
+                    f"An image of {rows.input_size} by {columns.input_size} pixels under a grid of orange windows, "
+                    f"{len(rows)} rows and {len(columns)} columns.")
 
 # %% ../../nbs/inside/plot/05_images.ipynb #58663aed
 def pooled(
@@ -59,4 +61,6 @@ def pooled(
     if picture.dtype == np.uint8: small = small.round().astype(np.uint8)
     ax = given_axes(ax, 4, 4 * height / width)
     ax.imshow(small, cmap="gray", interpolation="nearest", extent=(0, width, height, 0))
-    return finished(ax, f"{reduction}, {small.shape[0]} × {small.shape[1]}")
+    rows, columns = small.shape[:2]
+    return finished(ax, f"{reduction}, {rows} × {columns}", f"The image of {height} by {width} pixels as {rows} by "
+                    f"{columns} blocks, each the {reduction} of its window.")

@@ -9,7 +9,7 @@ __all__ = ['chain']
 from collections.abc import Sequence
 
 from ..checks import integer
-from .canvas import INPUT, OUTPUT, WINDOW, given_axes, finished, short_list
+from .canvas import INPUT, OUTPUT, WINDOW, counted, given_axes, finished, short_list
 
 # %% ../../nbs/inside/plot/06_networks.ipynb #f72e7b07
 from matplotlib.axes import Axes
@@ -52,4 +52,7 @@ def chain(
         ax.text(-0.015 * most, 0.31 - i, name, ha="right", va="center", fontsize=9)
         ax.text(longest + 0.015 * most, 0.31 - i, words, va="center", fontsize=9)
     ax.set(xlim=(-0.32 * most, 1.3 * most), ylim=((0.8 if fields else 0.9) - len(sizes), 0.75))
-    return finished(ax, None)
+    rows = (f"{name} {size}" + (f", {unread[i - 1]} unread" if i and unread and unread[i - 1] else "")
+            + (f", field {fields[i - 1]}" if i and fields else "") for i, (name, size) in enumerate(zip(names, sizes)))
+    return finished(ax, None, f"{counted(len(sizes), 'bar')}, one below the other, as long as their numbers of cells: "
+                    f"{'; '.join(rows)}.")
