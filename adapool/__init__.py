@@ -1,8 +1,7 @@
 """Adaptive pooling and the arithmetic of convolution and pooling sizes.
 
 What is here needs NumPy alone; `adapool.functional`, `adapool.nn`, `adapool.export` and `adapool.networks` import
-torch, `adapool.plot` matplotlib, `adapool.flashcards` both, `adapool.explore` all of them and ipywidgets, each at first
-use.
+torch, `adapool.plot` matplotlib, `adapool.explore` and `adapool.flashcards` both, each at first use.
 """
 __version__ = "0.1.0"
 

@@ -81,7 +81,7 @@ for name in %r:
 
 NEEDS = {"torch": ["functional", "nn", "networks", "networks.trace", "export", "export.forms", "tensors.private",
                    "flashcards"],
-         "matplotlib": ["plot", "plot.film", "flashcards"], "ipywidgets": ["explore", "explore.panel"]}
+         "matplotlib": ["plot", "plot.film", "explore", "explore.panel", "flashcards"]}
 
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
@@ -259,14 +259,14 @@ def distributions(tmp_path_factory):
 @pytest.mark.slow
 def test_the_source_distribution_holds_what_make_needs(distributions):
     wanted = [*PACKAGE.parent.glob("nbs/**/*.ipynb"), *PACKAGE.parent.glob("t*s/*.py"), PACKAGE.parent / "Makefile",
-              PACKAGE.parent / "constraints.txt", PACKAGE.parent / "README.md", PACKAGE / "py.typed"]
+              PACKAGE.parent / "constraints.txt", PACKAGE.parent / "README.md", PACKAGE / "py.typed", *PACKAGE.rglob("*.js")]
     assert {str(path.relative_to(PACKAGE.parent)) for path in wanted} <= set(distributions[0])
     assert not [name for name in distributions[0] if "__pycache__" in name or ".ipynb_checkpoints" in name]
 
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(distributions):
-    rooms = {str(path.relative_to(PACKAGE.parent)) for path in [*PACKAGE.rglob("*.py"), PACKAGE / "py.typed"]}
+    rooms = {str(path.relative_to(PACKAGE.parent)) for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), PACKAGE / "py.typed"]}
     assert {name for name in distributions[1] if ".dist-info/" not in name} == rooms
 
 

@@ -25,6 +25,7 @@ CELL_SECONDS = 300  # some of it for kernels that are compiled for the first tim
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
 _INLINE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+|'[A-Za-z0-9+/=]{80,}'")
+_MODULE = re.compile(r'<script type="module" class="adapool-live-module">.*?</script>', re.DOTALL)
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -60,7 +61,19 @@ def execute(path, cell_seconds=CELL_SECONDS):
                    coalesce_streams=True)  # what is printed in pieces, now and then, is one text
     _Client(nb, resources=place, kernel_manager_class=Manager, **options).execute()
     for output in (o for cell in code_cells(nb) for o in cell.outputs if "data" in o): output.data.pop(WIDGET, None)
+    one_module(nb)
     return nb
+
+
+def one_module(nb, module=None):
+    "Leave the script that draws live panels, or `module` in its place, in the first output with a panel and no other."
+    first = True
+    for output in (o for cell in code_cells(nb) for o in cell.outputs if "data" in o):
+        text = "".join(output.data.get("text/html", ""))
+        if '<div class="adapool-live"' not in text: continue
+        found = module or "".join(_MODULE.findall(text))
+        output.data["text/html"] = _MODULE.sub("", text) + (found if first else "")
+        first = False
 
 
 def describe_figures(nb):
@@ -94,11 +107,11 @@ def code_cells(nb):
 
 
 def text_outputs(nb):
-    "What the cells of a notebook print or show as text, pictures inside it left out, one list per code cell."
+    "What the cells of a notebook print or show as text, pictures and scripts in it left out, one list per code cell."
     def texts(output):
         data = {"text": output["text"]} if "text" in output else output.get("data", {})
         texts = ["".join(v) for k, v in sorted(data.items()) if k == "text" or k.startswith("text/")]
-        return [_INLINE.sub("", text).rstrip() for text in texts]
+        return [_INLINE.sub("", _MODULE.sub("", text)).rstrip() for text in texts]
     nb = deepcopy(nb)
     clean_nb(nb)
     return [[text for output in cell.outputs for text in texts(output)] for cell in code_cells(nb)]

@@ -35,6 +35,8 @@ def render(path):
     "The notebook as Markdown, and its pictures as `{name: bytes}`."
     nb = prepare(nbformat.read(path, as_version=4))
     outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
+    for output in outputs:  # a panel shows its still
+        if "image/png" in output.get("data", {}): output.data.pop("text/html", None)
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     alts = [output.metadata.get("image/png", {}).get("alt") for output in pictures]
     if not all(alts): raise SystemExit(f"{path.name}: a cell that draws needs a line `#| fig-alt:`, and to be run anew")

@@ -18,8 +18,10 @@ from types import FunctionType
 
 import nbformat
 from fastcore.docments import docments
-from notebooks import GROUPS, NBS, notebooks
+from notebooks import GROUPS, NBS, notebooks, one_module
 from readme import prepare
+
+from adapool.explore.panel import module as live_module
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, SITE = ROOT / "_build/source", ROOT / "_build/site"
@@ -85,6 +87,7 @@ def page(path):
             describe(cell)
             if cell.metadata.pop("transient", {}).get("remove_source"): cell.metadata["tags"] = ["remove-input"]
             cell.metadata.pop("jupyter", None)
+    one_module(nb, live_module())
     if path.stem != "index": nb.cells.insert(1, nbformat.v4.new_markdown_cell(run_line(path, module)))
     return nb, module
 

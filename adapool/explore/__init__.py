@@ -1,7 +1,7 @@
-"""Panels for JupyterLab: move a slider and see the windows, the formula with its numbers and the unread cells.
+"""Panels: move a slider and see the windows, the formula with its numbers and the unread cells.
 
-Each panel shows the answers of a function of its own, which says in words where a size makes no sense. Needs the extra
-`explore`.
+The browser draws them, in JupyterLab and on a page, and needs no kernel for it. Each panel shows the answers of a
+function of its own, which says in words where a size makes no sense. Needs the extra `explore`.
 """
 
 from adapool.explore.adaptive import adaptive_panel, explain_adaptive

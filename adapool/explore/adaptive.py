@@ -86,5 +86,5 @@ def adaptive_panel(
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
     """
-    return Panel(explain_adaptive, input_size=slider("input_size", input_size, 24),
-                 output_size=slider("output_size", output_size, 24))
+    return Panel("adaptive", explain_adaptive, slider("input_size", input_size, 24),
+                 slider("output_size", output_size, 24))

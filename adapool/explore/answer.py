@@ -7,9 +7,7 @@ __all__ = ['DPI', 'SCREEN', 'MOST', 'DRAWN', 'Answer', 'encoded', 'stacked', 'dr
            'reads_in_words']
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #3bfaab91
-import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,24 +76,12 @@ def bounded(
     return params.values()
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #5c75e0d7
-@contextmanager
-def _swept_at_the_end() -> Iterator[None]:
-    "No search for garbage inside, and one for what is new at the end; none for those who have switched it off."
-    searching = gc.isenabled()
-    gc.disable()
-    try: yield
-    finally:
-        if searching:
-            gc.enable()
-            gc.collect(0)
-
 def or_words(
     explain: Callable[..., Answer],
     *args: Any,                      # what it takes
 ) -> Answer:
     "`explain(*args)`, or an `Answer` that says in words why there is none."
-    try:
-        with _swept_at_the_end(): return explain(*args)
+    try: return explain(*args)
     except (TypeError, ValueError) as error: return Answer(None, "", f"There is no such layer: {error}.")
 
 def listed(

@@ -11,14 +11,10 @@ from functools import partial
 from .. import plot
 from ..arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
 from ..arithmetic import same_padding_pair, unused_inputs
-from ..checks import needs
 from .answer import Answer, bounded, counted, drawn, listed, or_words, reads_in_words
-from .panel import Panel, slider
+from .panel import Control, Panel, slider
 from ..networks.layers import Layer, formula, written
 from ..plot.arithmetic import steps
-
-# %% ../../nbs/inside/explore/02_layer.ipynb #dd1bb67f
-with needs("explore"): import ipywidgets
 
 # %% ../../nbs/inside/explore/02_layer.ipynb #7725a819
 _FLOOR, _CEIL = "⌊(n + 2·P − D·(K − 1) − 1)/S⌋ + 1", "⌈(n + 2·P − D·(K − 1) − 1)/S⌉ + 1"
@@ -139,6 +135,5 @@ def layer_panel(
     numbers = dict(input_size=(input_size, 24), kernel_size=(kernel_size, 11), stride=(stride, 8),
                    padding=(padding, 6, 0), dilation=(dilation, 4))
     boxes = dict(ceil_mode=ceil_mode, transposed=transposed)
-    return Panel(explain_layer, **{name: slider(name, *v) for name, v in numbers.items()},
-                 **{name: ipywidgets.Checkbox(bool(v), description=name, indent=False, layout={"width": "9em"})
-                    for name, v in boxes.items()})
+    return Panel("layer", explain_layer, *(slider(name, *v) for name, v in numbers.items()),
+                 *(Control(name, bool(v)) for name, v in boxes.items()))

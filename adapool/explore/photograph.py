@@ -9,16 +9,14 @@ __all__ = ['explain_photograph', 'photograph_panel']
 from functools import cache
 
 from .. import plot
-from ..checks import integer, needs
+from ..checks import integer
 from .adaptive import why_exact
 from .answer import Answer, encoded, or_words
-from .panel import Panel, slider
+from .panel import Control, Panel, slider
 from ..networks.layers import Layer, formula
 from ..windows import adaptive_windows
 
 # %% ../../nbs/inside/explore/04_photograph.ipynb #b90e7a47
-with needs("explore"): import ipywidgets
-
 from matplotlib.cbook import get_sample_data
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -71,7 +69,5 @@ def photograph_panel(
     """
     if reduction not in ("mean", "max", "min"): raise ValueError(
         f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")
-    kinds = ipywidgets.ToggleButtons(options=["mean", "max", "min"], value=reduction, description="reduction",
-                                     style={"button_width": "5.5em"})
-    return Panel(explain_photograph, rows=slider("rows", rows, _GRID), columns=slider("columns", columns, _GRID),
-                 reduction=kinds)
+    return Panel("photograph", explain_photograph, slider("rows", rows, _GRID), slider("columns", columns, _GRID),
+                 Control("reduction", reduction, words=("mean", "max", "min")))
