@@ -259,14 +259,16 @@ def distributions(tmp_path_factory):
 @pytest.mark.slow
 def test_the_source_distribution_holds_what_make_needs(distributions):
     wanted = [*PACKAGE.parent.glob("nbs/**/*.ipynb"), *PACKAGE.parent.glob("t*s/*.py"), PACKAGE.parent / "Makefile",
-              PACKAGE.parent / "constraints.txt", PACKAGE.parent / "README.md", PACKAGE / "py.typed", *PACKAGE.rglob("*.js")]
+              PACKAGE.parent / "constraints.txt", PACKAGE.parent / "README.md", PACKAGE / "py.typed",
+              *PACKAGE.rglob("*.js")]
     assert {str(path.relative_to(PACKAGE.parent)) for path in wanted} <= set(distributions[0])
     assert not [name for name in distributions[0] if "__pycache__" in name or ".ipynb_checkpoints" in name]
 
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(distributions):
-    rooms = {str(path.relative_to(PACKAGE.parent)) for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), PACKAGE / "py.typed"]}
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), PACKAGE / "py.typed"]
+    rooms = {str(path.relative_to(PACKAGE.parent)) for path in files}
     assert {name for name in distributions[1] if ".dist-info/" not in name} == rooms
 
 
