@@ -9,9 +9,9 @@ __all__ = ['why_exact', 'explain_adaptive', 'adaptive_panel']
 import math
 from functools import partial
 
-from .. import plot
 from .answer import Answer, bounded, counted, drawn, or_words, reads_in_words
 from .panel import Panel, slider
+from .. import plot
 from ..networks.layers import Layer, formula
 from ..windows import adaptive_windows, blocked_equivalent, exact_sizes, fixed_equivalent
 

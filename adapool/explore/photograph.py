@@ -8,11 +8,11 @@ __all__ = ['explain_photograph', 'photograph_panel']
 # %% ../../nbs/inside/explore/04_photograph.ipynb #91404fb7
 from functools import cache
 
-from .. import plot
 from ..checks import integer
 from .adaptive import why_exact
 from .answer import Answer, encoded, or_words
 from .panel import Control, Panel, slider
+from .. import plot
 from ..networks.layers import Layer, formula
 from ..windows import adaptive_windows
 
