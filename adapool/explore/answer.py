@@ -14,7 +14,7 @@ import numpy as np
 
 from ..checks import integer, needs
 
-with needs("explore"): from matplotlib.figure import Figure
+with needs("explore"): from matplotlib import figure
 
 from ..plot.canvas import png
 
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 _CELL, DPI, SCREEN = 0.34, 120, 100  # inches per cell; dots per inch of the file, and as they are shown
 
 def encoded(
-    fig: Figure,
+    fig: figure.Figure,
     level: int = 1,  # effort of compression, 0 to 9
 ) -> bytes:
     "A figure as the bytes of a PNG file."
@@ -42,7 +42,7 @@ def stacked(
     stretch: Sequence[float] = (), # how many times as wide a cell is, for each of them
 ) -> bytes:
     "A PNG file of what `draws` draw on axes of their own, one below the other."
-    fig = Figure()
+    fig = figure.Figure()
     axs = [fig.add_axes((0, 0, 1, 1), label=str(i)) for i in range(len(draws))]
     for ax, draw in zip(axs, draws): draw(ax=ax)
     widths = [_CELL * np.ptp(ax.get_xlim()) * wide for ax, wide in zip(axs, stretch or [1] * len(axs))]
