@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
 from itertools import chain
 from pathlib import Path
+from textwrap import fill
 
 import torch
 import torch.fx.experimental._config
@@ -102,12 +103,14 @@ class Report:
         bounds = (1e-12, 1e-9, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
         error = f"below {min(bound for bound in bounds if self.error < bound):.0e}" if self.error else "none"
         advice = f"; {' and '.join(self.ranges)} in dynamic_shapes says so" if self.ranges else ""
-        left = f"\n  left out       {few(self.refused)}: the model refuses them or gives nothing{advice}"
         tried = f"{len(self.sizes)} size{'s' * (len(self.sizes) > 1)}"
-        return (f"{self.path.name}: as eager at {tried}, opset {self.opset}\n"
-                f"  operators      {', '.join(f'{name} {count}' for name, count in self.operators.items())}\n"
-                f"  sizes tried    {few(self.sizes)}{left * bool(self.refused)}\n"
-                f"  largest error  {error}")
+        lines = {"operators": ", ".join(f"{name}\0{count}" for name, count in self.operators.items()),
+                 "sizes tried": few(self.sizes),
+                 "left out": f"{few(self.refused)}: the model refuses them or gives nothing{advice}",
+                 "largest error": error}
+        if not self.refused: del lines["left out"]
+        filled = [fill(f"  {name:15}{text}", 84, subsequent_indent=17 * " ") for name, text in lines.items()]
+        return "\n".join([f"{self.path.name}: as eager at {tried}, opset {self.opset}", *filled]).replace("\0", " ")
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003e
 def _translate(program, finite, opset, names):
