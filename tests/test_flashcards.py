@@ -164,7 +164,7 @@ def test_answers_by_torch(said):
 
 
 def test_the_table_folds_its_answers_and_says_them():
-    some = flashcards.cards("inside/00_arithmetic")
+    some = flashcards.cards("learn/01_sizes")
     table = some._repr_html_()
     assert table.count("<tr>") == len(some) + 1 and table.count("<details>") == len(some)
     assert all(card.question.split("$")[0].split("`")[0] in unescape(table) for card in some)

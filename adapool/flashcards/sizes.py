@@ -15,13 +15,13 @@ from .card import Card, Picture, size_words
 
 # %% ../../nbs/inside/flashcards/01_sizes.ipynb #f1a50013
 def _convolution_cards():
-    card = partial(Card, page="inside/00_arithmetic")
+    card = partial(Card, page="learn/01_sizes")
     sliding = Picture("adapool-sliding-8-3-2-1.png", partial(plot.sliding, 8, 3, 2, 1),
                       "Eight cells with one padded cell on each side; four windows of three cells, two apart.")
     return [
         card("conv-formula",
              "$n$ cells, a kernel of $K$, a stride of $S$, $P$ padded cells on each side. How many cells come out?",
-             r"$n' = \lfloor (n - K + 2P)/S \rfloor + 1$"),
+             r"$m = \lfloor (n - K + 2P)/S \rfloor + 1$"),
         card("conv-8", "8 cells, $K = 3$, $S = 2$, $P = 1$. How many come out?", size_words(8, 3, 2, 1),
              picture=sliding),
         card("conv-resnet", "The first layer of a ResNet: 224 cells, $K = 7$, $S = 2$, $P = 3$. How many come out?",
@@ -47,7 +47,7 @@ def _convolution_cards():
 
 # %% ../../nbs/inside/flashcards/01_sizes.ipynb #f1a50018
 def _padding_cards():
-    card = partial(Card, page="inside/00_arithmetic")
+    card = partial(Card, page="learn/01_sizes")
     return [
         card("same-odd", "Which padding on each side keeps the size under a kernel of five, at stride one?",
              rf"$\lfloor (K - 1)/2 \rfloor = {same_padding(5)}$"),
@@ -68,7 +68,7 @@ def _padding_cards():
 
 # %% ../../nbs/inside/flashcards/01_sizes.ipynb #f1a50019
 def _floor_cards():
-    card = partial(Card, page="inside/00_arithmetic")
+    card = partial(Card, page="learn/01_sizes")
     unread = Picture("adapool-sliding-10-3-3-0.png", partial(plot.sliding, 10, 3, 3),
                      "Ten cells and three windows of three; the tenth cell is grey, read by no window.")
     over = partial(pool_output_size, 112, 3, 2, 1)
@@ -92,14 +92,14 @@ def _floor_cards():
 
 # %% ../../nbs/inside/flashcards/01_sizes.ipynb #f1a5001e
 def _transposed_cards():
-    card = partial(Card, page="inside/00_arithmetic")
+    card = partial(Card, page="learn/01_sizes")
     doubling = Picture("adapool-spreading-4-4-2-1.png", partial(plot.spreading, 4, 4, 2, 1),
                        "Eight output cells; four rows of four orange cells, two apart, each written by one input cell.")
     back = partial(conv_transpose_output_size, 56, 3, 2, 1)
     return [
         card("transposed-formula",
              "How many cells does a transposed convolution make of $n$, without dilation and output padding?",
-             "$n' = (n - 1)S - 2P + K$"),
+             "$m = (n - 1)S - 2P + K$"),
         card("transposed-double", "56 cells, transposed, $K = 4$, $S = 2$, $P = 1$. How many come out?",
              rf"$(56 - 1) \cdot 2 - 2 \cdot 1 + 4 = {conv_transpose_output_size(56, 4, 2, 1)}$: "
              "twice as many. Four cells:", picture=doubling),
@@ -111,5 +111,5 @@ def _transposed_cards():
 
 # %% ../../nbs/inside/flashcards/01_sizes.ipynb #e7595599
 def size_cards() -> list[Card]:
-    "The cards on `inside/00_arithmetic`, made anew."
+    "The cards on `learn/01_sizes`, made anew."
     return [*_convolution_cards(), *_padding_cards(), *_floor_cards(), *_transposed_cards()]

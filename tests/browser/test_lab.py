@@ -50,8 +50,8 @@ ASKED = 'check("arithmetic-1", answer)'
 
 @pytest.fixture(scope="module")
 def arithmetic(browser, lab):
-    "inside/00_arithmetic in a fresh kernel, at its first exercise."
-    open_notebook(browser, lab, "inside/00_arithmetic.ipynb")
+    "learn/01_sizes in a fresh kernel, at its first exercise."
+    open_notebook(browser, lab, "learn/01_sizes.ipynb")
     cell(browser, ASKED)
     return browser
 

@@ -120,7 +120,7 @@ def test_the_button_turns_the_lights_off(browser, site):
 
 
 def test_a_solution_is_folded_and_opens(browser, site):
-    browser.get((site / "inside/00_arithmetic.html").as_uri())
+    browser.get((site / "learn/01_sizes.html").as_uri())
     browser.execute_async_script(TYPESET)
     solution = browser.find_element(By.CSS_SELECTOR, "#exercises details")
     assert not solution.find_element(By.CSS_SELECTOR, "pre").is_displayed()
