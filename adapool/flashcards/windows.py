@@ -142,7 +142,21 @@ def _convention_cards():
              f"and not {window_words(down)}."),
     ]
 
+# %% ../../nbs/inside/flashcards/02_windows.ipynb #9001ca1d
+def _pool_cards():
+    card = partial(Card, page="learn/03_pools")
+    means = adaptive_pool([0, 12, 0, 0], 3)
+    return [
+        card("pool-gradient", "6 comes back to a window of two cells. What does each get, in a mean and in a maximum?",
+             f"In a mean {6 // 2}; in a maximum the cell that won gets 6, the other nothing."),
+        card("pool-twice", "0, 12, 0, 0 are averaged to three cells, and these to one. Is that their mean?",
+             f"No: {number_words(means)} have the mean {means.mean():g}, and the four have {np.mean([0, 12, 0, 0]):g}. "
+             "Two windows read the twelve."),
+        card("pool-pyramid", "How many numbers per channel has a pyramid of 1, 2, 3 and 6, for a picture of any size?",
+             f"${' + '.join(str(m * m) for m in (1, 2, 3, 6))} = {sum(m * m for m in (1, 2, 3, 6))}$"),
+    ]
+
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #2c76b528
 def window_cards() -> list[Card]:
-    "The cards on `learn/02_windows`, made anew."
-    return [*_rule_cards(), *_count_cards(), *_exact_cards(), *_belief_cards(), *_convention_cards()]
+    "The cards on `learn/02_windows` and `learn/03_pools`, made anew."
+    return [*_rule_cards(), *_count_cards(), *_exact_cards(), *_belief_cards(), *_convention_cards(), *_pool_cards()]
