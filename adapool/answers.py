@@ -135,28 +135,20 @@ def _equivalent_answers():
 def _pool_answers():
     _, places = adaptive_max_pool([2, 7, 1, 7, 3], 3, return_indices=True)
     return {
-        "pools-1": Exercise(
-            adaptive_pool(range(1, 8), 3, "sum"), "two cells are read by two windows each.",
-            [([6, 9, 13], "these windows share no cell: does the stop round up?"), ([2, 4, 6], "that is the mean")]),
-        "pools-2": Exercise(
-            adaptive_pool(np.arange(1, 10).reshape(3, 3), (2, 2)), "each window has two rows and two columns.",
-            [([[5, 6], [8, 9]], "that is the maximum")]),
-        "pools-3": Exercise(
-            places, "of equal cells the first one wins.",
-            [([1, 3, 3], "in the second window both sevens stand"), ([7, 7, 7], "these are the values")]),
-        "pools-4": Exercise(
-            np.bincount(places, [1, 10, 100], 5), "each output hands its gradient to the cell that won.",
-            [([0, 1, 0, 110, 0], "of equal cells the first one wins"),
-             ([0, 10, 0, 100, 0], "cell 1 won twice: its gradients add up")]),
-        "pools-5": Exercise(
-            [6, 60, 600] @ adaptive_windows(4, 3).matrix(), "each window hands out equal shares to its two cells.",
-            [([6, 66, 660, 600], "that is the gradient of the sum")]),
-        "pools-6": Exercise(
-            16 * sum(m * m for m in (1, 2, 4)), "how many cells has each scale, in two dimensions?",
-            [(16 * (1 + 2 + 4), "a scale of 4 has 4 × 4 cells"), (21, "that is one channel")]),
-        "pools-7": Exercise(
-            float(adaptive_pool([0, 9, 0, 0], 3).mean()), "which windows of 4 → 3 read the nine?",
-            [(2.25, "that is the mean of the four: the nine counts twice on the way by three")]),
+        "pools-1": Exercise(adaptive_pool(range(1, 8), 3, "sum"), "two cells are read by two windows each.",
+                            [([6, 9, 13], "these windows share no cell: does the stop round up?")]),
+        "pools-2": Exercise(adaptive_pool(np.arange(1, 10).reshape(3, 3), (2, 2)), "a window has two rows, two columns.",
+                            [([[5, 6], [8, 9]], "that is the maximum")]),
+        "pools-3": Exercise(places, "of equal cells the first one wins.",
+                            [([1, 3, 3], "in the second window both sevens stand"), ([7, 7, 7], "these are values")]),
+        "pools-4": Exercise(np.bincount(places, [1, 10, 100], 5), "each output gives all to the cell that won.",
+                            [([0, 10, 0, 100, 0], "cell 1 won twice: its gradients add up")]),
+        "pools-5": Exercise([6, 60, 600] @ adaptive_windows(4, 3).matrix(), "each window gives its two cells equal shares.",
+                            [([6, 66, 660, 600], "that is the gradient of the sum")]),
+        "pools-6": Exercise(16 * sum(m * m for m in (1, 2, 4)), "how many cells has each scale, in two dimensions?",
+                            [(16 * (1 + 2 + 4), "a scale of 4 has 4 × 4 cells"), (21, "that is one channel")]),
+        "pools-7": Exercise(float(adaptive_pool([0, 9, 0, 0], 3).mean()), "which windows of 4 → 3 read the nine?",
+                            [(2.25, "that is the mean of the four: on the way by three the nine counts twice")]),
     }
 
 # %% ../nbs/inside/07_answers.ipynb #c0de0e09
