@@ -143,7 +143,7 @@ def _pool_answers():
                             [([1, 3, 3], "in the second window both sevens stand"), ([7, 7, 7], "these are values")]),
         "pools-4": Exercise(np.bincount(places, [1, 10, 100], 5), "each output gives all to the cell that won.",
                             [([0, 10, 0, 100, 0], "cell 1 won twice: its gradients add up")]),
-        "pools-5": Exercise([6, 60, 600] @ adaptive_windows(4, 3).matrix(), "each cell of a window gets an equal share.",
+        "pools-5": Exercise([6, 60, 600] @ adaptive_windows(4, 3).matrix(), "each window shares equally.",
                             [([6, 66, 660, 600], "that is the gradient of the sum")]),
         "pools-6": Exercise(16 * sum(m * m for m in (1, 2, 4)), "how many cells has each scale, in two dimensions?",
                             [(16 * (1 + 2 + 4), "a scale of 4 has 4 × 4 cells"), (21, "that is one channel")]),
