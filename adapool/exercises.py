@@ -6,6 +6,7 @@
 __all__ = ['Verdict', 'Exercise']
 
 # %% ../nbs/inside/06_exercises.ipynb #75eb92a2
+import json
 import math
 import numbers
 from collections.abc import Iterable
@@ -127,6 +128,13 @@ class Exercise:
         except Exception as error: raise TypeError(f"expected must be numbers or text: {error}") from None
 
     def __repr__(self): return f"Exercise(hint={self.hint!r})"
+
+    def to_json(self) -> str | None:
+        "The exercise for a page that checks answers by itself, values as Python writes them; None: it wants a function."
+        if callable(self.expected): return None
+        slips = [[repr(_plain(slip)), told] for slip, told in self.slips]
+        about = dict(expected=repr(_plain(self.expected)), hint=self.hint, slips=slips)
+        return json.dumps(about, ensure_ascii=False)
 
     def check(self, answer: object) -> Verdict:
         """A `Verdict` on `answer`: right, wrong and why, or not answered yet; it never says the right one.

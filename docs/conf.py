@@ -21,6 +21,7 @@ html_title = "adapool"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["adapool.css"]
+html_js_files = ["exercises.js"]
 def _brand(colour, visited):
     return {"color-brand-primary": colour, "color-brand-content": colour, "color-brand-visited": visited}
 

@@ -4,6 +4,7 @@ The pages are put together in _build/source: the notebooks without hidden cells 
 each module, and the documents for those who change it. docs/ holds what Sphinx is told.
 """
 
+import base64
 import importlib
 import importlib.resources
 import inspect
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from types import FunctionType
 
@@ -21,6 +23,7 @@ from fastcore.docments import docments
 from notebooks import GROUPS, NBS, notebooks, one_module
 from readme import prepare
 
+from adapool import answers
 from adapool.explore.panel import module as live_module
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +66,21 @@ def is_room(path):
     return len(path.relative_to(NBS).parts) > 2
 
 
+def box(cell, question):
+    "A box to type an answer into, in place of a cell that checks one; the cell itself where its answer is a function."
+    asked = re.search(r'^answer = (.+)\n+check\("((\w+)-\d+)", answer\)', cell.source, re.MULTILINE)
+    if asked is None:
+        if re.search(r"^def answer\(", cell.source, re.MULTILINE) and 'check("' in cell.source:
+            question.source += "\n\n*The answer is a function, so this one runs in the notebook.*"
+        return cell
+    form, name, subject = asked.groups()
+    coded = base64.b64encode(answers._about(subject)[name].to_json().encode()).decode()
+    label = f"Your answer to exercise {re.match(r'[*]+Exercise ([0-9]+)', question.source)[1]}"
+    said = "In the notebook a cell checks the answer; on this page it takes JavaScript."
+    return nbformat.v4.new_markdown_cell(
+        f'<div data-exercise="{coded}" data-name="{name}" data-label="{label}" data-form="{form}"><p>{said}</p></div>')
+
+
 def run_line(path, module):
     "How to run a page, and where its functions or the rooms beside it are listed."
     place = path.relative_to(NBS)
@@ -80,6 +98,7 @@ def page(path):
     module = stem if not is_room(path) and find_spec(f"adapool.{stem}") else None
     nb = prepare(nb)
     nb.metadata.pop("widgets", None)
+    nb.cells[1:] = [box(cell, question) for question, cell in pairwise(nb.cells)]
     for cell in nb.cells:
         if cell.cell_type == "markdown": cell.source = links(cell.source)
         else:
