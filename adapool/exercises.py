@@ -130,7 +130,7 @@ class Exercise:
     def __repr__(self): return f"Exercise(hint={self.hint!r})"
 
     def to_json(self) -> str | None:
-        "The exercise for a page that checks answers by itself, values as Python writes them; None: it wants a function."
+        "The exercise for a page that checks answers itself, values as Python writes them; None for a function."
         if callable(self.expected): return None
         slips = [[repr(_plain(slip)), told] for slip, told in self.slips]
         about = dict(expected=repr(_plain(self.expected)), hint=self.hint, slips=slips)
