@@ -31,7 +31,7 @@ ORDER = [
     "networks.trace", "networks", "export.forms", "export.pools", "export.calls", "export.capture", "export.verify",
     "export.write", "export.copies", "export.verdicts", "export", "answers", "plot.canvas", "plot.adaptive",
     "plot.arithmetic", "plot.boards", "plot.film", "plot.images", "plot.networks", "plot", "explore.answer",
-    "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph", "explore", "flashcards.card",
+    "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph", "explore.film", "explore", "flashcards.card",
     "flashcards.sizes", "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards",
 ]
 
@@ -260,14 +260,14 @@ def distributions(tmp_path_factory):
 def test_the_source_distribution_holds_what_make_needs(distributions):
     wanted = [*PACKAGE.parent.glob("nbs/**/*.ipynb"), *PACKAGE.parent.glob("t*s/*.py"), PACKAGE.parent / "Makefile",
               PACKAGE.parent / "constraints.txt", PACKAGE.parent / "README.md", PACKAGE / "py.typed",
-              *PACKAGE.rglob("*.js")]
+              *PACKAGE.glob("explore/live.*")]
     assert {str(path.relative_to(PACKAGE.parent)) for path in wanted} <= set(distributions[0])
     assert not [name for name in distributions[0] if "__pycache__" in name or ".ipynb_checkpoints" in name]
 
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(distributions):
-    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js"), PACKAGE / "py.typed"]
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.glob("explore/live.*"), PACKAGE / "py.typed"]
     rooms = {str(path.relative_to(PACKAGE.parent)) for path in files}
     assert {name for name in distributions[1] if ".dist-info/" not in name} == rooms
 

@@ -25,7 +25,7 @@ CELL_SECONDS = 300  # some of it for kernels that are compiled for the first tim
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
 _INLINE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+|'[A-Za-z0-9+/=]{80,}'")
-_MODULE = re.compile(r'<script type="module" class="adapool-live-module">.*?</script>', re.DOTALL)
+_MODULE = re.compile(r'<style class="adapool-live-module">.*?</script>', re.DOTALL)
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -66,7 +66,7 @@ def execute(path, cell_seconds=CELL_SECONDS):
 
 
 def one_module(nb, module=None):
-    "Leave the script that draws live panels, or `module` in its place, in the first output with a panel and no other."
+    "Leave what draws live panels, or `module` in its place, in the first output with a panel and no other."
     first = True
     for output in (o for cell in code_cells(nb) for o in cell.outputs if "data" in o):
         text = "".join(output.data.get("text/html", ""))

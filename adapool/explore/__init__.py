@@ -6,11 +6,12 @@ function of its own, which says in words where a size makes no sense. Needs the 
 
 from adapool.explore.adaptive import adaptive_panel, explain_adaptive
 from adapool.explore.answer import Answer
+from adapool.explore.film import explain_film, film_panel
 from adapool.explore.layer import explain_layer, layer_panel
 from adapool.explore.panel import Panel
 from adapool.explore.photograph import explain_photograph, photograph_panel
 
 __all__ = [
     "Answer", "Panel", "explain_layer", "layer_panel", "explain_adaptive", "adaptive_panel", "explain_photograph",
-    "photograph_panel",
+    "photograph_panel", "explain_film", "film_panel",
 ]

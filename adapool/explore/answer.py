@@ -68,11 +68,12 @@ def drawn(
     return stacked(*draws, stretch=stretch), ""
 
 def bounded(
+    most: int = MOST, /,
     **params: Any,  # what was given, by the names of the parameters
 ) -> Iterable[Any]:
-    "The values, each of them at most `MOST`, or an error."
+    "The values, each of them at most `most`, or an error."
     for name, value in params.items():
-        if integer(name, value) > MOST: raise ValueError(f"{name} must be <= {MOST} in a panel, got {value}")
+        if integer(name, value) > most: raise ValueError(f"{name} must be <= {most} in a panel, got {value}")
     return params.values()
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #5c75e0d7

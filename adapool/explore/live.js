@@ -1,47 +1,49 @@
-// The panels of adapool, drawn in the browser: one module without imports. A page holds it once, beside
-// <div class="adapool-live" data-panel="…">, whose still and text it replaces. adapool.explore says the same in Python:
-// the tests compare both, letter for letter, at every position of the sliders.
+// The panels of adapool, drawn in the browser: one module without imports, written by hand. A page holds it once; it
+// takes the place of the still and the words in every <div class="adapool-live" data-panel="…">. What it says is what
+// adapool.explore says in Python: the tests compare both, letter for letter, at every position of the sliders.
 
 // ---- Numbers and words ----
 const MOST = 1024, DRAWN = 64; // the largest number that is taken; columns or rows of a picture
-const floor = (a, b) => Math.floor(a / b), ceil = (a, b) => -Math.floor(-a / b), up = text => text[0].toUpperCase() + text.slice(1);
-const range = (stop, start = 0, step = 1) => Array.from({ length: Math.max(ceil(stop - start, step), 0) }, (_, i) => start + i * step);
-const gcd = (a, b) => b ? gcd(b, a % b) : a, both = (...lines) => lines.filter(Boolean).join("\n");
+const floor = (a, b) => Math.floor(a / b), ceil = (a, b) => Math.ceil(a / b), gcd = (a, b) => b ? gcd(b, a % b) : a;
+const range = (start, stop, step = 1) =>
+  Array.from({ length: Math.max(ceil(stop - start, step), 0) }, (_, i) => start + i * step);
+const lines = (...parts) => parts.filter(Boolean).join("\n"), up = text => text[0].toUpperCase() + text.slice(1);
 const counted = (n, what = "cell") => `${n || "no"} ${what}${n === 1 ? "" : "s"}`;
-const listed = (numbers, most = 12) => (numbers.length > most ? [...numbers.slice(0, most - 1), "…"] : numbers).join(", ");
+const listed = (all, most = 12) => (all.length > most ? [...all.slice(0, most - 1), "…"] : all).join(", ");
+const or = (values, none) => values.join(" or ") || none;
 const refuse = words => { throw new RangeError(words); };
 
-function bounded(params, least = {}) {
+function bounded(params, most = MOST) { // whole numbers from 1 on, padding from 0 on, or words like Python's
   for (const [name, v] of Object.entries(params)) {
     if (!Number.isInteger(v)) refuse(`${name} must be an integer, got ${v === "" ? "nothing" : `'${v}'`}`);
-    if (v > MOST) refuse(`${name} must be <= ${MOST} in a panel, got ${v}`);
+    if (v > most) refuse(`${name} must be <= ${most} in a panel, got ${v}`);
   }
-  for (const [name, v] of Object.entries(params)) if (v < (least[name] ?? 1)) refuse(`${name} must be >= ${least[name] ?? 1}, got ${v}`);
+  for (const [name, v] of Object.entries(params)) {
+    const least = name === "padding" ? 0 : 1;
+    if (v < least) refuse(`${name} must be >= ${least}, got ${v}`);
+  }
 }
 
 function readsInWords(taps) {
   const shown = taps.slice(0, 8).map((row, j) => `output ${j}: ${listed(row, 8)}`);
-  return `${(taps.length > 8 ? [...shown, "and so on"] : shown).join("; ")}.`;
+  return `${[...shown, ...taps.length > 8 ? ["and so on"] : []].join("; ")}.`;
 }
 
-const tooLarge = (columns, rows) => Math.max(columns, rows) > DRAWN ? `Too large to draw: ${columns} × ${rows} cells.` : "";
+const large = (columns, rows) => Math.max(columns, rows) > DRAWN && `Too large to draw: ${columns} × ${rows} cells.`;
 
 // ---- Adaptive pools ----
-const windows = (n, m) => range(m).map(i => [floor(i * n, m), ceil((i + 1) * n, m)]);
+const windows = (n, m) => range(0, m).map(i => [floor(i * n, m), ceil((i + 1) * n, m)]);
 
-function fixed(n, m) { // the ordinary pool with the windows of n → m: [K, S, P]
+function fixed(n, m) { // [K, S, P] of the ordinary pool with the windows of n → m
   const q = floor(n, m), r = n % m;
   if (m === 1) return [n, n, 0];
   if (n >= m && r <= 1) return [n - (m - 1) * q, q, 0];
   return r === m - 1 ? [q + 2, q + 1, 1] : null;
 }
 
-function blocked(n, m) { // the same within equal blocks: [blocks, K, S, P]
-  for (const blocks of [1, gcd(n, m)]) {
-    const pool = fixed(n / blocks, m / blocks);
-    if (pool) return [blocks, ...pool];
-  }
-  return null;
+function blocked(n, m) { // [blocks, K, S, P] of one within equal blocks
+  const cuts = [1, gcd(n, m)].find(blocks => fixed(n / blocks, m / blocks));
+  return cuts ? [cuts, ...fixed(n / cuts, m / cuts)] : null;
 }
 
 function whyExact(n, m) {
@@ -49,399 +51,551 @@ function whyExact(n, m) {
   if (m === 1) return "exact: one window over all cells";
   if (n >= m && r === 0) return `exact: ${m} divides ${n}, so the windows have ${counted(q)} each and do not overlap`;
   if (n >= m && r === 1) return `exact: ${n} = ${q}·${m} + 1, so the windows are equal and neighbours share one cell`;
-  if (r === m - 1) return `exact with one padded cell at both ends, which a mean must not count (count_include_pad=False): ${n} = ${q + 1}·${m} − 1`;
-  if (blocked(n, m)) return `exact after a reshape: ${n} → ${m} is ${blocks} times ${part} → ${of}, and that is ${whyExact(part, of)}`;
+  if (r === m - 1) return "exact with one padded cell at both ends, which a mean must not count " +
+    `(count_include_pad=False): ${n} = ${q + 1}·${m} − 1`;
+  if (blocked(n, m)) return `exact after a reshape: ${n} → ${m} is ${blocks} times ${part} → ${of}, ` +
+    `and that is ${whyExact(part, of)}`;
   if (n < m) return "no ordinary pool: more cells come out than go in";
-  const more = blocks > 1 ? `, and ${part} mod ${of} = ${part % of}, of one of ${blocks} blocks, is none of 0, 1 and ${of - 1}` : "";
-  return `no ordinary pool: ${n} mod ${m} = ${r} is none of 0, 1 and ${m - 1}${more}; the windows do not start at equal distances`;
+  const ofBlock = `, and ${part} mod ${of} = ${part % of}, of one of ${blocks} blocks, is none of 0, 1 and ${of - 1}`;
+  return `no ordinary pool: ${n} mod ${m} = ${r} is none of 0, 1 and ${m - 1}${blocks > 1 ? ofBlock : ""}; ` +
+    "the windows do not start at equal distances";
 }
 
+const sizesOf = (n, m) => [...new Set(windows(n, m).map(([a, b]) => b - a))].sort((a, b) => a - b);
+
 function adaptiveFormula(n, m) {
-  const same = blocked(n, m), sizes = [...new Set(windows(n, m).map(([a, b]) => b - a))].sort((a, b) => a - b);
-  const start = `${n} → ${m}: windows of ${sizes.join(" or ")}`;
-  if (!same) return `${start}, no ordinary pool`;
-  const [blocks, K, S, P] = same;
+  const start = `${n} → ${m}: windows of ${or(sizesOf(n, m))}`, [blocks, K, S, P] = blocked(n, m) ?? [];
+  if (!blocks) return `${start}, no ordinary pool`;
   return `${start}, exactly a pool K = ${K}, S = ${S}${P ? `, P = ${P}` : ""}${blocks > 1 ? ` in ${blocks} blocks` : ""}`;
 }
 
-function beside(size, sizes) { // the next one below and above
-  return [sizes.filter(s => s < size).at(-1), sizes.find(s => s > size)].filter(Boolean);
-}
+const exactness = (n, m) => fixed(n, m) ? ["good", "exact"] : blocked(n, m) ? ["fair", "exact after a reshape"]
+  : ["poor", "no ordinary pool"];
 
 function adaptive({ input_size: n, output_size: m }) {
   bounded({ input_size: n, output_size: m });
-  const spans = windows(n, m), taps = spans.map(([a, b]) => range(b, a));
-  const inputs = beside(n, range(n + m + 2, 1).filter(k => fixed(k, m))), outputs = beside(m, range(n + 2, 1).filter(k => fixed(n, k)));
-  const or = sizes => sizes.join(" or ") || "no other number of", why = whyExact(n, m), large = tooLarge(n, m);
-  const near = `The nearest exact sizes, by one pool without a reshape: ${or(inputs)} input cells for ${m} outputs, ${or(outputs)} outputs for ${n} input cells.`;
+  const spans = windows(n, m), taps = spans.map(([a, b]) => range(a, b)), tooLarge = large(n, m);
+  const beside = (size, sizes) => [sizes.filter(s => s < size).at(-1), sizes.find(s => s > size)].filter(Boolean);
+  const inputs = beside(n, range(1, n + m + 2).filter(k => fixed(k, m)));
+  const outputs = beside(m, range(1, n + 2).filter(k => fixed(n, k))), none = "no other number of";
   const shared = spans.map(([, b], i) => i + 1 < m ? b - spans[i + 1][0] : "");
-  const table = [["output i", ...range(m)], ["cells", ...spans.map(([a, b]) => `[${a}, ${b})`)], ["size", ...spans.map(([a, b]) => b - a)], ["shared with the next", ...shared]];
+  const near = `The nearest exact sizes, by one pool without a reshape: ${or(inputs, none)} input cells for ${m} outputs, ` +
+    `${or(outputs, none)} outputs for ${n} input cells.`;
   return {
-    formula: `window i = [⌊i·n/m⌋, ⌈(i + 1)·n/m⌉) = [⌊i·${n}/${m}⌋, ⌈(i + 1)·${n}/${m}⌉)\n${adaptiveFormula(n, m)}`,
-    message: both(`${up(why)}.`, near, large), table: large ? [] : table,
-    alt: `${counted(n, "input cell")} with ${counted(m, "window")} as bars below, and two rulers of ${n} and ${m} cells that are equally long. ${readsInWords(taps)}`,
-    verdict: [`${up(why)}.`, exactness(n, m)[0], large], near: [...inputs.map(v => ["input_size", v]), ...outputs.map(v => ["output_size", v])],
+    formula: lines(`window i = [⌊i·n/m⌋, ⌈(i + 1)·n/m⌉) = [⌊i·${n}/${m}⌋, ⌈(i + 1)·${n}/${m}⌉)`, adaptiveFormula(n, m)),
+    message: lines(`${up(whyExact(n, m))}.`, near, tooLarge),
+    alt: `${counted(n, "input cell")} with ${counted(m, "window")} as bars below, and two rulers of ${n} and ${m} cells ` +
+      `that are equally long. ${readsInWords(taps)}`,
+    table: tooLarge ? [] : [["output i", ...range(0, m)], ["cells", ...spans.map(([a, b]) => `[${a}, ${b})`)],
+      ["size", ...taps.map(row => row.length)], ["shared with the next", ...shared]],
+    mark: exactness(n, m)[0],
+    near: [...inputs.map(v => ["input_size", v]), ...outputs.map(v => ["output_size", v])],
     list: spans.map(([a, b], i) => `${i}: [${a}, ${b})`),
-    scene: large ? null : {
-      left: 0, columns: n, taps, words: i => {
-        const [a, b] = spans[i], next = shared[i] ? `, the last of them also window ${i + 1}'s` : "";
-        return `Window ${i} = [⌊${i * n}/${m}⌋, ⌈${(i + 1) * n}/${m}⌉) = [${a}, ${b}): ${counted(b - a)}${next}.`;
-      },
-      top: range(n).map(c => ({ x: c, w: 1, label: c })), topIs: "Input cell", many: "shared", one: "input", none: "unread",
-      bottom: range(m).map(i => ({ x: i * n / m, w: n / m, label: i, kind: "output", rows: [i] })), bottomIs: "Output cell",
-      guides: range(m + 1).map(i => i * n / m),
+    legend: { input: "input", shared: "read by several windows", window: "window", output: "output" },
+    scene: !tooLarge && {
+      left: 0, wide: n, taps, unit: "bottom", guides: range(0, m + 1).map(i => i * n / m),
+      top: range(0, n).map(x => ({ x, w: 1, label: x, kinds: ["unread", "input", "shared"] })),
+      bottom: range(0, m).map(i => ({ x: i * n / m, w: n / m, label: i, kind: "output", rows: [i] })),
+      ofRow: i => `Window ${i} = [⌊${i * n}/${m}⌋, ⌈${(i + 1) * n}/${m}⌉) = [${spans[i].join(", ")}): ` +
+        `${counted(taps[i].length)}${shared[i] ? `, of which window ${i + 1} reads the last one too` : ""}.`,
+      ofCell: (cell, rows) => `Input cell ${cell.label} is read by output${rows.length > 1 ? "s" : ""} ${listed(rows)}.`,
     },
   };
 }
 
-function exactness(n, m) { // how it is marked below a slider, and said of it
-  return fixed(n, m) ? ["exact", "exact"] : blocked(n, m) ? ["reshape", "exact after a reshape"] : ["none", "no ordinary pool"];
+// ---- Convolutions, pools, transposed convolutions ----
+const outputs = (n, K, S, P, D, ceil_mode) => {
+  if (!ceil_mode) return floor(n + 2 * P - D * (K - 1) - 1, S) + 1;
+  const out = ceil(n + 2 * P - D * (K - 1) - 1, S) + 1;
+  return (out - 1) * S >= n + P ? out - 1 : out;
+};
+
+function refusedLayer(n, K, S, P, D, ceil_mode, transposed) { // why torch has no such layer, in Python's words
+  const span = D * (K - 1) + 1, out = transposed ? (n - 1) * S - 2 * P + span : outputs(n, K, S, P, D, ceil_mode);
+  if (transposed && ceil_mode) refuse("ceil_mode belongs to pooling layers: a transposed convolution has nothing to round");
+  if (transposed && out < 1) refuse(`padding ${P} removes everything: the formula would give ${out} cells`);
+  if (ceil_mode && 2 * P > K) refuse(`padding must be at most half of kernel_size, got padding ${P} for kernel_size ${K}`);
+  if (out < 1) refuse(`kernel_size must not be larger than the padded input: kernel_size ${K} spans ${span} cells, got ` +
+    `input_size ${n} with padding ${P}, only ${n + 2 * P} cells; the formula would give ${out}, and torch refuses it too`);
+  return out;
 }
 
-// ---- Pictures ----
-const esc = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
+const tapsOf = (rows, K, S, P, D) => range(0, rows).map(j => range(0, K).map(t => j * S - P + t * D));
 
-function html(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [k, v] of Object.entries(attributes)) k.startsWith("on") ? made.addEventListener(k.slice(2), v) : v !== false && v !== undefined && made.setAttribute(k, v);
-  made.append(...children);
-  return made;
+function layerFormula(n, out, K, S, P, D, ceil_mode, transposed) {
+  if (transposed) return `(n − 1)·S − 2·P + D·(K − 1) + 1\n= (${n} − 1)·${S} − 2·${P} + ${D}·(${K} − 1) + 1 = ${out}`;
+  const steps = D === 1 ? `${n} + 2·${P} − ${K}` : `${n} + 2·${P} − ${D}·(${K} − 1) − 1`, [a, b] = ceil_mode ? "⌈⌉" : "⌊⌋";
+  const dropped = ceil_mode && (out - 1) * S < n + 2 * P - D * (K - 1) - 1 ? " − 1" : "";
+  return `${a}(n + 2·P − D·(K − 1) − 1)/S${b} + 1\n= ` +
+    (S === 1 ? `${steps} + 1 = ${out}` : `${a}(${steps})/${S}${b} + 1${dropped} = ${out}`);
 }
 
-function box(x, y, w, h, label, kind, tags, size = 13) { // a cell, and its number where there is room for it
-  const fits = String(label ?? "").length * size * 0.62 < w - 1 && h > size - 2;
-  const text = fits && label !== undefined ? `<text x="${(x + w / 2).toFixed(2)}" y="${(y + h / 2).toFixed(2)}" font-size="${size}">${label}</text>` : "";
-  const gap = w > 8 ? 1 : 0.4;
-  return `<g class="${kind}" ${tags}><rect x="${(x + gap).toFixed(2)}" y="${y.toFixed(2)}" width="${(w - 2 * gap).toFixed(2)}" height="${h.toFixed(2)}" rx="${Math.min(3, w / 4).toFixed(1)}"/>${text}</g>`;
+function ofUnread(n, taps, ceil_mode) {
+  const read = new Set(taps.flat()), cells = range(0, n).filter(i => !read.has(i)), unread = cells.length;
+  if (!unread) return "Every input cell is read.";
+  const dropped = ceil_mode ? 0 : n - 1 - Math.max(-1, ...range(0, n).filter(i => read.has(i)));
+  const them = dropped === 1 && unread === 1 ? "it" : dropped > 1 ? `the last ${dropped}` : "the last one";
+  const rest = unread === 1 ? "it" : dropped ? "the others" : "these";
+  return `${counted(unread, "input cell")} of ${n} ${unread === 1 ? "is" : "are"} read by no window: ${listed(cells)}.` +
+    (dropped ? ` The floor drops ${them}.` : "") + (unread > dropped ? ` The steps of the window leave out ${rest}.` : "");
 }
 
-const ROW = 34, FALL = 236, HEIGHT = 2 * ROW + FALL + 4; // height of a row of cells, of the windows between two such rows, of all
+function samePair(n, K, S, D) {
+  const total = Math.max((ceil(n, S) - 1) * S + D * (K - 1) + 1 - n, 0);
+  return [floor(total, 2), total - floor(total, 2)];
+}
 
-function stairs(scene, width) { // cells above, windows as bars in a fall from left to right, what is made of them below
-  const unit = width / scene.columns, at = x => (x - scene.left) * unit, pitch = FALL / scene.taps.length, bar = Math.min(0.76 * pitch, 24);
-  const size = unit >= 20 ? 13 : 10, parts = [];
-  for (const x of scene.guides ?? []) parts.push(`<path class="guide" d="M${at(x).toFixed(2)} ${ROW}V${ROW + FALL + 4}"/>`);
-  for (const [side, y] of [["top", 0], ["bottom", ROW + FALL + 4]]) scene[side].forEach((cell, i) => {
-    parts.push(box(at(cell.x), y, cell.w * unit, ROW, cell.label, cell.kind, `data-side="${side}" data-at="${i}"`, size));
+function ofSame(n, K, S, P, D) {
+  const [before, after] = samePair(n, K, S, D), words = `SAME (⌈n/S⌉ = ${ceil(n, S)} cells)`;
+  if (before === after) return `${words} needs P = ${before}${before === P ? ", as it is here" : ""}.`;
+  return `${words} needs ${before} padded before the input and ${after} after it, which no P gives: ` +
+    `torch.nn.functional.pad(x, (${before}, ${after})) does, with P = 0.`;
+}
+
+function ofPool(n, out, K, S, P, D, ceil_mode) {
+  if (!ceil_mode) return 2 * P > K && `A pooling layer refuses P = ${P}, more than half its kernel; a convolution takes it.`;
+  const over = (out - 1) * S + D * (K - 1) + 1 - n - 2 * P;
+  if (over > 0) return `ceil_mode adds a window, which hangs over the padded end by ${counted(over)}.`;
+  if (over < 0) return "ceil_mode adds nothing: one more window would start beyond the input and the padding before it, " +
+    "and such a window is dropped (the − 1).";
+  return "ceil_mode adds nothing: the last window ends where the padded input does.";
+}
+
+function ofTransposed(n, out, K, S, P, D, taps) {
+  const times = Array(out).fill(0);
+  for (const o of taps.flat()) if (o in times) times[o] += 1;
+  const several = times.filter(t => t > 1).length, none = times.filter(t => !t).length, span = D * (K - 1) + 1;
+  const idle = taps.filter(row => !row.some(o => o >= 0 && o < out)).length;
+  const half = span > S ? ceil(span - S, 2) : 0, odd = span > S ? (span - S) % 2 : S - span;
+  const same = `need P = ${half}${odd ? ` and output_padding = ${odd}` : ""}`;
+  return lines(
+    `Of ${counted(out, "output cell")} ${several || "none"} ${several < 2 ? "gets" : "get"} more than one input cell, and ` +
+      `${none || "none"} ${none < 2 ? "is" : "are"} left without.`,
+    idle && `${counted(idle, "input cell")} ${idle === 1 ? "writes" : "write"} only to cells that the padding takes away.`,
+    `A convolution with the same K, S, P, D takes ${out} cells back to ${outputs(out, K, S, P, D)}.`,
+    `n·S = ${n * S} cells (SAME) ${odd < Math.max(S, D) ? same : "come with no P, as the kernel is even"}.`);
+}
+
+function layer({ input_size: n, kernel_size: K, stride: S, padding: P, dilation: D, ceil_mode, transposed }) {
+  bounded({ input_size: n, kernel_size: K, stride: S, padding: P, dilation: D });
+  const out = refusedLayer(n, K, S, P, D, ceil_mode, transposed), rows = transposed ? n : out, span = D * (K - 1) + 1;
+  if (rows * K > 40000) refuse(`kernel_size must leave at most 40000 cells to be drawn, got ${rows * K}`);
+  const taps = tapsOf(rows, K, S, P, D), end = taps.at(-1).at(-1) + 1;
+  const last = transposed ? Math.max(out, end) : n + Math.max(P, end - n), size = transposed ? out : n;
+  const tooLarge = large(transposed ? 2 * P + out : P + last, rows), inside = row => row.filter(i => i >= 0 && i < size);
+  const words = transposed ? ofTransposed(n, out, K, S, P, D, taps) : lines(ofUnread(n, taps, ceil_mode),
+    ofSame(n, K, S, P, D), ofPool(n, out, K, S, P, D, ceil_mode), P > span - 1 && "Some output cells read nothing but padding.");
+  const good = transposed ? !words.includes("more than one") || / none (is|are) left/.test(words) : words.startsWith("Every");
+  const cells = range(-P, last).map(x => x >= 0 && x < size ? { x, w: 1, label: x, kinds: transposed
+    ? ["unread", "output", "shared"] : ["unread", "input", "input"] } : { x, w: 1, kind: "padding" });
+  const beside = taps.map(([a], i) => ({ x: a + (span - 1) / 2, w: 1, label: i, kind: transposed ? "input" : "output", rows: [i] }));
+  return {
+    formula: layerFormula(n, out, K, S, P, D, ceil_mode, transposed), message: lines(words, tooLarge), table: [],
+    alt: transposed ? `${counted(out, "output cell")} over ${counted(n, "row")}, one for each input cell, with the cells ` +
+      "that it writes to." : `${counted(n, "input cell")} over ${counted(out, "row")}, one for each output cell, with the ` +
+      `cells that its window reads: ${readsInWords(taps)}`,
+    mark: good ? "good" : "poor", near: [], words: `${out} out${good ? "" : transposed ? ", some without input" : ", some unread"}`,
+    list: taps.map(([a], j) => `${j}: [${a}, ${a + span})`),
+    legend: transposed ? { input: "input", window: "it writes here", output: "output", shared: "written by several",
+      unread: "written by none", padding: "taken off by P" }
+      : { input: "input", unread: "read by nobody", padding: "padding", window: "window", output: "output" },
+    scene: !tooLarge && {
+      left: -P, wide: P + last, taps, unit: transposed ? "top" : "bottom",
+      top: transposed ? beside : cells, bottom: transposed ? cells : beside,
+      ofRow: i => `${transposed ? "Input" : "Output"} ${i} ${transposed ? "writes to output" : "reads input"} cells ` +
+        `${listed(inside(taps[i]), 14) || "none at all"}${inside(taps[i]).length < K ? transposed ? ", the rest is taken off"
+          : ", and padding" : ""}.`,
+      ofCell: (cell, js) => `${cell.label === undefined ? "A cell outside" : `${transposed ? "Output" : "Input"} cell ${cell.label}`} ` +
+        `is ${transposed ? "written" : "read"} by ${js.length ? `${transposed ? "input" : "output"} ${listed(js)}` : "nobody"}.`,
+    },
+  };
+}
+
+// ---- Films: in two dimensions, one output cell after the other, or one input cell where they write ----
+const FILMED = 24; // cells along an axis of a film
+
+function filmAxis({ input_size: n, output_size: m, kernel_size: K, stride: S, padding: P, dilation: D, ceil_mode, transposed }) {
+  if (m !== undefined) {
+    bounded({ input_size: n, output_size: m }, FILMED);
+    return { n, out: m, taps: windows(n, m).map(([a, b]) => range(a, b)), size: n, before: 0, beyond: 0 };
+  }
+  bounded({ input_size: n, kernel_size: K, stride: S, padding: P, dilation: D }, FILMED);
+  const out = refusedLayer(n, K, S, P, D, ceil_mode, transposed), taps = tapsOf(transposed ? n : out, K, S, P, D);
+  const end = taps.at(-1).at(-1) + 1, size = transposed ? out : n;
+  return { n, out, taps, size, before: P, beyond: transposed ? Math.max(0, end - out) : Math.max(P, end - n) };
+}
+
+const times = ({ taps, size }, i) => taps.filter(row => row.includes(i)).length; // how many windows hold cell i
+const cellsWith = (axis, test) => range(0, axis.size).filter(i => test(times(axis, i))).length;
+const by = pair => pair[0] === pair[1] ? `${pair[0]}` : pair.join(" × ");
+
+function film(values) {
+  const pick = a => Object.fromEntries(Object.entries(values).map(([k, v]) => [k, Array.isArray(v) ? v[a] : v]));
+  const axes = [filmAxis(pick(0)), filmAxis(pick(1))], [rows, columns] = axes, { transposed, ceil_mode } = values;
+  const out = `${rows.out} × ${columns.out}`, inn = `${rows.n} × ${columns.n}`, pooled = values.output_size !== undefined;
+  const both = test => cellsWith(rows, test) * cellsWith(columns, test), all = rows.size * columns.size, read = both(t => t > 0);
+  const given = { n: values.input_size, K: values.kernel_size, S: values.stride, P: values.padding, D: values.dilation };
+  const letters = pooled ? inn : Object.entries(given).map(([k, v]) => [k, by(v)])
+    .filter(([k, v]) => v !== { P: "0", D: "1" }[k]).map(([k, v]) => `${k} = ${v}`).join(", ");
+  const said = pooled ? `Each of the ${out} output cells reads a window of ${axes.map(x => or(sizesOf(x.n, x.out))).join(" × ")} cells.`
+    : transposed ? `Each of the ${inn} input cells writes to ${rows.taps[0].length} × ${columns.taps[0].length} cells: ` +
+      `${read - both(t => t === 1)} of ${all} output cells get more than one, ${all - read} none.`
+    : `Each of the ${out} output cells reads ${rows.taps[0].length} × ${columns.taps[0].length} cells` +
+      `${read < all ? `; ${all - read} of ${all} input cells are read by none` : ""}.`;
+  return {
+    formula: `${letters}${ceil_mode ? ", ceil_mode" : ""}${transposed ? ", transposed" : ""} → ${out}`, message: said, table: [],
+    alt: transposed ? `A board of ${inn} input cells, one of them lit, and a board of ${out} output cells with those lit that it ` +
+      "writes to." : `A board of ${inn} input cells with a window lit, and a board of ${out} output cells with the one lit that ` +
+      "reads it.",
+    mark: "film", near: [], list: [], words: `${out} out`, scene: { rows, columns, transposed, film: true },
+    legend: transposed ? { input: "input", window: "it writes here", output: "output", shared: "written several times", padding:
+      "taken off by P" } : { input: "input", unread: "read by nobody", ...pooled ? {} : { padding: "padding" }, window: "window",
+      output: "output" },
+  };
+}
+
+// ---- Pictures: cells above, windows as bars that fall from left to right, cells below ----
+const ROW = 34, FALL = 236, TALL = 2 * ROW + FALL + 4, FILM = 236; // pixels: a row, the windows, all; a film
+
+const px = v => v.toFixed(2);
+
+function box(x, y, w, h, label, size = 13) { // a cell, with its label where there is room for it
+  const gap = w > 8 ? 1 : 0.4, fits = label !== undefined && String(label).length * size * 0.62 < w - 1 && h > size - 2;
+  return `<rect x="${px(x + gap)}" y="${px(y)}" width="${px(w - 2 * gap)}" height="${px(h)}" rx="${px(Math.min(3, w / 4))}"/>` +
+    (fits ? `<text x="${px(x + w / 2)}" y="${px(y + h / 2)}" font-size="${size}">${label}</text>` : "");
+}
+
+function stairs(scene, width) {
+  const unit = width / scene.wide, at = x => (x - scene.left) * unit, pitch = FALL / scene.taps.length, size = unit < 20 ? 10 : 13;
+  const group = (kind, side, i, inside) => `<g class="${kind}" data-side="${side}" data-at="${i}">${inside}</g>`;
+  const cells = (side, y) => scene[side].map((c, i) => group(c.kind, side, i, box(at(c.x), y, c.w * unit, ROW, c.label, size)));
+  const bars = scene.taps.map((taps, j) => {
+    const high = Math.min(0.76 * pitch, 24), y = ROW + 2 + (j + 0.5) * pitch - high / 2, a = at(taps[0]), b = at(taps.at(-1) + 1);
+    const apart = taps[1] - taps[0] > 1, all = taps.map(t => box(at(t), y, unit, high)).join("");
+    return group("window", "row", j, (apart ? `<path d="M${px(a)} ${px(y + high / 2)}H${px(b)}"/>${all}`
+      : box(a, y, b - a, high, `[${taps[0]}, ${taps.at(-1) + 1})`, 12)) +
+      `<rect class="hit" x="${px(a)}" y="${px(ROW + 2 + j * pitch)}" width="${px(b - a)}" height="${px(pitch)}"/>`);
   });
-  scene.taps.forEach((taps, j) => {
-    const y = ROW + 2 + j * pitch + (pitch - bar) / 2, a = at(taps[0]), b = at(taps.at(-1) + 1), apart = taps.length > 1 && taps[1] - taps[0] > 1;
-    const inside = apart ? `<path d="M${a.toFixed(2)} ${(y + bar / 2).toFixed(2)}H${b.toFixed(2)}"/>` + taps.map(t => box(at(t), y, unit, bar, undefined, "", "")).join("")
-      : box(a, y, b - a, bar, `[${taps[0]}, ${taps.at(-1) + 1})`, "", "", 12);
-    parts.push(`<g class="window" data-side="window" data-at="${j}">${inside}<rect class="hit" x="${a.toFixed(2)}" y="${(ROW + 2 + j * pitch).toFixed(2)}" width="${(b - a).toFixed(2)}" height="${pitch.toFixed(2)}"/></g>`);
-  });
-  return parts.join("");
+  const guides = (scene.guides ?? []).map(x => `<path class="guide" d="M${px(at(x))} ${ROW}V${ROW + FALL + 4}"/>`);
+  return [...guides, ...cells("top", 0), ...cells("bottom", ROW + FALL + 4), ...bars].join("");
 }
 
-function settle(scene) { // which windows each cell belongs to, and its colour by how many there are
+function settle(scene) { // which windows each cell belongs to, and its colour by how many they are
   const rows = new Map();
   scene.taps.forEach((taps, j) => taps.forEach(t => rows.set(t, [...rows.get(t) ?? [], j])));
   for (const cell of [...scene.top, ...scene.bottom]) {
     cell.rows ??= rows.get(cell.x) ?? [];
-    cell.kind ??= cell.rows.length > 1 ? scene.many : cell.rows.length ? scene.one : scene.none;
+    cell.kind ??= cell.kinds[Math.min(cell.rows.length, 2)];
   }
   return scene;
 }
 
+function boards({ rows, columns, transposed }, width, at) { // the board with the windows, and the one with a cell for each
+  const [high, wide] = [rows, columns].map(x => x.before + x.size + x.beyond), [h, w] = [rows.taps.length, columns.taps.length];
+  const unit = Math.min(width / (wide + 1.5 + w), (FILM - 26) / Math.max(high, h), 40), r = floor(at, w), c = at % w;
+  const left = (width - (wide + 1.5 + w) * unit) / 2, [big, small] = transposed ? [w + 1.5, 0] : [0, wide + 1.5];
+  const tap = (axis, i, j) => axis.taps[i].includes(j), inside = (axis, i) => i >= 0 && i < axis.size;
+  const place = (x, y, tall, kind, more = "") => `<g class="${kind}" ${more}>` + box(left + x * unit,
+    24 + ((FILM - 26) / unit - tall) / 2 * unit + y * unit + 0.6, unit, unit - 1.2) + "</g>";
+  const written = (y, x) => range(0, at + 1).filter(k => tap(rows, floor(k, w), y) && tap(columns, k % w, x)).length;
+  const kind = (y, x) => {
+    const lit = tap(rows, r, y) && tap(columns, c, x) ? " here" : "";
+    if (!inside(rows, y) || !inside(columns, x)) return lit ? "window padding" : "padding";
+    if (transposed) return ["blank", "output", "shared"][Math.min(written(y, x), 2)] + lit;
+    return lit ? "window" : times(rows, y) && times(columns, x) ? "input" : "unread";
+  };
+  const title = (x, cells, text) => `<text class="title" x="${px(left + (x + cells / 2) * unit)}" y="10" font-size="13">${text}</text>`;
+  const many = range(0, high).flatMap(y => range(0, wide).map(x => place(big + x, y, high, kind(y - rows.before, x - columns.before))));
+  const each = range(0, h * w).map(k => place(small + k % w, floor(k, w), h, `${transposed ? k === at ? "window" : "input"
+    : k > at ? "blank" : "output"}${k === at ? " here" : ""}`, `data-side="unit" data-at="${k}"`));
+  return title(big, wide, transposed ? "output" : "input") + title(small, w, transposed ? "input" : "output") + [...many, ...each].join("");
+}
+
 // ---- A panel: controls, picture, words ----
 const KINDS = {
-  adaptive: {
-    explain: adaptive, legend: { input: "input", shared: "read by several", window: "window", output: "output" },
-    strip: { exact: "one ordinary pool", reshape: "one after a reshape", none: "none" },
-    mark: values => exactness(values.input_size, values.output_size),
-  },
+  adaptive: { explain: adaptive, strip: { good: "one ordinary pool", fair: "one after a reshape", poor: "none" },
+    mark: v => exactness(v.input_size, v.output_size) },
+  layer: { explain: layer, strip: { good: "no cell is left out", poor: "cells are left out", refused: "no such layer" } },
+  film: { explain: film, tall: FILM },
+};
+
+function html(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [k, v] of Object.entries(attributes)) k.startsWith("on") ? made.addEventListener(k.slice(2), v) : made.setAttribute(k, v);
+  made.append(...children.flat());
+  return made;
+}
+
+const legend = (names, mark = "") => Object.entries(names).map(([k, v]) => html("span", {}, html("i", { class: `${mark} ${k}` }), v));
+const button = (words, act, name = words) =>
+  html("button", { type: "button", "data-lm-suppress-shortcuts": "true", "aria-label": name, onclick: act }, words);
+const parsed = text => { // "5", or "5 × 7" for rows and columns; what is no such thing stays as it was typed
+  const found = /^\s*(\d+)\s*(?:[×x*, ]\s*(\d+)\s*)?$/.exec(text);
+  return found ? [+found[1], +(found[2] ?? found[1])] : text;
 };
 
 class Live {
   constructor(root) {
     const { kind, controls } = JSON.parse(root.dataset.panel);
-    Object.assign(this, { root, kind: KINDS[kind], name: kind, controls, first: controls.map(c => c.value), inputs: {}, strips: {} });
+    Object.assign(this, { root, kind: KINDS[kind], controls, begin: controls.map(c => c.value), inputs: {}, strips: {}, width: 0 });
     root.dataset.ready = "yes";
     root.setAttribute("role", "group");
-    root.setAttribute("aria-label", "Panel to play with");
+    root.setAttribute("aria-label", `Panel: ${kind}`);
     this.build();
-    this.width = 0;
     new ResizeObserver(() => this.resize()).observe(root);
     this.resize();
-    this.follow();
   }
 
   get values() { return Object.fromEntries(this.controls.map(c => [c.name, c.value])); }
 
-  set(name, value) { // what was given for a control, sense or not; the panel says what comes of it
-    const control = this.controls.find(c => c.name === name);
-    if (control.value === value) return;
-    control.value = value;
+  set(values) { // what was given, sense or not: the panel says what comes of it
+    for (const c of this.controls) if (c.name in values) c.value = values[c.name];
+    this.note = undefined;
     this.update();
-    clearTimeout(this.later);
-    this.later = setTimeout(() => this.root.dispatchEvent(new CustomEvent("adapool", { detail: this.values })), 50);
+    this.root.dispatchEvent(new CustomEvent("adapool", { detail: this.values }));
   }
 
   build() {
-    const fields = html("div", { class: "controls" }, ...this.controls.map(c => this.control(c)));
-    const marks = this.kind.strip && html("p", { class: "legend" }, ...Object.entries(this.kind.strip).map(([k, v]) => html("span", {}, html("i", { class: `mark ${k}` }), v)));
-    const legend = html("p", { class: "legend" }, ...Object.entries(this.kind.legend).map(([k, v]) => html("span", {}, html("i", { class: k }), v)));
+    const part = (name, tag = "div", more = {}) => this[name] = html(tag, { class: name, ...more });
     this.picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     this.picture.setAttribute("role", "img");
-    this.stage = html("div", { class: "stage" }, this.picture);
-    this.about = html("p", { class: "about" });
-    this.verdict = html("div", { class: "verdict", role: "status" });
-    this.near = html("p", { class: "near" });
-    this.formula = html("div", { class: "formula" });
-    this.list = html("div", { class: "list", role: "listbox", "aria-label": "windows" });
-    const lab = this.root.closest(".jp-OutputArea, .jp-OutputArea-output");
-    const link = html("button", { type: "button", onclick: () => this.share(link) }, "copy link");
-    const back = html("button", { type: "button", onclick: () => { this.controls.forEach((c, i) => { c.value = this.first[i]; }); this.update(); } }, "start again");
-    this.root.replaceChildren(fields, ...marks ? [marks] : [], this.stage, legend, this.about, this.verdict, this.near, this.formula, this.list, html("p", { class: "actions" }, back, ...lab ? [] : [link]));
-    for (const e of this.root.querySelectorAll("input, button, [tabindex]")) e.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves them their keys
-    for (const part of [this.picture, this.list]) {
-      part.addEventListener("pointerover", e => this.point(e.target.closest("[data-at]")));
-      part.addEventListener("pointerleave", () => this.point(null));
-      part.addEventListener("focusin", e => this.point(e.target.closest("[data-at]")));
-      part.addEventListener("focusout", () => this.point(null));
+    const share = button("copy link", () => this.share(share)), lab = this.root.closest(".jp-OutputArea, .jp-OutputArea-output");
+    const marks = this.kind.strip ? html("p", { class: "marks" }, legend(this.kind.strip, "mark")) : [];
+    this.root.replaceChildren(...[html("div", { class: "controls" }, this.controls.map(c => this.control(c))), marks,
+      part("stage"), this.kind === KINDS.film ? this.transport() : [], part("legend", "p"), part("about", "p"), part("verdict", "p", { role: "status" }), part("more"),
+      part("near", "p"), part("formula"), part("list", "div", { role: "listbox", "aria-label": "windows" }),
+      html("p", { class: "actions" }, button("start again", () => this.set(this.opening)), lab ? [] : share)].flat());
+    this.stage.append(this.picture);
+    this.stage.style.height = `${(this.kind.tall ?? TALL) + 6}px`;
+    this.opening = this.values;
+    for (const e of this.root.querySelectorAll("input")) e.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves it its keys
+    for (const where of [this.picture, this.list]) {
+      for (const [event, lights] of [["pointerover", 1], ["focusin", 1], ["pointerleave", 0], ["focusout", 0]])
+        where.addEventListener(event, e => this.light(lights ? e.target.closest("[data-at]") : null));
     }
     this.list.addEventListener("keydown", e => this.walk(e));
   }
 
+  transport() { // what plays a film while it is in sight, unless its reader asks for less motion
+    this.at = 0;
+    this.wanted = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const seek = to => { this.run(this.wanted = false); this.seek(to); };
+    this.player = button("play", () => { this.wanted = !this.timer; this.run(this.wanted); });
+    this.place = html("input", { type: "range", min: 0, "aria-label": "position", oninput: () => seek(+this.place.value) });
+    new IntersectionObserver(([seen]) => this.run(this.wanted && seen.isIntersecting), { threshold: 0.6 }).observe(this.stage);
+    return html("div", { class: "transport" }, button("‹", () => seek(this.at - 1), "one back"), this.player,
+      button("›", () => seek(this.at + 1), "one on"), this.place);
+  }
+
+  run(on) {
+    clearInterval(this.timer);
+    this.timer = on ? setInterval(() => this.seek(this.at + 1), 650) : 0;
+    this.player.textContent = this.player.ariaLabel = on ? "pause" : "play";
+  }
+
+  seek(to) {
+    const { rows, columns } = this.shown.scene ?? {}, many = rows ? rows.taps.length * columns.taps.length : 1;
+    this.at = (to + many) % many;
+    this.draw();
+  }
+
   control(c) {
-    const label = html("span", {}, ...c.letter ? [html("b", {}, c.letter), " "] : [], c.name);
+    const label = html("span", {}, c.letter ? [html("b", {}, c.letter), " "] : [], c.name), set = v => this.set({ [c.name]: v });
     if (typeof c.value === "boolean") {
-      const tick = html("input", { type: "checkbox", onchange: () => this.set(c.name, tick.checked) });
+      const tick = html("input", { type: "checkbox", onchange: () => set(tick.checked) });
       this.inputs[c.name] = [tick];
       return html("label", { class: "flag" }, tick, label);
     }
-    const slide = html("input", { type: "range", min: c.least, max: c.most, "aria-label": c.name, oninput: () => this.set(c.name, Number(slide.value)) });
-    const type = html("input", { type: "number", min: c.least, max: MOST, step: 1, inputmode: "numeric", "aria-label": `${c.name}, typed`,
-      oninput: () => this.set(c.name, /^-?\d+$/.test(type.value) ? Number(type.value) : type.value) });
-    const strip = html("div", { class: "strip", "aria-hidden": "true", style: `--steps: ${c.most - c.least || 1}`, onclick: e => e.target.dataset.v && this.set(c.name, Number(e.target.dataset.v)) },
-      ...range(c.most + 1, c.least).map(v => html("i", { "data-v": v, title: v })));
-    this.inputs[c.name] = [slide, type];
-    this.strips[c.name] = [...strip.children];
-    return html("div", { class: "control" }, label, html("div", { class: "slide" }, slide, ...this.kind.mark ? [strip] : []), type);
+    if (Array.isArray(c.value)) {
+      const text = html("input", { type: "text", inputmode: "numeric", "aria-label": c.name, oninput: () => set(parsed(text.value)) });
+      const step = d => () => Array.isArray(c.value) && set(c.value.map(v => Math.min(Math.max(v + d, c.least), c.most)));
+      text.addEventListener("keydown", e => { if (e.key === "ArrowUp" || e.key === "ArrowDown") step(e.key === "ArrowUp" ? 1 : -1)(); });
+      this.inputs[c.name] = [null, text];
+      return html("div", { class: "pair" }, label, html("div", {}, button("−", step(-1), `less ${c.name}`), text, button("+", step(1), `more ${c.name}`)));
+    }
+    const slide = html("input", { type: "range", min: c.least, max: c.most, "aria-label": c.name, oninput: () => set(+slide.value) });
+    const typed = html("input", { type: "number", min: c.least, max: MOST, "aria-label": `${c.name}, typed`,
+      oninput: () => set(/^-?\d+$/.test(typed.value) ? +typed.value : typed.value) });
+    const strip = html("div", { class: "strip", "aria-hidden": "true", style: `--steps: ${c.most - c.least || 1}`,
+      onclick: e => e.target.dataset.v && set(+e.target.dataset.v) }, range(c.least, c.most + 1).map(v => html("i", { "data-v": v, title: v })));
+    this.inputs[c.name] = [slide, typed];
+    this.strips[c.name] = this.kind.strip ? [...strip.children] : [];
+    return html("div", { class: "control" }, label, html("div", {}, slide, this.kind.strip ? strip : []), typed);
   }
 
   answer(values) {
     try { return this.kind.explain(values); }
     catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return { refused: true, formula: "", message: `There is no such layer: ${error.message}.`, alt: "", table: [], verdict: [`There is no such layer: ${error.message}.`, "refused"], near: [], list: [] };
+      return { formula: "", message: `There is no such layer: ${error.message}.`, alt: "", table: [], mark: "refused", near: [],
+        list: [], legend: this.shown?.legend ?? {}, words: "no such layer" };
     }
+  }
+
+  marked(values) {
+    if (this.kind.mark && Object.values(values).every(v => v >= 1)) return this.kind.mark(values);
+    const { mark, words } = this.answer(values);
+    return [mark, words];
   }
 
   update() {
-    const answer = this.shown = this.answer(this.values);
+    const values = this.values;
+    this.shown = this.answer(values);
     for (const c of this.controls) {
-      const [slide, type] = this.inputs[c.name], number = Number.isInteger(c.value);
-      if (typeof c.value === "boolean") { slide.checked = c.value; continue; }
-      if (number) slide.value = c.value;
-      if (String(c.value) !== type.value && (number || document.activeElement !== type)) type.value = c.value;
-      type.toggleAttribute("aria-invalid", !number || c.value < c.least || c.value > MOST);
-      for (const strip of this.kind.mark ? this.strips[c.name] : []) {
-        const v = Number(strip.dataset.v), [mark, words] = this.marked({ ...this.values, [c.name]: v });
-        strip.className = `mark ${mark}${v === c.value ? " here" : ""}`;
-        if (v === c.value) slide.setAttribute("aria-valuetext", `${v}: ${words}`);
+      const [input, typed] = this.inputs[c.name], both = Array.isArray(c.value) ? c.value : [c.value];
+      if (!typed) { input.checked = c.value; continue; }
+      const whole = both.every(Number.isInteger), text = whole ? by([both[0], both.at(-1)]) : String(c.value);
+      if (whole && input) input.value = c.value;
+      if (document.activeElement !== typed || whole && String(parsed(typed.value)) !== String(parsed(text))) typed.value = text;
+      typed.setAttribute("aria-invalid", !whole || both.some(v => v < c.least || v > MOST));
+      if (!input) continue;
+      for (const tick of this.strips[c.name]) {
+        const v = +tick.dataset.v, [mark, words] = this.marked({ ...values, [c.name]: v });
+        tick.className = `mark ${mark}${v === c.value ? " here" : ""}`;
+        if (v === c.value) input.setAttribute("aria-valuetext", `${v}: ${words}`);
       }
     }
-    this.words(answer);
+    this.say(this.shown);
     this.draw();
   }
 
-  marked(values) { return Object.values(values).every(v => typeof v === "boolean" || Number.isInteger(v) && v >= 0) ? this.kind.mark(values) : ["none", ""]; }
-
-  words(answer) {
-    const [said, mark, more] = answer.verdict;
+  say({ message, near, formula, list, mark, legend: names }) {
+    const [first, ...rest] = message.split("\n").filter(line => !line.startsWith("The nearest exact sizes"));
     this.verdict.className = `verdict ${mark}`;
-    this.verdict.replaceChildren(...both(said, more).split("\n").map(line => html("p", {}, line)));
-    this.near.replaceChildren(...answer.near.length ? ["Nearest exact: ", ...answer.near.map(([name, value]) => {
-      const letter = this.controls.find(c => c.name === name).letter;
-      return html("button", { type: "button", "data-lm-suppress-shortcuts": "true", onclick: () => { this.set(name, value); this.near.querySelector("button")?.focus(); } }, `${letter} = ${value}`);
-    })] : []);
-    this.formula.replaceChildren(...answer.formula.split("\n").map(line => html("code", {}, line)));
-    this.list.replaceChildren(...answer.list.map((line, i) => html("span", { role: "option", tabindex: i ? -1 : 0, "data-at": i, "data-side": "window", "data-lm-suppress-shortcuts": "true" }, line)));
+    this.verdict.textContent = first;
+    this.more.replaceChildren(...rest.map(line => html("p", {}, line)));
+    this.near.replaceChildren(...near.length ? ["Nearest exact: "] : [], ...near.map(([name, value], i) => button(
+      `${this.controls.find(c => c.name === name).letter} = ${value}`,
+      () => { this.set({ [name]: value }); [...this.near.querySelectorAll("button")].at(i)?.focus(); })));
+    this.formula.replaceChildren(...formula.split("\n").map(line => html("code", {}, line)));
+    this.legend.replaceChildren(...legend(names));
+    this.list.replaceChildren(...list.map((line, i) => html("span", { role: "option", tabindex: i ? -1 : 0, "data-at": i,
+      "data-side": "row", "data-lm-suppress-shortcuts": "true" }, line)));
   }
 
   draw() {
-    const scene = this.shown.scene && settle(this.shown.scene);
-    if (!this.width) return;
+    const scene = this.shown.scene && (this.shown.scene.film ? this.shown.scene : settle(this.shown.scene)), width = Math.max(this.width, 10 * (scene?.wide ?? 0));
     this.stage.classList.toggle("stale", !scene);
-    if (!scene) return this.point(null);
-    const width = Math.max(this.width, scene.columns * 10);
-    this.picture.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    this.picture.setAttribute("width", width);
-    this.picture.setAttribute("height", HEIGHT);
-    this.picture.setAttribute("aria-label", this.shown.alt);
-    this.picture.innerHTML = stairs(scene, width);
-    this.point(null);
+    this.picture.setAttribute("aria-label", this.shown.alt || this.verdict.textContent);
+    if (scene) {
+      const tall = this.kind.tall ?? TALL;
+      for (const [k, v] of [["viewBox", `0 0 ${width} ${tall}`], ["width", width], ["height", tall]]) this.picture.setAttribute(k, v);
+      if (scene.film) this.at = Math.min(this.at, scene.rows.taps.length * scene.columns.taps.length - 1);
+      this.picture.innerHTML = scene.film ? boards(scene, width, this.at) : stairs(scene, width);
+    }
+    scene?.film ? this.caption(scene) : this.light(null);
   }
 
-  point(part) { // light what belongs together: a window, its cells, its line in the list
-    const scene = this.shown.scene, { side, at } = part?.dataset ?? {}, hint = "Point at a cell or a window, or go through the list with the arrow keys.";
+  caption({ rows, columns, transposed }) { // what the lit window of a film reads or writes
+    const w = columns.taps.length, at = [floor(this.at, w), this.at % w], taps = [rows, columns].map((x, a) => x.taps[at[a]]);
+    const cells = [rows, columns].map((x, a) => taps[a].filter(i => i >= 0 && i < x.size)), [many, left] = [taps, cells].map(x => x[0].length * x[1].length);
+    const where = left ? `rows ${listed(cells[0])} and columns ${listed(cells[1])}` : "none of the cells";
+    this.about.textContent = this.note ?? `${transposed ? "Input" : "Output"} (${at.join(", ")}) ${transposed ? "writes to" : "reads"} ` +
+      `${where}${left < many ? transposed ? "; the rest is taken off" : ", and padding" : ""}.`;
+    Object.assign(this.place, { max: rows.taps.length * w - 1, value: this.at, ariaValueText: `(${at.join(", ")})` });
+  }
+
+  light(part) { // what belongs together: a window, its cells above and below, its line in the list
+    const { scene } = this.shown, { side, at } = part?.dataset ?? {}, cell = scene?.[side]?.[at];
+    if (scene?.film) return part && !this.timer && +at !== this.at ? this.seek(+at) : undefined;
+    this.root.classList.toggle("lit", Boolean(scene && side));
     if (!scene || !side) {
-      this.root.classList.remove("lit");
-      this.about.textContent = this.note ?? hint;
+      this.about.textContent = this.note ?? "Point at a cell or a window, or go through the list with the arrow keys.";
       return;
     }
-    const cell = side === "window" ? null : scene[side][at], rows = cell ? cell.rows : [Number(at)], single = !cell || scene[side].filter(c => c.rows.length === 1).length === scene.taps.length && side === (scene.unit ?? "bottom");
-    this.root.classList.add("lit");
+    const rows = cell ? cell.rows : [+at];
     for (const e of this.root.querySelectorAll("[data-at]")) {
-      const own = e.dataset.side === "window" ? rows.includes(Number(e.dataset.at)) : e.dataset.side === side ? e.dataset.at === at : scene[e.dataset.side][e.dataset.at].rows.some(r => rows.includes(r));
-      e.classList.toggle("on", own);
+      const { side: s, at: i } = e.dataset;
+      e.classList.toggle("on", s === "row" ? rows.includes(+i) : s === side ? i === at : scene[s][i].rows.some(r => rows.includes(r)));
     }
-    this.about.textContent = single ? scene.words(rows[0]) : this.ofCell(scene, side, cell);
-  }
-
-  ofCell(scene, side, cell) {
-    return `${scene[`${side}Is`]} ${cell.label}: ${cell.rows.length ? `windows ${listed(cell.rows)}` : "no window"}.`;
+    this.about.textContent = side === "row" || side === scene.unit ? scene.ofRow(rows[0]) : scene.ofCell(cell, rows);
   }
 
   walk(e) {
-    const all = [...this.list.children], here = all.indexOf(document.activeElement), last = all.length - 1;
-    const to = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: last }[e.key];
-    if (to === undefined || here < 0) return;
+    const all = [...this.list.children];
+    let here = all.indexOf(document.activeElement);
+    const to = { ArrowRight: here + 1, ArrowDown: here + 1, ArrowLeft: here - 1, ArrowUp: here - 1, Home: 0, End: all.length - 1 }[e.key];
+    if (here < 0 || to === undefined) return;
     e.preventDefault();
-    const next = all[Math.min(Math.max(to, 0), last)];
-    all.forEach(other => { other.tabIndex = other === next ? 0 : -1; });
-    next.focus();
+    all[here].tabIndex = -1;
+    all[here = Math.min(Math.max(to, 0), all.length - 1)].tabIndex = 0;
+    all[here].focus();
   }
 
-  resize() { // as wide as there is room for; the height is that of the longest answer, so that nothing moves
-    const width = Math.floor(Math.min(this.root.clientWidth - 34, 760));
+  resize() { // as wide as there is room for, and as tall as the longest answer, so that nothing moves
+    const width = Math.floor(Math.min(this.root.clientWidth - 34, 760)), parts = ["verdict", "more", "near", "formula", "list", "legend"];
     if (width === this.width || width < 60) return;
     this.width = width;
-    const longest = { verdict: 0, near: 0, formula: 0, list: 0 }, ends = this.controls.map(c => typeof c.value === "boolean" ? [false, true] : [...new Set([c.least, (c.least + c.most) >> 1, c.most - 1, c.most])]);
-    const tried = ends.reduce((all, values) => all.flatMap(a => values.map(v => [...a, v])), [[]]), parts = Object.keys(longest);
-    this.candidates ??= this.longest(tried.map(t => Object.fromEntries(this.controls.map((c, i) => [c.name, t[i]]))));
     for (const part of parts) this[part].style.minHeight = "";
-    for (const answer of this.candidates) {
-      this.words(answer);
-      for (const part of parts) longest[part] = Math.max(longest[part], this[part].offsetHeight);
-    }
-    for (const part of parts) this[part].style.minHeight = `${longest[part]}px`;
+    this.longest ??= this.wordy();
+    const tall = this.longest.map(answer => { this.say(answer); return parts.map(part => this[part].offsetHeight); });
+    parts.forEach((part, i) => { this[part].style.minHeight = `${Math.max(...tall.map(t => t[i]))}px`; });
     this.update();
   }
 
-  longest(tried) { // the answers with the most words of each kind
-    const all = tried.map(values => this.answer(values)), size = { verdict: a => both(a.verdict[0], a.verdict[2]).length, near: a => a.near.length, formula: a => a.formula.length, list: a => a.list.join().length };
-    return Object.values(size).map(f => all.reduce((a, b) => f(b) > f(a) ? b : a));
+  wordy() { // the answers that take the most room, among those to the ends and middles of the sliders
+    const ends = this.controls.map(({ value, least, most }) => typeof value === "boolean" ? [false, true]
+      : Array.isArray(value) ? [[least, least], value, [most, most - 1]] : [...new Set([least, (least + most) >> 1, most - 1, most])]);
+    const tried = ends.reduce((all, vs) => all.flatMap(a => vs.map(v => [...a, v])), [[]]);
+    const all = tried.map(t => this.answer(Object.fromEntries(this.controls.map((c, i) => [c.name, t[i]]))));
+    const first = a => a.message.split("\n")[0], room = [a => first(a).length, a => a.message.length - first(a).length, a => a.near.length,
+      a => a.formula.length, a => a.list.join().length, a => Object.values(a.legend).join().length];
+    return room.map(f => all.reduce((a, b) => f(b) > f(a) ? b : a));
   }
 
-  // ---- Links that carry the settings: #n=10&m=7, and #panel=2&n=10 for the second panel of a page ----
-  get key() { return c => c.letter || c.name; }
-
-  share(button) {
-    const place = panels().indexOf(this.root) + 1, query = this.controls.map(c => `${this.key(c)}=${c.value}`).join("&");
-    const hash = `#${place > 1 ? `panel=${place}&` : ""}${query}`;
+  // ---- Links that carry settings: #n=10&m=7, and #panel=2&n=10 where it is not the first that has them ----
+  share(pressed) {
+    const query = this.controls.map(c => `${c.letter || c.name}=${Array.isArray(c.value) ? c.value.join("x") : c.value}`).join("&");
+    const hash = `#${panels().findIndex(p => p.knows(query)) < panels().indexOf(this) ? `panel=${panels().indexOf(this) + 1}&` : ""}${query}`;
     history.replaceState(null, "", hash);
-    copy(location.href.split("#")[0] + hash, button);
+    copy(location.href.split("#")[0] + hash, pressed);
   }
 
-  follow(hash = location.hash) {
-    const asked = new URLSearchParams(hash.slice(1)), place = panels().indexOf(this.root) + 1, known = new Set(this.controls.map(this.key));
-    const keys = [...asked.keys()].filter(k => k !== "panel");
-    const mine = list => keys.length && keys.every(k => list.has(k));
-    const first = panels().find(e => e.live && mine(new Set(e.live.controls.map(e.live.key))));
-    if (!mine(known) || (asked.has("panel") ? Number(asked.get("panel")) !== place : (first ?? this.root) !== this.root)) return false;
-    const wrong = [];
+  knows(query) {
+    const keys = [...new URLSearchParams(query).keys()].filter(k => k !== "panel");
+    return keys.length > 0 && keys.every(k => this.controls.some(c => k === (c.letter || c.name)));
+  }
+
+  follow(hash) { // take the settings of a link that is for this panel; was it?
+    const asked = new URLSearchParams(hash.slice(1)), all = panels(), wrong = [];
+    const meant = asked.has("panel") ? all[asked.get("panel") - 1] : all.find(p => p.knows(asked));
+    if (meant !== this || !this.knows(asked)) return false;
     for (const c of this.controls) {
-      const text = asked.get(this.key(c));
-      if (text === null) continue;
-      const value = typeof c.value === "boolean" ? { true: true, false: false }[text] : /^\d+$/.test(text) && text >= c.least && text <= MOST ? Number(text) : undefined;
-      value === undefined ? wrong.push(`${this.key(c)} = ${text.slice(0, 20)}`) : c.value = value;
+      const text = asked.get(c.letter || c.name), numbers = parsed(text ?? "");
+      const sense = Array.isArray(numbers) && numbers.every(v => v >= c.least && v <= MOST) ? numbers : undefined;
+      const value = typeof c.value === "boolean" ? { true: true, false: false }[text] : Array.isArray(c.value) ? sense : sense?.[0];
+      if (text !== null) value === undefined ? wrong.push(`${c.letter || c.name} = ${text.slice(0, 20)}`) : c.value = value;
     }
+    this.set({});
     this.note = wrong.length ? `The link asks for ${wrong.join(", ")}, which makes no sense here and is left out.` : undefined;
-    this.update();
+    this.light(null);
     this.root.scrollIntoView({ block: "nearest" });
     return true;
   }
 }
 
-function copy(text, button) {
-  const said = button.textContent, done = words => { button.textContent = words; setTimeout(() => { button.textContent = said; }, 1500); };
-  const older = () => { // where a page may not use the clipboard
-    const area = html("textarea", { style: "position: fixed; opacity: 0" }, text);
+async function copy(text, pressed) {
+  const words = pressed.textContent, area = html("textarea", { style: "position: fixed; opacity: 0" }, text);
+  try { await navigator.clipboard.writeText(text); } catch { // where a page may not use the clipboard
     document.body.append(area);
     area.select();
-    done(document.execCommand("copy") ? "copied" : "not copied");
+    document.execCommand("copy");
     area.remove();
-    button.focus();
-  };
-  navigator.clipboard ? navigator.clipboard.writeText(text).then(() => done("copied"), older) : older();
+    pressed.focus();
+  }
+  pressed.textContent = "copied";
+  setTimeout(() => { pressed.textContent = words; }, 1500);
 }
 
-const panels = () => [...document.querySelectorAll(".adapool-live")];
+const roots = () => [...document.querySelectorAll(".adapool-live")], panels = () => roots().map(root => root.live).filter(Boolean);
 
 function start() {
-  if (!document.getElementById("adapool-live-style")) document.head.append(html("style", { id: "adapool-live-style" }, STYLE));
-  for (const root of panels()) if (!root.dataset.ready && KINDS[JSON.parse(root.dataset.panel).kind]) root.live = new Live(root);
+  for (const root of roots()) {
+    if (root.dataset.ready || !KINDS[JSON.parse(root.dataset.panel).kind]) continue;
+    root.live = new Live(root);
+    root.live.follow(location.hash);
+  }
 }
-
-const STYLE = `
-.adapool-live { --ink: var(--color-foreground-primary, var(--jp-content-font-color1, #1b1f24));
-  --soft: var(--color-foreground-secondary, var(--jp-content-font-color2, #555));
-  --line: var(--color-background-border, var(--jp-border-color2, #ccc));
-  --paper: var(--color-background-primary, var(--jp-layout-color0, #fff)); --brand: var(--color-brand-primary, var(--jp-brand-color1, #0b5f8a));
-  --tint: var(--color-background-secondary, var(--jp-layout-color1, #f7f7f8));
-  --input: #56b4e9; --window: #e69f00; --output: #1fae84; --shared: #e8743b; --unread: #a9adb3; --exact: #12926c; --reshape: #c06aa0;
-  box-sizing: border-box; border: 1px solid var(--line); border-radius: 12px; padding: 16px; margin: 1em 0; max-width: 794px;
-  background: var(--paper); color: var(--ink); font-size: 14px; line-height: 1.5; }
-.adapool-live * { box-sizing: border-box; }
-.adapool-live p { margin: 0; }
-.adapool-live .control { display: grid; grid-template-columns: 9.5em minmax(0, 1fr) 5em; gap: 2px 12px; align-items: start; margin-bottom: 6px; }
-.adapool-live .control b, .adapool-live .flag b { font-family: var(--font-stack--monospace, monospace); }
-.adapool-live .flag { display: inline-flex; gap: 6px; align-items: center; margin: 0 1.4em 8px 0; }
-.adapool-live input { accent-color: var(--brand); margin: 0; font: inherit; color: inherit; }
-.adapool-live input[type=range] { display: block; width: 100%; height: 22px; appearance: none; background: none; cursor: pointer; }
-.adapool-live input[type=range]::-webkit-slider-runnable-track { height: 4px; border-radius: 2px; background: var(--line); }
-.adapool-live input[type=range]::-moz-range-track { height: 4px; border-radius: 2px; background: var(--line); }
-.adapool-live input[type=range]::-webkit-slider-thumb { appearance: none; width: 18px; height: 18px; margin-top: -7px; border-radius: 50%; background: var(--brand); border: 2px solid var(--paper); }
-.adapool-live input[type=range]::-moz-range-thumb { width: 14px; height: 14px; border-radius: 50%; background: var(--brand); border: 2px solid var(--paper); }
-.adapool-live input[type=number] { width: 5em; padding: 1px 6px; border: 1px solid var(--soft); border-radius: 6px; background: var(--paper); }
-.adapool-live input[aria-invalid] { border-color: #d5443b; box-shadow: 0 0 0 1px #d5443b; }
-.adapool-live :focus-visible { outline: 2px solid var(--brand); outline-offset: 2px; }
-.adapool-live .strip { display: flex; align-items: end; height: 9px; margin: 0 calc(9px - (100% - 18px) / var(--steps) / 2); cursor: pointer; }
-.adapool-live .strip .mark { flex: 1; margin: 0 1px; }
-.adapool-live .mark { display: inline-block; height: 3px; border-radius: 2px; background: var(--unread); }
-.adapool-live .mark.exact { height: 9px; background: var(--exact); }
-.adapool-live .mark.reshape { height: 6px; background: var(--reshape); }
-.adapool-live .mark.refused { height: 1px; background: var(--line); }
-.adapool-live .mark.here { box-shadow: 0 0 0 1px var(--paper), 0 0 0 2px var(--ink); }
-.adapool-live .legend { display: flex; flex-wrap: wrap; gap: 0 1.2em; font-size: 12px; color: var(--soft); }
-.adapool-live .legend span { display: inline-flex; align-items: center; gap: 5px; }
-.adapool-live .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; }
-.adapool-live .legend i.mark { height: 3px; } .adapool-live .legend i.exact { height: 9px; } .adapool-live .legend i.reshape { height: 6px; }
-.adapool-live .stage { overflow-x: auto; overflow-y: hidden; margin: 12px 0 6px; height: ${HEIGHT + 6}px; }
-.adapool-live .stage svg { display: block; max-width: none; }
-.adapool-live .stage.stale { opacity: 0.15; }
-.adapool-live svg text { text-anchor: middle; dominant-baseline: central; fill: #111; font-family: inherit; pointer-events: none; }
-.adapool-live svg rect, .adapool-live svg path { transition: fill-opacity 0.12s; }
-.adapool-live .input { --c: var(--input); } .adapool-live .output { --c: var(--output); } .adapool-live .window { --c: var(--window); }
-.adapool-live .shared { --c: var(--shared); } .adapool-live .unread { --c: var(--unread); }
-.adapool-live g > rect, .adapool-live g > g > rect { fill: var(--c); } .adapool-live .legend i:not(.mark) { background: var(--c); }
-.adapool-live g > path { stroke: var(--c); stroke-width: 2; }
-.adapool-live .padding { --c: transparent; } .adapool-live .padding rect, .adapool-live .legend i.padding { stroke: var(--soft); stroke-dasharray: 3 2; }
-.adapool-live .legend i.padding { border: 1px dashed var(--soft); }
-.adapool-live .padding text { fill: var(--ink); }
-.adapool-live .guide { stroke: var(--soft); stroke-dasharray: 1 4; opacity: 0.7; }
-.adapool-live svg .hit { fill: transparent; }
-.adapool-live.lit g[data-at]:not(.on) { --c: color-mix(in srgb, var(--faint) 22%, var(--paper)); }
-.adapool-live .input { --faint: var(--input); } .adapool-live .output { --faint: var(--output); } .adapool-live .window { --faint: var(--window); }
-.adapool-live .shared { --faint: var(--shared); } .adapool-live .unread { --faint: var(--unread); } .adapool-live .padding { --faint: var(--paper); }
-.adapool-live.lit g[data-at]:not(.on) text { fill: var(--ink); }
-.adapool-live .about { min-height: 3em; margin: 6px 0; color: var(--soft); }
-.adapool-live .verdict { border-left: 4px solid var(--unread); padding: 2px 0 2px 12px; margin: 6px 0; }
-.adapool-live .verdict.exact { border-color: var(--exact); } .adapool-live .verdict.reshape { border-color: var(--reshape); } .adapool-live .verdict.refused { border-color: #d5443b; }
-.adapool-live button { font: inherit; color: var(--ink); background: var(--tint); border: 1px solid var(--soft); border-radius: 6px; padding: 1px 9px; margin: 2px 6px 2px 0; cursor: pointer; }
-.adapool-live button:hover { border-color: var(--brand); color: var(--brand); }
-.adapool-live .formula { margin: 6px 0; } .adapool-live .formula code { display: block; background: none; border: 0; padding: 0; font-size: 13px; color: var(--ink); white-space: pre-wrap; overflow-wrap: anywhere; }
-.adapool-live .list { display: grid; grid-template-columns: repeat(auto-fill, minmax(7em, 1fr)); font-family: var(--font-stack--monospace, monospace); font-size: 12.5px; align-content: start; }
-.adapool-live .list span { padding: 1px 6px; border-radius: 4px; cursor: default; }
-.adapool-live .list .on { background: var(--window); color: #111; }
-.adapool-live:not(.lit) .list .on { background: none; color: inherit; }
-.adapool-live .actions { text-align: right; margin-top: 6px; font-size: 12.5px; }
-@media (max-width: 30em) { .adapool-live { padding: 12px; } .adapool-live .control { grid-template-columns: minmax(0, 1fr) 5em; }
-  .adapool-live .control > span { grid-column: 1 / -1; } }
-@media (prefers-reduced-motion: reduce) { .adapool-live * { transition: none !important; } }
-`;
 
 start();
 if (!globalThis.adapoolLive) { // once a page, whichever panel comes first
@@ -449,6 +603,8 @@ if (!globalThis.adapoolLive) { // once a page, whichever panel comes first
   globalThis.adapoolLive.observe(document.body, { childList: true, subtree: true });
   addEventListener("click", e => { // a link of the page that moves a panel; JupyterLab would take it for a heading
     const hash = e.target.closest?.("a[href]")?.hash ?? "";
-    if (hash.includes("=") && panels().some(root => root.live?.follow(hash))) e.preventDefault();
+    if (hash.includes("=") && panels().some(panel => panel.follow(hash))) e.preventDefault();
   }, true);
 }
+
+export { KINDS };
