@@ -90,7 +90,8 @@ TESTS = {
     "plot.film": "notebook bad_input",
     "plot.images": "notebook sizes bad_input explore",
     "plot.networks": "notebook bad_input networks",
-    **{f"explore.{room}": "explore notebook" for room in ("answer", "panel", "layer", "adaptive", "photograph", "film")},
+    **{f"explore.{room}": "explore notebook"
+       for room in ("answer", "panel", "layer", "adaptive", "photograph", "film")},
     **{f"flashcards.{room}": "flashcards notebook" for room in ("card", "sizes", "windows", "tensors", "deck")},
 }
 SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"
