@@ -52,7 +52,7 @@ def _film(n, K, S, P, D, ceil_mode, transposed, m):
     if m is not None: given = dict(input_size=n, output_size=m)
     given = {name: rows_and_columns(name, v) for name, v in given.items()}
     pairs = list(zip(*given.values()))
-    if m is None: axes = [_sliding(*values, ceil_mode, transposed) for values in pairs]
+    if m is None: axes = [_sliding(*values, ceil_mode=ceil_mode, transposed=transposed) for values in pairs]
     else: axes = [_adaptive(*values) for values in pairs]
     board, units = (" × ".join(str(v) for v in sizes) for sizes in zip(*((a.size, len(a.taps)) for a in axes)))
     inn, out = (units, board) if transposed else (board, units)
@@ -64,13 +64,13 @@ def _film(n, K, S, P, D, ceil_mode, transposed, m):
                               f"{read - _cells(axes, lambda t: t == 1)} of {every} output cells get more than one, "
                               f"{every - read} none.")
     else: words += f"; {every - read} of {every} input cells are read by none." if read < every else "."
-    line = inn if m is not None else letters(*map(_both, given.values()), ceil_mode)
+    line = inn if m is not None else letters(*map(_both, given.values()), ceil_mode=ceil_mode)
     alt = f"A board of {inn} input cells, one of them lit, and a board of {out} output cells with those lit " \
           "that it writes to."
     if not transposed: alt = (f"A board of {inn} input cells with a window lit, and a board of {out} output cells "
                               "with the one lit that reads it.")
     at = len(axes[0].taps) // 2, len(axes[1].taps) // 2
-    draw = partial(draw_boards, Boards(*axes, lambda at: "", transposed), at)
+    draw = partial(draw_boards, Boards(axes[0], axes[1], lambda at: "", transposed), at)
     return Answer(stacked(draw), f"{line}{', transposed' if transposed else ''} → {out}", words, alt)
 
 def explain_film(
