@@ -21,17 +21,17 @@ from ..windows import adaptive_windows
 # %% ../../nbs/inside/explore/05_film.ipynb #f11a0007
 FILMED = 24  # cells along an axis of a film, at most
 
-def _sliding(n, K, S, P, D, ceil_mode, transposed):
+def _sliding(sizes, ceil_mode, transposed):
     "The windows along one axis."
-    n, K, S, P, D = bounded(FILMED, input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
+    n, K, S, P, D = bounded(FILMED, **sizes)
     out = layer_output_size(n, K, S, P, D, ceil_mode, transposed)
     taps = [[j * S - P + t * D for t in range(K)] for j in range(n if transposed else out)]
     size, beyond = (out, 0) if transposed else (n, P)
     return Steps(size, P, max(beyond, taps[-1][-1] + 1 - size), P, taps)
 
-def _adaptive(n, m):
+def _adaptive(input_size, output_size):
     "The windows of an adaptive pool along one axis."
-    n, m = bounded(FILMED, input_size=n, output_size=m)
+    n, m = bounded(FILMED, input_size=input_size, output_size=output_size)
     return Steps(n, 0, 0, 0, [list(range(*span)) for span in adaptive_windows(n, m)])
 
 def _cells(axes, test):
@@ -51,9 +51,10 @@ def _film(n, K, S, P, D, ceil_mode, transposed, m):
     given = dict(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
     if m is not None: given = dict(input_size=n, output_size=m)
     given = {name: rows_and_columns(name, v) for name, v in given.items()}
-    pairs = list(zip(*given.values()))
-    if m is None: axes = [_sliding(*values, ceil_mode=ceil_mode, transposed=transposed) for values in pairs]
-    else: axes = [_adaptive(*values) for values in pairs]
+    axes = []
+    for axis in (0, 1):
+        sizes = {name: both[axis] for name, both in given.items()}
+        axes.append(_sliding(sizes, ceil_mode, transposed) if m is None else _adaptive(**sizes))
     board, units = (" × ".join(str(v) for v in sizes) for sizes in zip(*((a.size, len(a.taps)) for a in axes)))
     inn, out = (units, board) if transposed else (board, units)
     windows = " × ".join(" or ".join(map(str, sorted({len(row) for row in a.taps}))) for a in axes)
@@ -64,7 +65,10 @@ def _film(n, K, S, P, D, ceil_mode, transposed, m):
                               f"{read - _cells(axes, lambda t: t == 1)} of {every} output cells get more than one, "
                               f"{every - read} none.")
     else: words += f"; {every - read} of {every} input cells are read by none." if read < every else "."
-    line = inn if m is not None else letters(*map(_both, given.values()), ceil_mode=ceil_mode)
+    line = inn
+    if m is None:
+        n, K, S, P, D = map(_both, given.values())
+        line = letters(n, K, S, P, D, ceil_mode)
     alt = f"A board of {inn} input cells, one of them lit, and a board of {out} output cells with those lit " \
           "that it writes to."
     if not transposed: alt = (f"A board of {inn} input cells with a window lit, and a board of {out} output cells "
