@@ -13,6 +13,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 EDITABLE := --config-settings editable_mode=compat -e '.[all]'
 INSTALLED := .venv/.installed
 LAB_SETTINGS := .venv/share/jupyter/lab/settings
+DEBIAN := chromium chromium-driver npm
+AXE := axe-core@4.14.1
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
@@ -86,9 +88,11 @@ site: .venv/.site ## build the static site from the notebooks, in _build/site
 
 .venv/.browser: .venv/.site
 	$(PIP) --group browser
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-	  then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium chromium-driver >/dev/null; \
-	  else echo "make test-browser needs chromium and chromedriver: sudo apt-get install chromium chromium-driver"; exit 1; fi
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v npm >/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(DEBIAN) >/dev/null; \
+	  else echo "make test-browser needs what Debian calls $(DEBIAN): sudo apt-get install $(DEBIAN)"; exit 1; fi
+	@npm install --silent --no-save --no-audit --no-fund --prefix .venv/$(AXE) $(AXE) >/dev/null
 	@touch $@
 
 test-browser: .venv/.browser site ## the site, JupyterLab and its controls in headless Chromium

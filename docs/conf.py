@@ -10,6 +10,8 @@ release = adapool.__version__
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
 nb_execution_mode = "off"           # the outputs that the notebooks store are part of them
 nb_render_markdown_format = "myst"  # what a cell shows as Markdown is set like the text around it, tables too
+nb_code_prompt_show = "Show the {type}"
+nb_code_prompt_hide = "Hide the {type}"
 nb_ipywidgets_js = {}               # nothing is loaded from another host
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
@@ -21,7 +23,7 @@ html_title = "adapool"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["adapool.css"]
-html_js_files = ["exercises.js"]
+html_js_files = ["exercises.js", "scrolling.js"]
 def _brand(colour, visited):
     return {"color-brand-primary": colour, "color-brand-content": colour, "color-brand-visited": visited}
 

@@ -97,6 +97,22 @@ def test_every_page_ends_with_a_link_to_the_next(path, following):
     assert f"]({Path(os.path.relpath(following, path.parent)).as_posix()})" in last
 
 
+def headings(path):
+    "The anchors that JupyterLab gives to the headings of a notebook."
+    texts = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    return {line.lstrip("#").strip().replace(" ", "-").replace("`", "") for text in texts
+            for line in text.splitlines() if line.startswith("#")}
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=name)
+def test_links_between_pages_lead_somewhere(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for page, anchor in re.findall(r"\]\(([\w./]+\.ipynb)?(?:#([^)]+))?\)", cell.source):
+            target = path.parent / page if page else path
+            assert target.is_file(), f"{path.name} links to {page}"
+            assert not anchor or anchor in headings(target), f"{path.name} links to {page}#{anchor}"
+
+
 def test_only_warnings_of_others_about_themselves_are_passed_over():
     def printed(text):
         outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]

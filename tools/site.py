@@ -4,6 +4,7 @@ The pages are put together in _build/source: the notebooks without hidden cells 
 each module, and the documents for those who change it. docs/ holds what Sphinx is told.
 """
 
+import ast
 import base64
 import importlib
 import importlib.resources
@@ -49,6 +50,7 @@ def still(output):
     "`output` without what needs a kernel, or None where nothing is left."
     if "data" not in output: return output
     output.data = {kind: value for kind, value in output.data.items() if kind in _STILL}
+    if "text/markdown" in output.data: output.data["text/markdown"] = links(output.data["text/markdown"])
     return output if output.data else None
 
 
@@ -91,10 +93,18 @@ def run_line(path, module):
     return f'<p class="run-line">{line}</p>'
 
 
+def is_imports(source):
+    "Is a cell nothing but imports and what IPython is told?"
+    lines = "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+    try: parts = ast.parse(lines).body
+    except SyntaxError: return False
+    return all(isinstance(part, ast.Import | ast.ImportFrom) for part in parts)
+
+
 def page(path):
     "A notebook as a page, and the name of its module or package, or None: what a room offers is for other rooms."
     nb = nbformat.read(path, as_version=4)
-    stem = path.stem.partition("_")[2]
+    stem, group = path.stem.partition("_")[2], path.relative_to(NBS).parts[0]
     module = stem if not is_room(path) and find_spec(f"adapool.{stem}") else None
     nb = prepare(nb)
     nb.metadata.pop("widgets", None)
@@ -105,9 +115,12 @@ def page(path):
             cell.outputs = [output for output in map(still, cell.outputs) if output]
             describe(cell)
             if cell.metadata.pop("transient", {}).get("remove_source"): cell.metadata["tags"] = ["remove-input"]
+            elif group == "inside" and is_imports(cell.source): cell.metadata["tags"] = ["hide-input"]
             cell.metadata.pop("jupyter", None)
     one_module(nb, live_module())
-    if path.stem != "index": nb.cells.insert(1, nbformat.v4.new_markdown_cell(run_line(path, module)))
+    if path.stem != "index":
+        place = 1 if group == "inside" else len(nb.cells)
+        nb.cells.insert(place, nbformat.v4.new_markdown_cell(run_line(path, module)))
     return nb, module
 
 
@@ -134,7 +147,7 @@ def entry(name, thing):
     except (TypeError, OSError): notes = {}
     found = {f".{k}": v for k, v in members(thing).items()}
     for what, rows in (("parameter", notes), ("member", found)):
-        if rows: lines += [f"| {what} | |", "|---|---|", *(f"| `{k}` | {v} |" for k, v in rows.items()), ""]
+        if rows: lines += [f"| {what} | what it is |", "|---|---|", *(f"| `{k}` | {v} |" for k, v in rows.items()), ""]
     return "\n".join(lines)
 
 
@@ -197,12 +210,31 @@ def prepare_pages():
     (SOURCE / "license.md").write_text(f"# Licence\n\n```text\n{licence}\n```\n", encoding="utf-8")
 
 
+# What the theme leaves unsaid to those who listen to a page.
+SAID = {
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="all pages">',
+    '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="on this page">',
+    '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<div id="search-results"></div>': '<h1 class="search-title">Search</h1><div id="search-results"></div>',
+}
+
+
+def say(page):
+    "Put into a page what the theme leaves unsaid."
+    text = page.read_text(encoding="utf-8")
+    for old, new in SAID.items(): text = text.replace(old, new)
+    text = re.sub(r'<th class="head">(<p></p>)?</th>', "<td></td>", text)  # a corner with nothing in it is no heading
+    page.write_text(text, encoding="utf-8")
+
+
 def main():
     prepare_pages()
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-d", ROOT / "_build/doctrees"]
     subprocess.run([*command, "-c", ROOT / "docs", SOURCE, SITE], check=True)
     math = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js"
+    for file in SITE.rglob("*.html"): say(file)
     (SITE / "_static/mathjax").mkdir()
     shutil.copy(str(math), SITE / "_static/mathjax")
     size = sum(p.stat().st_size for p in SITE.rglob("*") if p.is_file())
