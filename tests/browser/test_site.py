@@ -19,8 +19,8 @@ TYPESET = "const done = arguments[0]; window.MathJax ? MathJax.startup.promise.t
 
 
 AXE = next(ROOT.glob(".venv/axe-core@*/node_modules/axe-core/axe.min.js")).read_text(encoding="utf-8")
-ASK_AXE = """const done = arguments[arguments.length - 1];
-axe.run(document, {resultTypes: ['violations'], ...(arguments[0] ? {runOnly: arguments[0]} : {})}).then(found => done(found.violations.flatMap(v =>
+ASK_AXE = """const [rules, done] = arguments, only = rules ? {runOnly: rules} : {};
+axe.run(document, {resultTypes: ['violations'], ...only}).then(found => done(found.violations.flatMap(v =>
     v.nodes.slice(0, 3).map(node => [v.id, v.help, node.target.join(' '), node.failureSummary].join(' | ')))))"""
 
 
