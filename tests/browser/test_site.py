@@ -73,6 +73,26 @@ def test_a_page_is_no_wider_than_its_window(opened, width):
     finally: opened.set_window_size(1400, 1000)
 
 
+LEARNERS = [path.relative_to(ROOT / "_build/site").as_posix() for path in sorted(ROOT.glob("_build/site/learn/*.html"))]
+# Of the height of a page as it opens, the part that is code; and the lines of code and output that are cut.
+MEASURED = """const page = document.querySelector('article'), height = e => e.getBoundingClientRect().height;
+const cells = [...page.querySelectorAll('div.cell_input')].filter(e => e.checkVisibility());
+const boxes = [...page.querySelectorAll('.cell_input pre, .cell_output pre')].filter(e => e.checkVisibility());
+return [cells.reduce((sum, e) => sum + height(e), 0) / height(page),
+        boxes.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 80))]"""
+
+
+@pytest.mark.parametrize("lesson", LEARNERS)
+def test_code_is_a_small_part_of_a_lesson_and_none_of_it_is_cut(browser, site, lesson):
+    browser.set_window_size(1280, 1000)
+    try:
+        browser.get((site / lesson).as_uri())
+        browser.execute_async_script(TYPESET)
+        code, cut = browser.execute_script(MEASURED)
+    finally: browser.set_window_size(1400, 1000)
+    assert cut == [] and code <= 0.15, f"{code:.0%} of {lesson} is code"
+
+
 def anchors(path):
     "What a page can be asked to show."
     return set(re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8")))
