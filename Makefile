@@ -34,7 +34,8 @@ $(INSTALLED): Makefile settings.ini setup.py pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(INSTALLED) ## set up .venv and open JupyterLab on the notebooks, index first (LAB_ARGS="--no-browser --port 8899")
-	$(BIN)/jupyter lab $(ROOT_FLAG) --ServerApp.root_dir=nbs --LabApp.default_url=/lab/tree/index.ipynb $(LAB_ARGS)
+	$(BIN)/jupyter lab $(ROOT_FLAG) --ServerApp.root_dir=nbs --LabApp.default_url=/lab/tree/index.ipynb \
+	  --ContentsManager.pre_save_hook=nbdev.clean.clean_jupyter $(LAB_ARGS)
 
 test: $(INSTALLED) ## set up .venv, run every notebook and every property, minutes (PYTEST_ARGS="-k windows")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

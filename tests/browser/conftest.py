@@ -72,11 +72,18 @@ def free_port():
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def tree(tmp_path_factory):
+    "The folder that JupyterLab is started in."
+    folder = tmp_path_factory.mktemp("lab") / "adapool"
+    folder.mkdir()
+    copy_of_the_tree(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(tree):
     "The address of a JupyterLab, as a format with a place for the path."
-    tree, port, token = tmp_path_factory.mktemp("lab") / "adapool", free_port(), secrets.token_hex(8)
-    tree.mkdir()
-    copy_of_the_tree(tree)
+    port, token = free_port(), secrets.token_hex(8)
     args = f"--no-browser --port {port} --IdentityProvider.token={token} --expose-app-in-browser"
     with open(tree.parent / "log", "w") as log:
         command = ["make", "lab", f"LAB_ARGS={args}"]

@@ -1,5 +1,7 @@
 "JupyterLab, started as README says: the front page, and an exercise answered wrong and right."
 
+import json
+
 import pytest
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
@@ -95,3 +97,17 @@ def test_its_solution_is_folded(arithmetic):
     details.find_element(By.CSS_SELECTOR, "summary").click()
     assert details.find_element(By.CSS_SELECTOR, "pre").is_displayed()
     assert details.find_element(By.CSS_SELECTOR, "mjx-container")
+
+
+def test_a_page_that_is_run_and_saved_changes_in_its_outputs_alone(browser, lab, tree):
+    path = tree / "nbs/inside/08_checks.ipynb"
+    def without_outputs():
+        nb = json.loads(path.read_text(encoding="utf-8"))
+        for found in nb["cells"]: found.pop("outputs", None)
+        return nb
+    before, written = without_outputs(), path.stat().st_mtime_ns
+    open_notebook(browser, lab, "inside/08_checks.ipynb")
+    command(browser, "notebook:run-all-cells")
+    wait(browser, lambda b: b.execute_script(IDLE))
+    command(browser, "docmanager:save")
+    assert path.stat().st_mtime_ns > written and without_outputs() == before
