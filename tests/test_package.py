@@ -31,9 +31,9 @@ ORDER = [
     "networks.trace", "networks", "export.forms", "export.pools", "export.calls", "export.capture", "export.verify",
     "export.write", "export.copies", "export.verdicts", "export", "answers", "plot.canvas", "plot.adaptive",
     "plot.arithmetic", "plot.boards", "plot.film", "plot.images", "plot.networks", "plot", "explore.answer",
-    "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph", "explore.film", "explore",
-    "flashcards.card",
-    "flashcards.sizes", "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards",
+    "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph", "explore.film", "explore.sizes",
+    "explore", "flashcards.card", "flashcards.sizes",
+    "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards",
 ]
 
 

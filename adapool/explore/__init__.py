@@ -10,8 +10,10 @@ from adapool.explore.film import explain_film, film_panel
 from adapool.explore.layer import explain_layer, layer_panel
 from adapool.explore.panel import Panel
 from adapool.explore.photograph import explain_photograph, photograph_panel
+from adapool.explore.sizes import explain_sizes, size_calculator
 
 __all__ = [
     "Answer", "Panel", "explain_layer", "layer_panel", "explain_adaptive", "adaptive_panel", "explain_photograph",
-    "photograph_panel", "explain_film", "film_panel",
+    "photograph_panel", "explain_film", "film_panel", "explain_sizes",
+    "size_calculator",
 ]

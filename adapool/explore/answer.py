@@ -7,6 +7,7 @@ __all__ = ['DPI', 'SCREEN', 'MOST', 'DRAWN', 'Answer', 'encoded', 'stacked', 'dr
            'reads_in_words']
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #3bfaab91
+import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -30,12 +31,13 @@ class Answer(NamedTuple):
 # %% ../../nbs/inside/explore/00_answer.ipynb #9bea4599
 _CELL, DPI, SCREEN = 0.34, 120, 100  # inches per cell; dots per inch of the file, and as they are shown
 
-def encoded(
-    fig: figure.Figure,
-    level: int = 1,  # effort of compression, 0 to 9
-) -> bytes:
-    "A figure as the bytes of a PNG file."
-    return png(fig, DPI, metadata=None, pil_kwargs={"compress_level": level})
+def encoded(fig: figure.Figure) -> bytes:
+    "A figure as the bytes of a PNG file of 256 colours, which a page stores in a third of the room."
+    from PIL import Image
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png(fig, DPI, metadata=None))) as picture:
+        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 def stacked(
     *draws: Callable,              # functions that draw on `ax`

@@ -24,7 +24,7 @@ FILMED = 24  # cells along an axis of a film, at most
 def _sliding(sizes, ceil_mode, transposed):
     "The windows along one axis."
     n, K, S, P, D = bounded(FILMED, **sizes)
-    out = layer_output_size(n, K, S, P, D, ceil_mode, transposed)
+    out = layer_output_size((n, K, S, P, D), ceil_mode, transposed)
     taps = [[j * S - P + t * D for t in range(K)] for j in range(n if transposed else out)]
     size, beyond = (out, 0) if transposed else (n, P)
     return Steps(size, P, max(beyond, taps[-1][-1] + 1 - size), P, taps)

@@ -6,6 +6,7 @@
 __all__ = ['layer_output_size', 'explain_layer', 'layer_panel']
 
 # %% ../../nbs/inside/explore/02_layer.ipynb #fd1070f9
+from collections.abc import Sequence
 from functools import partial
 
 from .. import plot
@@ -79,8 +80,13 @@ def _of_transposed(n, out, K, S, P, D):
         f"n·S = {n * S} cells (SAME) {same}."])
 
 # %% ../../nbs/inside/explore/02_layer.ipynb #81245848
-def layer_output_size(n: int, K: int, S: int, P: int, D: int, ceil_mode: bool, transposed: bool) -> int:
+def layer_output_size(
+    sizes: Sequence[int],  # n, K, S, P, D
+    ceil_mode: bool,
+    transposed: bool,
+) -> int:
     "The output cells of a convolution, a pool or a transposed convolution."
+    n, K, S, P, D = sizes
     if transposed and ceil_mode: raise ValueError(
         "ceil_mode belongs to pooling layers: a transposed convolution has nothing to round")
     if transposed: return conv_transpose_output_size(n, K, S, P, 0, D)
@@ -88,7 +94,7 @@ def layer_output_size(n: int, K: int, S: int, P: int, D: int, ceil_mode: bool, t
 
 def _layer(n, K, S, P, D, ceil_mode, transposed):
     n, K, S, P, D = bounded(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
-    out = layer_output_size(n, K, S, P, D, ceil_mode, transposed)
+    out = layer_output_size((n, K, S, P, D), ceil_mode, transposed)
     if transposed:
         words = _of_transposed(n, out, K, S, P, D)
         picture, large = drawn(2 * P + out, n, partial(plot.spreading, n, K, S, P, dilation=D))

@@ -89,7 +89,8 @@ function adaptive({ input_size: n, output_size: m }) {
     table: tooLarge ? [] : [["output i", ...range(0, m)], ["cells", ...spans.map(([a, b]) => `[${a}, ${b})`)],
       ["size", ...taps.map(row => row.length)], ["shared with the next", ...shared]],
     mark: exactness(n, m)[0],
-    near: [...inputs.map(v => ["input_size", v]), ...outputs.map(v => ["output_size", v])],
+    nearTitle: "Nearest exact: ", near: [...inputs.map(v => [`n = ${v}`, { input_size: v }]),
+      ...outputs.map(v => [`m = ${v}`, { output_size: v }])],
     list: spans.map(([a, b], i) => `${i}: [${a}, ${b})`),
     legend: { input: "input", shared: "read by several windows", window: "window", output: "output" },
     scene: !tooLarge && {
@@ -254,6 +255,128 @@ function film(values) {
   };
 }
 
+// ---- The calculator of sizes ----
+const WIDE = 8192; // cells along an axis, at most
+
+function unread(n, K, S, P, D, out) { // how many cells none of `out` windows reads: each tap reads every S-th cell
+  const counted = new Map();
+  let read = 0;
+  for (const tap of range(0, K)) {
+    const first = floor(tap * D - P, S), rest = tap * D - P - first * S;
+    const start = Math.max(first, counted.get(rest) ?? 0), stop = Math.min(first + out, -floor(rest - n, S));
+    read += Math.max(stop - start, 0);
+    counted.set(rest, Math.max(stop, start));
+  }
+  return n - read;
+}
+
+function findConv(n, m) { // [K, S, P] of convolutions that make m cells of n, those that leave the fewest unread first
+  const found = range(1, 12).flatMap(K => range(0, floor(K - 1, 2) + 1).flatMap(P => {
+    const T = n + 2 * P - K, high = m > 1 ? floor(T, m - 1) : 64;
+    return T < 0 ? [] : range(floor(T, m) + 1, Math.min(high, 64) + 1).map(S => [unread(n, K, S, P, 1, m), K, P, S]);
+  }));
+  return found.sort((a, b) => a.find((v, i) => v !== b[i]) - b.find((v, i) => v !== a[i])).map(([, K, P, S]) => [K, S, P]);
+}
+
+const tuple = ([a, b]) => a === b ? `${a}` : `(${a}, ${b})`, alike = ([a, b]) => String(a) === String(b);
+
+function call(name, first, more) { // as it is typed, without what has its default
+  const defaults = { stride: "1", strides: "1", padding: "0", dilation: "1", dilation_rate: "1" };
+  return `${name}(${[...first, ...Object.entries(more).filter(([k, v]) => v !== defaults[k]).map(([k, v]) => `${k}=${v}`)].join(", ")})`;
+}
+
+function torchLine([, K, S, P, D], ceil_mode, transposed) {
+  const more = { stride: tuple(S), padding: tuple(P), dilation: tuple(D) }, ceil = ceil_mode ? { ceil_mode: "True" } : {};
+  if (!ceil_mode) return call(`nn.Conv${transposed ? "Transpose" : ""}2d`, ["c_in", "c_out", tuple(K)], more);
+  return call("nn.MaxPool2d", [tuple(K), ...more.stride === "1" ? ["1"] : []], { ...more, ...ceil });
+}
+
+function kerasLine([n, K, S, P, D], ceil_mode, transposed) {
+  if (ceil_mode) return "none: Keras has no ceil_mode";
+  if (Math.max(...S) > 1 && Math.max(...D) > 1) return "none: Keras takes a stride or a dilation, not both";
+  const more = { strides: tuple(S), dilation_rate: tuple(D) }, name = `Conv2D${transposed ? "Transpose" : ""}`;
+  const made = call(name, ["c_out", tuple(K)], more), both = f => [f(0), f(1)];
+  const cut = both(a => [P[a], P[a] + Math.max(S[a] - D[a] * (K[a] - 1) - 1, 0)]);
+  if (transposed) return !cut.flat().some(Boolean) ? made : `Sequential([${made}, Cropping2D(${cut.every(alike) ? tuple(P)
+    : `(${cut.map(c => `(${c.join(", ")})`).join(", ")})`})])`;
+  if (!P.some(Boolean)) return made;
+  const same = both(a => samePair(n[a], K[a], S[a], D[a]).every(v => v === P[a]));
+  return same.every(Boolean) ? call(name, ["c_out", tuple(K)], { ...more, padding: '"same"' })
+    : `Sequential([ZeroPadding2D(${tuple(P)}), ${made}])`;
+}
+
+function ofAxis([n, K, S, P, D], out, ceil_mode, transposed) {
+  if (transposed) return [`SAME in Keras and JAX: n·S = ${n * S} cells.`];
+  const left = unread(n, K, S, P, D, out), half = floor(D * (K - 1), 2), [before, after] = samePair(n, K, S, D);
+  return [left ? `${left} of ${n} input cells ${left === 1 ? "is" : "are"} read by no window.` : "Every input cell is read.",
+    `SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = ${half} on both sides, ${Math.max(outputs(n, K, S, half, D), 0)} cells.`,
+    `SAME in TensorFlow and Keras: ⌈n/S⌉ = ${ceil(n, S)} cells, with ${before} padded before the input and ${after} after it.`];
+}
+
+function sizes({ ceil_mode, transposed, output_size: wanted, ...given }) {
+  const names = ["input_size", "kernel_size", "stride", "padding", "dilation"], pairs = names.map(k => [given[k]].flat());
+  const pick = (v, a) => v.length > 1 ? v[a] : v[0], axes = [0, 1].map(a => {
+    bounded(Object.fromEntries(names.map((k, i) => [k, pick(pairs[i], a)])), WIDE);
+    const axis = pairs.map(v => pick(v, a));
+    return [axis, refusedLayer(...axis, ceil_mode, transposed)];
+  });
+  for (const m of [wanted].flat()) bounded({ output_size: m }, WIDE);
+  const back = axes.map(([[n]], a) => [n, wanted[a], findConv(n, wanted[a]).slice(0, 5)]);
+  const told = back.map(([n, m, all]) => `${m} cells of ${n}: ` + (all.length ? `${all.map(([K, S, P]) =>
+    `K = ${K}, S = ${S}${P ? `, P = ${P}` : ""}`).join("; ")}.` : "no convolution; a transposed one, more padding than SAME, " +
+    "or a stride above 64."));
+  const said = axes.map(([axis, out]) => ofAxis(axis, out, ceil_mode, transposed)), once = list => [...new Set(list)];
+  const result = alike(said) ? said[0] : ["Rows", "Columns"].flatMap((name, a) => said[a].map(line => `${name}: ${line}`));
+  const table = [["PyTorch", torchLine(pairs, ceil_mode, transposed)], ["Keras", kerasLine(pairs, ceil_mode, transposed)]];
+  const [n, out] = [pairs[0], axes.map(([, o]) => o)].map(by);
+  return {
+    formula: once(axes.map(([axis, o]) => layerFormula(axis[0], o, ...axis.slice(1), ceil_mode, transposed).split("\n= ")[1])).join("\n"),
+    message: lines(`${n} → ${out}`, ...result, ...once(told)), alt: "", table, mark: "sizes", list: [], legend: {}, code: table,
+    near: back.slice(0, alike(told) ? 1 : 2).flatMap(([, , all], a) => all.map(([K, S, P]) => [`${alike(told) ? "" : ["rows: ",
+      "columns: "][a]}K = ${K}, S = ${S}${P ? `, P = ${P}` : ""}`, Object.fromEntries(Object.entries({ kernel_size: K, stride: S,
+      padding: P, dilation: 1 }).map(([k, v]) => [k, alike(told) ? [v, v] : given[k].map((old, i) => i === a ? v : old)]))])),
+    nearTitle: `${by(wanted)} cells of ${n}: `,
+  };
+}
+
+// ---- A photograph under an adaptive pool ----
+const PHOTO = [300, 256], GRID = 16; // its pixels, down and across; windows that can be told apart
+
+function photograph({ rows, columns, reduction }) {
+  bounded({ rows, columns }, GRID);
+  const axes = [["rows", PHOTO[0], rows], ["columns", PHOTO[1], columns]];
+  const pixels = axes.map(([, n, m]) => or(sizesOf(n, m))).join(" × "), scene = { rows: windows(PHOTO[0], rows), columns: windows(PHOTO[1], columns) };
+  return {
+    formula: axes.map(([name, n, m]) => `${`${name}:`.padEnd(9)}${adaptiveFormula(n, m)}`).join("\n"),
+    message: lines(`Each of the ${rows} × ${columns} blocks is the ${reduction} of a window of ${pixels} pixels, for each colour by ` +
+      "itself.", ...axes.map(([name, n, m]) => `${up(name)}: ${whyExact(n, m)}.`)),
+    alt: `A portrait under a grid of ${rows} rows and ${columns} columns of windows, and beside it the ${rows} × ${columns} ` +
+      `coloured blocks that their ${reduction} gives.`,
+    table: [], list: [], near: [], legend: {}, mark: "film", scene: { ...scene, reduction },
+  };
+}
+
+function colour(pixels, [top, bottom], [left, right], reduction) { // of a window: each colour by itself
+  const sum = [0, 0, 0], most = [0, 0, 0], least = [255, 255, 255];
+  for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) for (let c = 0; c < 3; c++) {
+    const v = pixels[4 * (y * PHOTO[1] + x) + c];
+    sum[c] += v;
+    if (v > most[c]) most[c] = v;
+    if (v < least[c]) least[c] = v;
+  }
+  const cells = (bottom - top) * (right - left);
+  return { mean: sum.map(v => Math.round(v / cells)), max: most, min: least }[reduction];
+}
+
+function portrait({ rows, columns, reduction }, width, address, pixels) { // the photograph with its windows, and the blocks
+  const w = Math.min((width - 16) / 2, 330), unit = w / PHOTO[1], scale = PHOTO[0] / rows.length * unit, wide = w / columns.length;
+  const rect = (x, y, a, b, k, more) => `<rect data-side="block" data-at="${k}" x="${px(x)}" y="${px(y)}" width="${px(a)}" height="${px(b)}" ${more}/>`;
+  const each = f => rows.flatMap((r, i) => columns.map((c, j) => f(r, c, i, j, i * columns.length + j))).join("");
+  return `<image href="${address}" width="${px(w)}" height="${px(PHOTO[0] * unit)}"/>` +
+    each((r, c, i, j, k) => rect(c[0] * unit, r[0] * unit, (c[1] - c[0]) * unit, (r[1] - r[0]) * unit, k, 'class="pane"')) +
+    each((r, c, i, j, k) => rect(w + 16 + j * wide, i * scale, wide + 0.4, scale + 0.4, k, `class="block" style="fill: rgb(${colour(pixels, r, c, reduction)})"`));
+}
+
 // ---- Pictures: cells above, windows as bars that fall from left to right, cells below ----
 const ROW = 34, FALL = 236, TALL = 2 * ROW + FALL + 4, FILM = 236; // pixels: a row, the windows, all; a film
 
@@ -317,6 +440,9 @@ const KINDS = {
     mark: v => exactness(v.input_size, v.output_size) },
   layer: { explain: layer, strip: { good: "no cell is left out", poor: "cells are left out", refused: "no such layer" } },
   film: { explain: film, tall: FILM },
+  sizes: { explain: sizes, tall: 0 },
+  photograph: { explain: photograph, strip: { good: "one ordinary pool", fair: "one after a reshape", poor: "none" },
+    mark: (v, name) => exactness(PHOTO[+(name === "columns")], v[name]), height: width => Math.min((width - 16) / 2, 330) * PHOTO[0] / PHOTO[1] },
 };
 
 function html(tag, attributes = {}, ...children) {
@@ -336,15 +462,28 @@ const parsed = text => { // "5", or "5 × 7" for rows and columns; what is no su
 
 class Live {
   constructor(root) {
-    const { kind, controls } = JSON.parse(root.dataset.panel);
-    Object.assign(this, { root, kind: KINDS[kind], controls, begin: controls.map(c => c.value), inputs: {}, strips: {}, width: 0 });
+    const { kind, controls, photograph: address } = JSON.parse(root.dataset.panel);
+    Object.assign(this, { root, address, kind: KINDS[kind], controls, begin: controls.map(c => c.value), inputs: {}, strips: {}, width: 0 });
     root.dataset.ready = "yes";
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", `Panel: ${kind}`);
     this.build();
     new ResizeObserver(() => this.resize()).observe(root);
     this.resize();
+    if (address) this.expose();
   }
+
+  async expose() { // the pixels of the photograph
+    const photo = new Image(PHOTO[1], PHOTO[0]), canvas = html("canvas", { width: PHOTO[1], height: PHOTO[0] });
+    photo.src = this.address;
+    await photo.decode();
+    const paper = canvas.getContext("2d");
+    paper.drawImage(photo, 0, 0);
+    this.pixels = paper.getImageData(0, 0, PHOTO[1], PHOTO[0]).data;
+    this.draw();
+  }
+
+  get tall() { return this.kind.height?.(this.width) ?? this.kind.tall ?? TALL; }
 
   get values() { return Object.fromEntries(this.controls.map(c => [c.name, c.value])); }
 
@@ -363,10 +502,9 @@ class Live {
     const marks = this.kind.strip ? html("p", { class: "marks" }, legend(this.kind.strip, "mark")) : [];
     this.root.replaceChildren(...[html("div", { class: "controls" }, this.controls.map(c => this.control(c))), marks,
       part("stage"), this.kind === KINDS.film ? this.transport() : [], part("legend", "p"), part("about", "p"), part("verdict", "p", { role: "status" }), part("more"),
-      part("near", "p"), part("formula"), part("list", "div", { role: "listbox", "aria-label": "windows" }),
+      part("code"), part("near", "p"), part("formula"), part("list", "div", { role: "listbox", "aria-label": "windows" }),
       html("p", { class: "actions" }, button("start again", () => this.set(this.opening)), lab ? [] : share)].flat());
     this.stage.append(this.picture);
-    this.stage.style.height = `${(this.kind.tall ?? TALL) + 6}px`;
     this.opening = this.values;
     for (const e of this.root.querySelectorAll("input")) e.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves it its keys
     for (const where of [this.picture, this.list]) {
@@ -406,6 +544,10 @@ class Live {
       this.inputs[c.name] = [tick];
       return html("label", { class: "flag" }, tick, label);
     }
+    if (c.words.length) {
+      this.inputs[c.name] = c.words.map(word => html("input", { type: "radio", name: `${c.name}${Math.random()}`, onchange: () => set(word) }));
+      return html("fieldset", { class: "choice" }, html("legend", {}, c.name), c.words.map((word, i) => html("label", {}, this.inputs[c.name][i], word)));
+    }
     if (Array.isArray(c.value)) {
       const text = html("input", { type: "text", inputmode: "numeric", "aria-label": c.name, oninput: () => set(parsed(text.value)) });
       const step = d => () => Array.isArray(c.value) && set(c.value.map(v => Math.min(Math.max(v + d, c.least), c.most)));
@@ -432,8 +574,8 @@ class Live {
     }
   }
 
-  marked(values) {
-    if (this.kind.mark && Object.values(values).every(v => v >= 1)) return this.kind.mark(values);
+  marked(values, name) {
+    if (this.kind.mark && !Object.values(values).some(v => v < 1)) return this.kind.mark(values, name);
     const { mark, words } = this.answer(values);
     return [mark, words];
   }
@@ -442,15 +584,19 @@ class Live {
     const values = this.values;
     this.shown = this.answer(values);
     for (const c of this.controls) {
+      if (c.words.length) {
+        c.words.forEach((word, i) => { this.inputs[c.name][i].checked = word === c.value; });
+        continue;
+      }
       const [input, typed] = this.inputs[c.name], both = Array.isArray(c.value) ? c.value : [c.value];
       if (!typed) { input.checked = c.value; continue; }
       const whole = both.every(Number.isInteger), text = whole ? by([both[0], both.at(-1)]) : String(c.value);
       if (whole && input) input.value = c.value;
       if (document.activeElement !== typed || whole && String(parsed(typed.value)) !== String(parsed(text))) typed.value = text;
-      typed.setAttribute("aria-invalid", !whole || both.some(v => v < c.least || v > MOST));
+      typed.setAttribute("aria-invalid", !whole || both.some(v => v < c.least || v > Math.max(MOST, c.most)));
       if (!input) continue;
       for (const tick of this.strips[c.name]) {
-        const v = +tick.dataset.v, [mark, words] = this.marked({ ...values, [c.name]: v });
+        const v = +tick.dataset.v, [mark, words] = this.marked({ ...values, [c.name]: v }, c.name);
         tick.className = `mark ${mark}${v === c.value ? " here" : ""}`;
         if (v === c.value) input.setAttribute("aria-valuetext", `${v}: ${words}`);
       }
@@ -459,14 +605,17 @@ class Live {
     this.draw();
   }
 
-  say({ message, near, formula, list, mark, legend: names }) {
-    const [first, ...rest] = message.split("\n").filter(line => !line.startsWith("The nearest exact sizes"));
+  say({ message, near, nearTitle, formula, list, mark, legend: names, code = [] }) {
+    const [first, ...rest] = message.split("\n").filter(line => !/^The nearest exact|^\d+ cells of/.test(line));
     this.verdict.className = `verdict ${mark}`;
     this.verdict.textContent = first;
     this.more.replaceChildren(...rest.map(line => html("p", {}, line)));
-    this.near.replaceChildren(...near.length ? ["Nearest exact: "] : [], ...near.map(([name, value], i) => button(
-      `${this.controls.find(c => c.name === name).letter} = ${value}`,
-      () => { this.set({ [name]: value }); [...this.near.querySelectorAll("button")].at(i)?.focus(); })));
+    this.near.replaceChildren(...near.length ? [nearTitle] : [], ...near.map(([words, values], i) => button(words,
+      () => { this.set(values); this.near.querySelectorAll("button")[i]?.focus(); })));
+    this.code.replaceChildren(...code.map(([name, line]) => {
+      const take = button("copy", () => copy(line, take), `copy the line for ${name}`);
+      return html("p", {}, html("b", {}, name), html("code", {}, line), line.startsWith("none") ? [] : take);
+    }));
     this.formula.replaceChildren(...formula.split("\n").map(line => html("code", {}, line)));
     this.legend.replaceChildren(...legend(names));
     this.list.replaceChildren(...list.map((line, i) => html("span", { role: "option", tabindex: i ? -1 : 0, "data-at": i,
@@ -474,14 +623,15 @@ class Live {
   }
 
   draw() {
-    const scene = this.shown.scene && (this.shown.scene.film ? this.shown.scene : settle(this.shown.scene)), width = Math.max(this.width, 10 * (scene?.wide ?? 0));
+    const { scene } = this.shown, { tall } = this, width = Math.max(this.width, 10 * (scene?.wide ?? 0));
+    if (!tall) return;
     this.stage.classList.toggle("stale", !scene);
     this.picture.setAttribute("aria-label", this.shown.alt || this.verdict.textContent);
     if (scene) {
-      const tall = this.kind.tall ?? TALL;
       for (const [k, v] of [["viewBox", `0 0 ${width} ${tall}`], ["width", width], ["height", tall]]) this.picture.setAttribute(k, v);
       if (scene.film) this.at = Math.min(this.at, scene.rows.taps.length * scene.columns.taps.length - 1);
-      this.picture.innerHTML = scene.film ? boards(scene, width, this.at) : stairs(scene, width);
+      this.picture.innerHTML = scene.film ? boards(scene, width, this.at) : scene.taps ? stairs(settle(scene), width)
+        : this.pixels ? portrait(scene, width, this.address, this.pixels) : "";
     }
     scene?.film ? this.caption(scene) : this.light(null);
   }
@@ -500,7 +650,15 @@ class Live {
     if (scene?.film) return part && !this.timer && +at !== this.at ? this.seek(+at) : undefined;
     this.root.classList.toggle("lit", Boolean(scene && side));
     if (!scene || !side) {
-      this.about.textContent = this.note ?? "Point at a cell or a window, or go through the list with the arrow keys.";
+      this.about.textContent = this.note ?? (scene?.reduction ? "Point at a block or a window." :
+        "Point at a cell or a window, or go through the list with the arrow keys.");
+      return;
+    }
+    if (side === "block") {
+      const w = scene.columns.length, i = floor(at, w), j = at % w;
+      for (const e of this.picture.querySelectorAll("[data-at]")) e.classList.toggle("on", e.dataset.at === at);
+      this.about.textContent = `Block (${i}, ${j}) is the ${scene.reduction} of rows [${scene.rows[i].join(", ")}) and columns ` +
+        `[${scene.columns[j].join(", ")}).`;
       return;
     }
     const rows = cell ? cell.rows : [+at];
@@ -523,10 +681,11 @@ class Live {
   }
 
   resize() { // as wide as there is room for, and as tall as the longest answer, so that nothing moves
-    const width = Math.floor(Math.min(this.root.clientWidth - 34, 760)), parts = ["verdict", "more", "near", "formula", "list", "legend"];
+    const width = Math.floor(Math.min(this.root.clientWidth - 34, 760)), parts = ["verdict", "more", "near", "formula", "list", "legend", "code"];
     if (width === this.width || width < 60) return;
     this.width = width;
     for (const part of parts) this[part].style.minHeight = "";
+    this.stage.style.height = `${this.tall && this.tall + 6}px`;
     this.longest ??= this.wordy();
     const tall = this.longest.map(answer => { this.say(answer); return parts.map(part => this[part].offsetHeight); });
     parts.forEach((part, i) => { this[part].style.minHeight = `${Math.max(...tall.map(t => t[i]))}px`; });
@@ -535,7 +694,7 @@ class Live {
 
   wordy() { // the answers that take the most room, among those to the ends and middles of the sliders
     const ends = this.controls.map(({ value, least, most }) => typeof value === "boolean" ? [false, true]
-      : Array.isArray(value) ? [[least, least], value, [most, most - 1]] : [...new Set([least, (least + most) >> 1, most - 1, most])]);
+      : typeof value === "string" ? [value] : Array.isArray(value) ? [[least, least], value, this.kind.tall ? [most, most - 1] : [value[0] + 1, value[1]]] : [...new Set([least, (least + most) >> 1, most - 1, most])]);
     const tried = ends.reduce((all, vs) => all.flatMap(a => vs.map(v => [...a, v])), [[]]);
     const all = tried.map(t => this.answer(Object.fromEntries(this.controls.map((c, i) => [c.name, t[i]]))));
     const first = a => a.message.split("\n")[0], room = [a => first(a).length, a => a.message.length - first(a).length, a => a.near.length,
@@ -562,8 +721,8 @@ class Live {
     if (meant !== this || !this.knows(asked)) return false;
     for (const c of this.controls) {
       const text = asked.get(c.letter || c.name), numbers = parsed(text ?? "");
-      const sense = Array.isArray(numbers) && numbers.every(v => v >= c.least && v <= MOST) ? numbers : undefined;
-      const value = typeof c.value === "boolean" ? { true: true, false: false }[text] : Array.isArray(c.value) ? sense : sense?.[0];
+      const sense = Array.isArray(numbers) && numbers.every(v => v >= c.least && v <= Math.max(MOST, c.most)) ? numbers : undefined;
+      const value = c.words.length ? c.words.find(word => word === text) : typeof c.value === "boolean" ? { true: true, false: false }[text] : Array.isArray(c.value) ? sense : sense?.[0];
       if (text !== null) value === undefined ? wrong.push(`${c.letter || c.name} = ${text.slice(0, 20)}`) : c.value = value;
     }
     this.set({});

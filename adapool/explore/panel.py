@@ -96,7 +96,7 @@ def _still(answer, settings):
     words = [(line, "DejaVu Sans") for text in answer.message.splitlines() for line in textwrap.wrap(text, 110)]
     text = [(settings, "DejaVu Sans"), *((line, "DejaVu Sans Mono") for line in answer.formula.splitlines()), *words,
             *((line, "DejaVu Sans Mono") for line in table)]
-    picture = imread(io.BytesIO(answer.picture)) if answer.picture else np.zeros((0, 0, 4))
+    picture = imread(io.BytesIO(answer.picture)) if answer.picture else np.zeros((0, 0, 3))
     width, height = max(1000, picture.shape[1] + 20), 26 * (len(text) + 2) + picture.shape[0]
     fig = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     if answer.picture: fig.figimage(picture, 10, 26)
@@ -105,7 +105,7 @@ def _still(answer, settings):
                  color=GREY if i == 0 else "black", va="center")
     fig.text(10 / width, 12 / height, "a still: in JupyterLab, and on the site, it can be played with", fontsize=8,
              color=GREY, va="center")
-    return encoded(fig, 9)
+    return encoded(fig)
 
 # %% ../../nbs/inside/explore/01_panel.ipynb #4c1e0a02
 @cache
@@ -114,9 +114,10 @@ def module() -> str:
     style, script = ((files("adapool.explore") / f"live.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return f'<style class="adapool-live-module">{style}</style><script type="module">{script}</script>'
 
-def _html(kind, controls, answer):
+def _html(kind, controls, answer, more):
     "A panel as HTML: what the module needs to know, what stands there until it runs, and the module."
-    data = html.escape(json.dumps({"kind": kind, "controls": [asdict(c) for c in controls]}, ensure_ascii=False))
+    told = {"kind": kind, "controls": [asdict(c) for c in controls], **more}
+    data = html.escape(json.dumps(told, ensure_ascii=False))
     parts = _image(answer), _lines("formula", answer.formula), _lines("message", answer.message), _table(answer.table)
     return f'<div class="adapool-live" data-panel="{data}">{"".join(parts)}</div>{module()}'
 
@@ -128,8 +129,9 @@ class Panel:
         kind: str,                       # what the module calls it
         explain: Callable[..., Answer],  # called with the values of the controls, by name
         *controls: Control,              # named like its parameters
+        **more: Any,                     # that the module needs to know
     ):
-        self.kind, self.explain, self.controls = kind, explain, {c.name: c for c in controls}
+        self.kind, self.explain, self.controls, self.more = kind, explain, {c.name: c for c in controls}, more
 
     def values(self):
         "The values of the controls, by name."
@@ -146,7 +148,7 @@ class Panel:
     def _repr_mimebundle_(self, **kwargs):
         answer = self.answer
         still = _still(answer, "   ".join(f"{name} {value}" for name, value in self.values().items()))
-        text = _html(self.kind, list(self.controls.values()), answer)
+        text = _html(self.kind, list(self.controls.values()), answer, self.more)
         data = {"text/plain": repr(self), "text/html": text, "image/png": base64.b64encode(still).decode()}
         width = int.from_bytes(still[16:20], "big") * SCREEN // DPI
         alt = f"A panel: {answer.formula} {answer.message} {answer.alt}".replace("\n", " ")

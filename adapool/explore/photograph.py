@@ -6,11 +6,13 @@
 __all__ = ['explain_photograph', 'photograph_panel']
 
 # %% ../../nbs/inside/explore/04_photograph.ipynb #91404fb7
+import base64
+import io
 from functools import cache
 
 from ..checks import integer
 from .adaptive import why_exact
-from .answer import Answer, encoded, or_words
+from .answer import Answer, bounded, encoded, or_words
 from .panel import Control, Panel, slider
 from .. import plot
 from ..networks.layers import Layer, formula
@@ -29,8 +31,7 @@ _GRID = 16  # rows or columns of windows that can still be told apart
 
 def _pooled(rows, columns, reduction):
     photo, sizes = _photograph(), (rows, columns)
-    for name, m in zip(("rows", "columns"), sizes):
-        if integer(name, m, 1) > _GRID: raise ValueError(f"{name} must be <= {_GRID} in a picture, got {m}")
+    for name, m in zip(("rows", "columns"), bounded(_GRID, rows=rows, columns=columns)): integer(name, m, 1)
     if reduction not in ("mean", "max", "min"): raise ValueError(
         f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")
     fig = Figure(figsize=(7.4, 4.5))
@@ -45,6 +46,15 @@ def _pooled(rows, columns, reduction):
     alt = f"A portrait under a grid of {rows} rows and {columns} columns of windows, and beside it the " \
           f"{rows} × {columns} coloured blocks that their {reduction} gives."
     return Answer(encoded(fig), lines, f"{words}\n{why}", alt)
+
+# %% ../../nbs/inside/explore/04_photograph.ipynb #4c1e0b02
+@cache
+def _jpeg():
+    "The photograph as the address of a JPEG file."
+    from PIL import Image
+    file = io.BytesIO()
+    Image.fromarray(_photograph()).save(file, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 # %% ../../nbs/inside/explore/04_photograph.ipynb #0a5c599b
 def explain_photograph(
@@ -70,4 +80,4 @@ def photograph_panel(
     if reduction not in ("mean", "max", "min"): raise ValueError(
         f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")
     return Panel("photograph", explain_photograph, slider("rows", rows, _GRID), slider("columns", columns, _GRID),
-                 Control("reduction", reduction, words=("mean", "max", "min")))
+                 Control("reduction", reduction, words=("mean", "max", "min")), photograph=_jpeg())
