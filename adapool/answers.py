@@ -387,6 +387,9 @@ def check(
     """The `Verdict` on an answer to an exercise of these pages: right, wrong and why, or not answered yet.
 
     No answer makes it raise; a name that is no text raises `TypeError`, one that no exercise has `ValueError`.
+
+    >>> adapool.answers.check("windows-3", 6)
+    Right.
     """
     if not isinstance(name, str): raise TypeError(
         f"name must be that of an exercise, such as 'windows-3', got {name!r}")

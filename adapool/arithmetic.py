@@ -105,6 +105,9 @@ def conv_output_size(
 
     Source: Dumoulin and Visin, arXiv:1603.07285, relationships 6 and 15; `torch.nn.Conv2d`, Shape. torch takes
     "same" only at stride 1; with a stride the answer is TensorFlow's, `ceil(n/S)`.
+
+    >>> adapool.conv_output_size(224, 7, stride=2, padding=3)
+    112
     """
     return _conv_sizes(None, input_size, kernel_size, stride, padding, dilation)
 
@@ -126,6 +129,9 @@ def conv_output_shape(
 
     Raises `TypeError` and `ValueError` as `conv_output_size` does, and `ValueError` for a shape with no spatial axis.
     An empty batch is a shape like any other. Source: `torch.nn.Conv2d`, Shape.
+
+    >>> adapool.conv_output_shape((16, 3, 224, 200), 64, 7, stride=2, padding=3)
+    (16, 64, 112, 100)
     """
     shape = sequence(input_shape)
     if shape is None: raise TypeError(f"input_shape must be a tuple (N, C, ...), got {reprlib.repr(input_shape)}")
@@ -148,6 +154,9 @@ def same_padding(
     and `same_padding_pair` says what to add. Cells; an int, or a tuple where any argument was a sequence.
 
     Raises `TypeError` for what is not an integer and `ValueError` for numbers below 1.
+
+    >>> adapool.same_padding(5, dilation=2)
+    4
     """
     def half(kernel_size, dilation, where): return dilation * (kernel_size - 1) // 2
     return _each_axis(half, kernel_size=kernel_size, dilation=dilation)
@@ -171,6 +180,9 @@ def same_padding_pair(
     Raises `TypeError` for what is not an integer and `ValueError` for numbers below 1 or lengths that differ.
 
     Source: TensorFlow, tf.nn, "Notes on padding"; at stride 1 also `torch.nn.Conv2d(padding="same")`.
+
+    >>> adapool.same_padding_pair(10, 3, stride=2)
+    (0, 1)
     """
     return _each_axis(_same_pair, input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation)
 
@@ -205,6 +217,9 @@ def unused_inputs(
     than the kernel skips, are not counted. Returns an int, or a tuple where any argument was a sequence.
 
     Raises `TypeError` and `ValueError` as `conv_output_size` does.
+
+    >>> adapool.unused_inputs(10, 3, stride=2)
+    1
     """
     params = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, dilation=dilation)
     return _each_axis(_unused, **params, **_given(padding))
@@ -239,6 +254,9 @@ def pool_output_size(
     also refuses a kernel that is larger than the input without its padding.
 
     Source: `torch.nn.MaxPool2d`, Shape and the note on `ceil_mode`; Dumoulin and Visin, relationship 7.
+
+    >>> adapool.pool_output_size(10, 3, stride=2, ceil_mode=True)
+    5
     """
     if not isinstance(ceil_mode, bool): raise TypeError(
         f"ceil_mode must be True or False, got {reprlib.repr(ceil_mode)}")
@@ -278,6 +296,9 @@ def conv_transpose_output_size(
 
     Source: `torch.nn.ConvTranspose2d`, Shape; Dumoulin and Visin, relationship 14; Keras,
     `compute_conv_transpose_output_shape`.
+
+    >>> adapool.conv_transpose_output_size(7, 4, stride=2, padding=1)
+    14
     """
     if isinstance(padding, str) and padding != "same": raise ValueError(
         "padding must be an integer or a (before, after) pair, one for all axes or one per axis, or 'same', "
@@ -334,6 +355,9 @@ def find_conv(
     to try that it would take more than some seconds.
 
     Source: `conv_output_size` solved for S: T / m < S <= T / (m - 1) with T = n + 2P - D(K-1) - 1.
+
+    >>> adapool.find_conv(224, 112, kernel_size=7)[0]
+    ConvParams(kernel_size=7, stride=2, padding=3, dilation=1)
     """
     n, out = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     strides, taps = None if stride is None else sorted(set(_choices("stride", stride, None))), 0

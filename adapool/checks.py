@@ -22,7 +22,11 @@ def integer(
     smallest: int | None = None,  # the least that it may be
     where: str = "",              # said at the end of the error: " for axis 1"
 ) -> int:
-    "`value` as an int that is at least `smallest`, or an error that carries `name`, `value` and `where`."
+    """`value` as an int that is at least `smallest`, or an error that carries `name`, `value` and `where`.
+
+    >>> adapool.checks.integer("axes", np.int64(3))
+    3
+    """
     try: whole = None if isinstance(value, bool) else operator.index(value)
     except (TypeError, RuntimeError): whole = None  # a tensor without numbers raises the latter
     if whole is None: raise TypeError(f"{name} must be an integer, got {reprlib.repr(value)}{where}")
@@ -35,7 +39,11 @@ AXES = 64  # as many as an array can have, of NumPy or of torch
 def sequence(
     value: Any,  # a number, or values of any kind
 ) -> Any:  # a tuple or None
-    "The values in `value`, the first 65 of them, where it is a sequence of Python, of NumPy or a tensor; else None."
+    """The values in `value`, the first 65 of them, where it is a sequence of Python, of NumPy or a tensor; else None.
+
+    >>> adapool.checks.sequence([5, 7]), adapool.checks.sequence(5)
+    ((5, 7), None)
+    """
     ndim = getattr(value, "ndim", None)
     if isinstance(value, (str, bytes, bytearray)): return None
     if not (ndim if isinstance(ndim, int) else isinstance(value, Sequence)): return None
@@ -46,7 +54,11 @@ def sides(
     padding: Any,     # one number, or a pair
     where: str = "",  # said at the end of an error
 ) -> tuple[int, int]:
-    "The cells before and after the input: `padding` twice, or the two numbers of the pair; none of them negative."
+    """The cells before and after the input: `padding` twice, or the two numbers of the pair; none of them negative.
+
+    >>> adapool.checks.sides(2)
+    (2, 2)
+    """
     pair = sequence(padding)
     if pair is not None and len(pair) != 2: raise ValueError(
         f"padding must be a number or a (before, after) pair{where}, got {reprlib.repr(padding)}")
@@ -56,7 +68,11 @@ def sides(
 def number_or_pair(
     pair: tuple[int, int],  # the cells before and after the input
 ) -> int | tuple[int, int]:
-    "One number where both are the same, else the pair: what a reader would have given."
+    """One number where both are the same, else the pair: what a reader would have given.
+
+    >>> adapool.checks.number_or_pair((2, 2))
+    2
+    """
     return pair[0] if pair[0] == pair[1] else pair
 
 # %% ../nbs/inside/08_checks.ipynb #3d66754c
@@ -65,7 +81,11 @@ def writable(
     suffix: str = "",  # what the name has to end in
     why: str = "",     # and the reason, for the error
 ) -> Path:
-    "`path` as the `Path` of a file that can be written, or the error that writing it would end in."
+    """`path` as the `Path` of a file that can be written, or the error that writing it would end in.
+
+    >>> adapool.checks.writable("model.onnx", ".onnx").name
+    'model.onnx'
+    """
     if not isinstance(path, (str, os.PathLike)): raise TypeError(
         f"path must be a str or a Path, got {reprlib.repr(path)}")
     path = Path(path)

@@ -19,7 +19,11 @@ _BAR = {True: "#009E73", False: "#D55E00", None: "#888888"}
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    "What `check` says: `right` is True, False, or None as long as there is no answer; `text` is for the reader."
+    """What `check` says: `right` is True, False, or None as long as there is no answer; `text` is for the reader.
+
+    >>> adapool.exercises.Verdict(False, "Not yet.").right
+    False
+    """
     right: bool | None
     text: str
 
@@ -114,6 +118,9 @@ class Exercise:
     """What the package knows of a question: the right answer, a hint, and slips, wrong answers with what each tells.
 
     Raises `TypeError` for a hint, slips, cases or an expected value that the author of an exercise cannot give.
+
+    >>> adapool.exercises.Exercise(15, "round down.").check(16)
+    Not yet: 16 is too large by 1. Hint: round down.
     """
     expected: object                           # a number, text, bool or None, a sequence or set of them, or a function
     hint: str = ""                             # said with every wrong answer

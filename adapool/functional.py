@@ -33,6 +33,9 @@ def adaptive_avg_pool1d(
 
     Raises the types that torch raises: `TypeError` for sizes that are not integers, `RuntimeError` for a wrong number
     of sizes or axes, a negative size or an empty axis, `NotImplementedError` for tensors that are not of a float type.
+
+    >>> adapool.functional.adaptive_avg_pool1d(torch.arange(5.)[None], 3)
+    tensor([[0.5000, 2.0000, 3.5000]])
     """
     return pooled("avg", 1, input, output_size)
 
@@ -44,6 +47,9 @@ def adaptive_avg_pool2d(
 
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
     input gives a channels_last output. Otherwise as `adaptive_avg_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.adaptive_avg_pool2d(torch.ones(1, 3, 10, 9), (None, 7)).shape
+    torch.Size([1, 3, 10, 7])
     """
     return pooled("avg", 2, input, output_size)
 
@@ -55,6 +61,9 @@ def adaptive_avg_pool3d(
 
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
     Otherwise as `adaptive_avg_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.adaptive_avg_pool3d(torch.ones(1, 8, 5, 6, 7), 3).shape
+    torch.Size([1, 8, 3, 3, 3])
     """
     return pooled("avg", 3, input, output_size)
 
@@ -70,6 +79,9 @@ def adaptive_max_pool1d(
     and where they were as flat int64 indices into the pooled axes. The first maximum wins; a NaN wins over all.
 
     Raises the types that torch raises, as `adaptive_avg_pool1d` does, and `RuntimeError` for an empty channel axis.
+
+    >>> adapool.functional.adaptive_max_pool1d(torch.tensor([[3., 1, 4, 1, 5]]), 3)
+    tensor([[3., 4., 5.]])
     """
     return pooled("max", 1, input, output_size, return_indices)
 
@@ -82,6 +94,10 @@ def adaptive_max_pool2d(
 
     Shape: (N, C, H, W) or (C, H, W); the last two become `output_size`, an int standing for both. A channels_last
     input gives a channels_last output. Otherwise as `adaptive_max_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.adaptive_max_pool2d(torch.arange(12.).reshape(1, 3, 4), 2)
+    tensor([[[ 5.,  7.],
+             [ 9., 11.]]])
     """
     return pooled("max", 2, input, output_size, return_indices)
 
@@ -94,6 +110,9 @@ def adaptive_max_pool3d(
 
     Shape: (N, C, D, H, W) or (C, D, H, W); the last three become `output_size`, an int standing for all of them.
     Otherwise as `adaptive_max_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.adaptive_max_pool3d(torch.ones(1, 8, 5, 6, 7), 3).shape
+    torch.Size([1, 8, 3, 3, 3])
     """
     return pooled("max", 3, input, output_size, return_indices)
 
@@ -101,19 +120,32 @@ def adaptive_max_pool3d(
 def adaptive_max_pool1d_with_indices(
     input: Tensor, output_size: int | Sequence[int], return_indices: bool = False,
 ) -> Any:
-    "`adaptive_max_pool1d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
+    """`adaptive_max_pool1d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch.
+
+    >>> adapool.functional.adaptive_max_pool1d_with_indices(torch.arange(4.)[None], 2)
+    (tensor([[1., 3.]]), tensor([[1, 3]]))
+    """
     return adaptive_max_pool1d(input, output_size, True)
 
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False,
 ) -> Any:
-    "`adaptive_max_pool2d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
+    """`adaptive_max_pool2d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch.
+
+    >>> adapool.functional.adaptive_max_pool2d_with_indices(torch.ones(1, 4, 4), 2)[1]
+    tensor([[[ 0,  2],
+             [ 8, 10]]])
+    """
     return adaptive_max_pool2d(input, output_size, True)
 
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False,
 ) -> Any:
-    "`adaptive_max_pool3d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch."
+    """`adaptive_max_pool3d(input, output_size, return_indices=True)`, whatever `return_indices` says, as in torch.
+
+    >>> adapool.functional.adaptive_max_pool3d_with_indices(torch.ones(1, 4, 4, 4), 1)
+    (tensor([[[[1.]]]]), tensor([[[[0]]]]))
+    """
     return adaptive_max_pool3d(input, output_size, True)
 
 # %% ../nbs/inside/03_functional.ipynb #7a700005

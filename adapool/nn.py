@@ -17,32 +17,56 @@ from . import functional as F
 
 # %% ../nbs/inside/04_nn.ipynb #cce002d8
 class AdaptiveAvgPool1d(torch.nn.AdaptiveAvgPool1d):
-    "`torch.nn.AdaptiveAvgPool1d(output_size)` by `functional.adaptive_avg_pool1d`: (N, C, L) or (C, L) to m cells."
+    """`torch.nn.AdaptiveAvgPool1d(output_size)` by `functional.adaptive_avg_pool1d`: (N, C, L) or (C, L) to m cells.
+
+    >>> adapool.nn.AdaptiveAvgPool1d(3)(torch.arange(5.)[None])
+    tensor([[0.5000, 2.0000, 3.5000]])
+    """
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 class AdaptiveAvgPool2d(torch.nn.AdaptiveAvgPool2d):
-    "`torch.nn.AdaptiveAvgPool2d(output_size)` by `functional.adaptive_avg_pool2d`: (N, C, H, W) or (C, H, W)."
+    """`torch.nn.AdaptiveAvgPool2d(output_size)` by `functional.adaptive_avg_pool2d`: (N, C, H, W) or (C, H, W).
+
+    >>> adapool.nn.AdaptiveAvgPool2d((5, 7))(torch.ones(1, 64, 10, 9)).shape
+    torch.Size([1, 64, 5, 7])
+    """
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)  # type: ignore[arg-type]
 
 class AdaptiveAvgPool3d(torch.nn.AdaptiveAvgPool3d):
-    "`torch.nn.AdaptiveAvgPool3d(output_size)` by `functional.adaptive_avg_pool3d`: (N, C, D, H, W) or (C, D, H, W)."
+    """`torch.nn.AdaptiveAvgPool3d(output_size)` by `functional.adaptive_avg_pool3d`: (N, C, D, H, W) or (C, D, H, W).
+
+    >>> adapool.nn.AdaptiveAvgPool3d((None, 1, 1))(torch.ones(1, 64, 5, 10, 9)).shape
+    torch.Size([1, 64, 5, 1, 1])
+    """
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return F.adaptive_avg_pool3d(input, self.output_size)  # type: ignore[arg-type]
 
 class AdaptiveMaxPool1d(torch.nn.AdaptiveMaxPool1d):
-    "`torch.nn.AdaptiveMaxPool1d(output_size, return_indices=False)` by `adaptive_max_pool1d`: (N, C, L) or (C, L)."
+    """`torch.nn.AdaptiveMaxPool1d(output_size, return_indices=False)` by `adaptive_max_pool1d`: (N, C, L) or (C, L).
+
+    >>> adapool.nn.AdaptiveMaxPool1d(3)(torch.tensor([[3., 1, 4, 1, 5]]))
+    tensor([[3., 4., 5.]])
+    """
     def forward(self, input: torch.Tensor):
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 class AdaptiveMaxPool2d(torch.nn.AdaptiveMaxPool2d):
-    "`torch.nn.AdaptiveMaxPool2d(output_size, return_indices=False)` by `adaptive_max_pool2d`: (N, C, H, W) too."
+    """`torch.nn.AdaptiveMaxPool2d(output_size, return_indices=False)` by `adaptive_max_pool2d`: (N, C, H, W) too.
+
+    >>> adapool.nn.AdaptiveMaxPool2d((5, 7))(torch.ones(1, 64, 10, 9)).shape
+    torch.Size([1, 64, 5, 7])
+    """
     def forward(self, input: torch.Tensor):
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)  # type: ignore[arg-type]
 
 class AdaptiveMaxPool3d(torch.nn.AdaptiveMaxPool3d):
-    "`torch.nn.AdaptiveMaxPool3d(output_size, return_indices=False)` by `functional.adaptive_max_pool3d`."
+    """`torch.nn.AdaptiveMaxPool3d(output_size, return_indices=False)` by `functional.adaptive_max_pool3d`.
+
+    >>> adapool.nn.AdaptiveMaxPool3d(2)(torch.ones(1, 64, 5, 10, 9)).shape
+    torch.Size([1, 64, 2, 2, 2])
+    """
     def forward(self, input: torch.Tensor):
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)  # type: ignore[arg-type]
 
@@ -64,6 +88,12 @@ def convert(
     converted model that is pickled whole needs adapool to be loaded; a state_dict does not.
 
     Raises `TypeError` for what is not a `torch.nn.Module`.
+
+    >>> adapool.nn.convert(torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(7)))
+    adapool: swapped 1 adaptive pooling layer
+    Sequential(
+      (0): AdaptiveAvgPool2d(output_size=7)
+    )
     """
     if not isinstance(model, torch.nn.Module): raise TypeError(
         f"model must be a torch.nn.Module, got {type(model).__name__}")

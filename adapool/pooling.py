@@ -44,7 +44,11 @@ def pool_loops(
     reduction: str,                     # "mean", "max", "min" or "sum"
     axes: Sequence[int],                # the axes to pool, counted from 0
 ) -> np.ndarray:
-    "`adapool.adaptive_pool` in nested loops and Python's own numbers, one cell at a time: the specification; float64."
+    """`adapool.adaptive_pool` in nested loops and Python's own numbers, one cell at a time: the specification; float64.
+
+    >>> adapool.pooling.pool_loops(np.arange(5), (3,), "max", (0,))
+    array([1., 3., 4.])
+    """
     out_shape, cells = _window_cells(x.shape, output_size, axes)
     y = np.zeros(out_shape)
     for out, inside in cells:
@@ -59,7 +63,11 @@ def max_pool_loops(
     output_size: Sequence[int | None],  # one size or None per axis in `axes`
     axes: Sequence[int],                # the axes to pool, counted from 0; the flat index counts in this order
 ) -> tuple[np.ndarray, np.ndarray]:
-    "`adapool.adaptive_max_pool` with indices in nested loops, one cell at a time: the specification."
+    """`adapool.adaptive_max_pool` with indices in nested loops, one cell at a time: the specification.
+
+    >>> adapool.pooling.max_pool_loops(np.array([3, 1, 4, 1, 5]), (3,), (0,))
+    (array([3, 4, 5]), array([0, 2, 4]))
+    """
     out_shape, cells = _window_cells(x.shape, output_size, axes)
     y, index = np.zeros(out_shape, x.dtype), np.zeros(out_shape, np.int64)
     for out, inside in cells:
@@ -225,6 +233,10 @@ def adaptive_pool(
     a pooled axis with no cells, a result that does not fit in memory, and an unknown reduction.
 
     Source: PyTorch, `torch.nn.AdaptiveAvgPool2d` and `AdaptiveMaxPool2d`, whose results these are.
+
+    >>> adapool.adaptive_pool(np.arange(12).reshape(3, 4), (2, 3))
+    array([[2.5, 3.5, 4.5],
+           [6.5, 7.5, 8.5]])
     """
     _known(reduction)
     array, pooled, windows = _plan(x, output_size, axes)
@@ -248,6 +260,9 @@ def pool(
     and for an empty window where a max or min is asked for.
 
     Example, pooling by the rule of NumPy's array_split and of Equinox: `pool(x, split_windows(14, 4))`.
+
+    >>> adapool.pool(np.arange(14), adapool.split_windows(14, 4))
+    array([ 1.5,  5.5,  9. , 12. ])
     """
     _known(reduction)
     array, given = _array(x), (windows,) if isinstance(windows, Windows) else sequence(windows)
@@ -279,6 +294,19 @@ def _winners(x, windows, axis):
         place = np.where(nan.any(axis + 1), last_nan, place)
     return np.minimum(_along(windows.starts, axis, x.ndim) + place, _along(last, axis, x.ndim))
 
+def _places(x, axes, windows):
+    "`adaptive_max_pool` with indices when all is checked."
+    found = _fast("indices", x, axes, windows)
+    if found: return tuple(found)
+    y, index, stride = x, None, 1
+    for axis, w in reversed(list(zip(axes, windows))):
+        place = _winners(y, w, axis)
+        y = np.take_along_axis(y, place, axis)
+        index = place if index is None else place * stride + np.take_along_axis(index, place, axis)
+        stride *= x.shape[axis]
+    return np.array(y, dtype=x.dtype.newbyteorder("="), order="C"), np.array(index, dtype=np.int64, order="C")
+
+# %% ../nbs/inside/02_pooling.ipynb #4d1c9a02
 def adaptive_max_pool(
     x: ArrayLike,                                    # array of booleans, integers or floats, any rank and memory layout
     output_size: int | Sequence[int | None] | None,  # of each pooled axis: int or None (keep), or one per axis
@@ -294,21 +322,12 @@ def adaptive_max_pool(
     Raises as `adaptive_pool` does, and `TypeError` where `return_indices` is not a bool.
 
     Source: `torch.nn.functional.adaptive_max_pool2d`, whose results these are.
+
+    >>> adapool.adaptive_max_pool([3, 1, 4, 1, 5], 3, return_indices=True)
+    (array([3, 4, 5]), array([0, 2, 4]))
     """
     if not isinstance(return_indices, bool): raise TypeError(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     array, pooled, windows = _plan(x, output_size, axes)
     with _room(output_size, array, pooled, windows): return _places(array, pooled, windows)
-
-def _places(x, axes, windows):
-    "`adaptive_max_pool` with indices when all is checked."
-    found = _fast("indices", x, axes, windows)
-    if found: return tuple(found)
-    y, index, stride = x, None, 1
-    for axis, w in reversed(list(zip(axes, windows))):
-        place = _winners(y, w, axis)
-        y = np.take_along_axis(y, place, axis)
-        index = place if index is None else place * stride + np.take_along_axis(index, place, axis)
-        stride *= x.shape[axis]
-    return np.array(y, dtype=x.dtype.newbyteorder("="), order="C"), np.array(index, dtype=np.int64, order="C")

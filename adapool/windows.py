@@ -60,6 +60,9 @@ class Windows:
 
     Raises `TypeError` for what is not a sequence of integers, `ValueError` for starts or stops that decrease or leave
     the axis, for a stop before its start, for lengths that differ and for divisors below 1 (0 where a window is empty).
+
+    >>> adapool.Windows(10, [0, 4], [6, 10])
+    Windows(10 -> 2: [0, 6) [4, 10))
     """
     input_size: int             # n
     starts: Any                 # the first cell of each window: any sequence of integers, kept as an array
@@ -223,6 +226,9 @@ def adaptive_windows(
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1 or from 2**63 on.
 
     Source: PyTorch, ATen/native/AdaptivePooling.h, `start_index` and `end_index`.
+
+    >>> adapool.adaptive_windows(10, 7)
+    Windows(10 -> 7: [0, 2) [1, 3) [2, 5) [4, 6) [5, 8) [7, 9) [8, 10))
     """
     return _Adaptive(_size("input_size", input_size), _size("output_size", output_size))
 
@@ -243,6 +249,9 @@ def fixed_rule(
     `fixed_equivalent` for that. For n < m its stride is 0, and there is no such pool.
 
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
+
+    >>> adapool.fixed_rule(10, 3)
+    FixedPool(kernel_size=4, stride=3, padding=0)
     """
     n, m = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     return FixedPool(n - (m - 1) * (n // m), n // m)
@@ -260,6 +269,9 @@ def fixed_equivalent(
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
 
     Source: proved in notebook learn/02_windows, checked against every ordinary pool in inside/01_windows.
+
+    >>> adapool.fixed_equivalent(8, 3)
+    FixedPool(kernel_size=4, stride=3, padding=1)
     """
     n, m = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     q, r = divmod(n, m)
@@ -281,6 +293,9 @@ def exact_sizes(
     10**7 above m.
 
     Source: the claims of notebook learn/02_windows.
+
+    >>> adapool.exact_sizes(7, 30)
+    [6, 7, 8, 13, 14, 15, 20, 21, 22, 27, 28, 29]
     """
     m, up_to = integer("output_size", output_size, 1), integer("up_to", up_to, 1)
     if up_to - m > 10**7: raise ValueError(f"up_to must be at most 10**7 above output_size {m}, got {up_to}")
@@ -306,6 +321,9 @@ def blocked_equivalent(
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
 
     Source: proved in notebook learn/02_windows.
+
+    >>> adapool.blocked_equivalent(20, 8)
+    BlockedPool(blocks=4, kernel_size=3, stride=2, padding=0)
     """
     n, m = integer("input_size", input_size, 1), integer("output_size", output_size, 1)
     for blocks in (1, math.gcd(n, m)):
@@ -327,6 +345,9 @@ def fixed_windows(
     There are `pool_output_size(n, K, S, P, ceil_mode)` of them, which says what raises.
 
     Source: `torch.nn.AvgPool1d`, `MaxPool1d`; the divisors are those of ATen/native/cpu/AvgPoolKernel.cpp.
+
+    >>> adapool.fixed_windows(10, 3, stride=2, padding=1)
+    Windows(10 -> 5: [0, 2) [1, 4) [3, 6) [5, 8) [7, 10))
     """
     n, K, P = _size("input_size", input_size), integer("kernel_size", kernel_size), integer("padding", padding)
     S = K if stride is None else integer("stride", stride)
@@ -348,6 +369,9 @@ def split_windows(
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
 
     Source: `numpy.array_split`.
+
+    >>> adapool.split_windows(10, 4)
+    Windows(10 -> 4: [0, 3) [3, 6) [6, 8) [8, 10))
     """
     n, m = _size("input_size", input_size), _size("output_size", output_size)
     with _fits("output_size", m):
@@ -365,6 +389,10 @@ def elementary(
 
     Raises `TypeError` for what is not `Windows`, `ValueError` for lists of different input sizes and where all windows
     are empty.
+
+    >>> lists = adapool.adaptive_windows(10, 2), adapool.adaptive_windows(10, 3)
+    >>> adapool.elementary(*lists)[0]
+    Windows(10 -> 6: [0, 3) [3, 4) [4, 5) [5, 6) [6, 7) [7, 10))
     """
     for w in lists:
         if not isinstance(w, Windows): raise TypeError(f"lists must be Windows, got {reprlib.repr(w)}")

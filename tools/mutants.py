@@ -43,9 +43,9 @@ MEMORY = 12 * 2**30  # bytes that a process may have: some changes ask for more 
 # The tests that concern a module, and where its notebook comes among them: quick ones first.
 TESTS = {
     "checks": "sizes bad_input notebook package",
-    "arithmetic": "properties bad_input sizes exercises notebook explore",
-    "windows": "properties bad_input exercises notebook",
-    "pooling": "properties bad_input exercises notebook memory exact kernels",
+    "arithmetic": "properties bad_input sizes exercises notebook explore examples",
+    "windows": "properties bad_input exercises notebook examples",
+    "pooling": "properties bad_input exercises notebook memory exact kernels examples",
     "functional": "bad_input torch_samples enable notebook functional_route conformance",
     "tensors.private": "notebook functional_route enable conformance",
     "tensors.memory": "notebook functional_route properties compile conformance kernels bits stress",

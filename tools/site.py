@@ -6,6 +6,7 @@ each module, and the documents for those who change it. docs/ holds what Sphinx 
 
 import ast
 import base64
+import doctest
 import importlib
 import importlib.resources
 import inspect
@@ -140,9 +141,16 @@ def members(thing):
     return {k + "()" * isinstance(v, FunctionType): v.__doc__.splitlines()[0] for k, v in found.items()}
 
 
+def shown(docstring):
+    "A docstring, its examples as code and what comes of it."
+    def block(kind, text): return f"\n```{kind}\n{text.rstrip()}\n```\n" if text else ""
+    parts = doctest.DocTestParser().parse(docstring)
+    return "".join(p if isinstance(p, str) else block("python", p.source) + block("text", p.want) for p in parts)
+
+
 def entry(name, thing):
-    "A function or class: signature, docstring, and what is said of each parameter."
-    lines = [f"## {name}", "", "```python", signature(name, thing), "```", "", inspect.getdoc(thing) or "", ""]
+    "A function or class: signature, docstring with its examples, and what is said of each parameter."
+    lines = [f"## {name}", "", "```python", signature(name, thing), "```", "", shown(inspect.getdoc(thing) or ""), ""]
     try: notes = {k: v for k, v in docments(thing, returns=False).items() if v}
     except (TypeError, OSError): notes = {}
     found = {f".{k}": v for k, v in members(thing).items()}
@@ -155,6 +163,7 @@ def api(module, title, notebook):
     "The page of a module: all that it offers, in the order in which it is defined."
     thing = importlib.import_module(f"adapool.{module}")
     intro = f"# adapool.{module}\n\nAll that the module offers. What it is about, and why: [{title}](../{notebook})."
+    intro += " Examples begin with `import adapool`, and `import numpy as np` or `import torch` where they need it."
     names = [name for name in thing.__all__ if callable(getattr(thing, name))]
     return "\n\n".join([intro, *(entry(name, getattr(thing, name)) for name in names)]) + "\n"
 

@@ -74,6 +74,9 @@ def explain_adaptive(
 
     It has its windows, whether an ordinary pool has them and why, and the nearest sizes for which one has.
     It never raises for a number: one that makes no sense, or is above 1024, is answered in words.
+
+    >>> print(adapool.explore.explain_adaptive(13, 6).message.splitlines()[0])
+    Exact: 13 = 2·6 + 1, so the windows are equal and neighbours share one cell.
     """
     return or_words(_adaptive, input_size, output_size)
 

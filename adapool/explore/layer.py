@@ -125,6 +125,10 @@ def explain_layer(
 
     It has the picture, the formula with its numbers, the unread cells, and what SAME would need.
     It never raises for a number: one that makes no sense, or is above 1024, is answered in words.
+
+    >>> print(adapool.explore.explain_layer(10, 3, stride=2).formula)
+    ⌊(n + 2·P − D·(K − 1) − 1)/S⌋ + 1
+    = ⌊(10 + 2·0 − 3)/2⌋ + 1 = 4
     """
     return or_words(_layer, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed)
 

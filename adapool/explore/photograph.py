@@ -65,6 +65,9 @@ def explain_photograph(
     """An `Answer` on matplotlib's sample photograph under a 2-D adaptive pool: its windows, and what is left of it.
 
     It never raises for numbers or names: what makes no sense is answered in words.
+
+    >>> print(adapool.explore.explain_photograph(5, 7).formula.splitlines()[0])
+    rows:    300 → 5: windows of 60, exactly a pool K = 60, S = 60
     """
     return or_words(_pooled, rows, columns, reduction)
 

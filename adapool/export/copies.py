@@ -135,6 +135,10 @@ def portable(
 
     Raises `TypeError` for what is not a module or not an input, `ValueError` for devices that differ and for sizes
     that follow from the numbers in the input, `RuntimeError` for a model that `torch.export` cannot capture.
+
+    >>> x = torch.arange(7.).reshape(1, 1, 7)
+    >>> adapool.export.portable(torch.nn.AdaptiveAvgPool1d(3), x)(x)
+    tensor([[[1., 3., 5.]]])
     """
     model, call = checked_call(model, args, kwargs)
     with ready(model, call), quiet():

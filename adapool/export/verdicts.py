@@ -61,6 +61,10 @@ def why_not(
     `dynamo=False`, with `dynamo=True`, and with dynamic sizes ("wrong" is a model that is written without a word and
     gives other numbers at other sizes; as measured with PyTorch 2.13); our form for these sizes, and why. A list of
     dicts that shows as a table. Raises what `portable` raises.
+
+    >>> pool, x = torch.nn.AdaptiveMaxPool2d(6), torch.ones(1, 3, 13, 13)
+    >>> adapool.export.why_not(pool, x)[0]["our form"]
+    'single pool'
     """
     model, call = checked_call(model, args, kwargs)
     with ready(model, call), quiet():

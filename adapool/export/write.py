@@ -198,6 +198,13 @@ def to_onnx(
     Raises what `portable` raises; `ValueError` or `TypeError` for shapes and names that do not fit; `ImportError`
     without the extra `onnx`; `ValueError` for an opset that is too old; `FileNotFoundError` and the like for a path
     that cannot be written; `RuntimeError` for a file that does not match.
+
+    >>> pool, x = torch.nn.AdaptiveAvgPool2d(6), torch.ones(1, 3, 13, 13)
+    >>> adapool.export.to_onnx(pool, x, "pool.onnx", progress=False)
+    pool.onnx: as eager at 1 size, opset 18
+      operators      AveragePool 1
+      sizes tried    1×3×13×13
+      largest error  none
     """
     path, (model, call) = _checked_path(path, opset), checked_call(model, args, kwargs)
     with quiet(): from tqdm.auto import tqdm

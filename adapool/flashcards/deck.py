@@ -25,6 +25,9 @@ def cards(
     """The cards on `page`, or all cards, in reading order: `Cards`, a list that is shown as a table.
 
     Raises `ValueError` for a page that has none.
+
+    >>> len(adapool.flashcards.cards("use/02_arrays"))
+    5
     """
     found = [*size_cards(), *window_cards(), *tensor_cards()]
     pages = list(dict.fromkeys(card.page for card in found))

@@ -228,6 +228,10 @@ def trace_shapes(
 
     Source of the closed form: Araujo, Norris and Sim, Computing receptive fields of convolutional neural networks,
     Distill 2019, doi:10.23915/distill.00021.
+
+    >>> layer = torch.nn.Conv2d(3, 64, 7, stride=2, padding=3)
+    >>> adapool.networks.trace_shapes(layer, (1, 3, 224, 224))[0].output_shape
+    (1, 64, 112, 112)
     """
     if isinstance(model, torch.nn.Module): model = unwrapped(model)
     args, named = inputs_of(model, input_size, kwargs)

@@ -56,7 +56,11 @@ def spans(
     ax: Axes | None = None,    # axes to draw on; a new figure when left out
     label: str = "output",     # what a window belongs to
 ) -> Axes:
-    "Draw half-open `windows` as bars under `input_size` cells, shared cells marked; returns the axes."
+    """Draw half-open `windows` as bars under `input_size` cells, shared cells marked; returns the axes.
+
+    >>> adapool.plot.spans(4, [(0, 2), (2, 4)]).alt
+    '4 cells in a row, and 2 bars below: output 0 [0, 2), output 1 [2, 4).'
+    """
     (n,), pairs = drawable(input_size=input_size), _pairs(windows)
     ax = given_axes(ax, 0.42 * n + 1.2, 0.3 * len(pairs) + 0.9)
     for i in range(n):

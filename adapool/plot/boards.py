@@ -227,6 +227,9 @@ def shrinking(
     """Draw which part of `image` is left by layers of stride 1, and the rims that they take; returns the axes.
 
     Raises what `conv_output_size` raises, and `ValueError` for a padding that adds more than a layer takes.
+
+    >>> adapool.plot.shrinking(np.ones((9, 9)), 3, layers=2).alt
+    'An image of 9 by 9 pixels in which 2 rims leave 5 by 5 in the middle.'
     """
     picture, rim = np.asarray(image), integer("kernel_size", kernel_size, 1) - 1 - 2 * integer("padding", padding, 0)
     if picture.ndim not in (2, 3): raise ValueError(f"image must have two or three axes, got shape {picture.shape}")

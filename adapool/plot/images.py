@@ -33,7 +33,11 @@ def windows_2d(
     output_size: int | tuple[int | None, int | None] | None,  # (rows, columns), or one for both; None keeps an axis
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the windows of a 2-D adaptive pool over an image; returns the axes."
+    """Draw the windows of a 2-D adaptive pool over an image; returns the axes.
+
+    >>> adapool.plot.windows_2d(np.ones((9, 9)), 3).alt
+    'An image of 9 by 9 pixels under a grid of orange windows, 3 rows and 3 columns.'
+    """
     picture, sizes = _picture(image), rows_and_columns("output_size", output_size)
     rows, columns = (adaptive_windows(n, n if m is None else m) for n, m in zip(picture.shape, sizes))
     refuse_many(len(rows) * len(columns), "output_size")
@@ -54,7 +58,11 @@ def pooled(
     reduction: str = "mean",  # "mean", "max" or "min"
     ax: Axes | None = None,   # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw an image after adaptive pooling, stretched to the place that it had before; returns the axes."
+    """Draw an image after adaptive pooling, stretched to the place that it had before; returns the axes.
+
+    >>> adapool.plot.pooled(np.ones((9, 9)), 3).alt
+    'The image of 9 by 9 pixels as 3 by 3 blocks, each the mean of its window.'
+    """
     picture = _picture(image)
     height, width = picture.shape[:2]
     small = adaptive_pool(picture, rows_and_columns("output_size", output_size), reduction, axes=(0, 1))

@@ -1,0 +1,38 @@
+"Examples in docstrings give what stands below them; a public function has one, where two lines can show it."
+
+import doctest
+import importlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+import adapool
+
+MODULES = ("arithmetic", "windows", "pooling", "functional", "nn", "networks", "export", "plot", "explore",
+           "flashcards", "checks", "exercises", "answers")
+# Panels, films and pictures are shown, files are written, records are returned by functions that have an example.
+NOT_IN_TWO_LINES = {
+    "plot": {"palette", "windows", "rulers", "conventions", "matrix", "sliding", "convolution", "spreading",
+             "sliding_2d", "spreading_2d", "adaptive_2d", "Film", "animate", "channels", "chain", "exactness_map"},
+    "explore": {"Answer", "Panel", "layer_panel", "adaptive_panel", "photograph_panel", "explain_film", "film_panel"},
+    "windows": {"FixedPool", "BlockedPool"}, "arithmetic": {"ConvParams"}, "networks": {"Row", "Trace"},
+    "export": {"Report", "decompositions"}, "flashcards": {"Picture", "Card", "Cards", "write_deck"},
+    "functional": {"enable"}, "checks": {"needs"},
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module, without, said = importlib.import_module(f"adapool.{name}"), set(), []
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(verbose=False)
+    for public in module.__all__:
+        if not callable(thing := getattr(module, public)): continue
+        test = parser.get_doctest(thing.__doc__, {"adapool": adapool, "np": np, "torch": torch}, public, None, 0)
+        if test.examples: runner.run(test, out=said.append)
+        else: without.add(public)
+    plt.close("all")
+    assert runner.summarize(verbose=False).failed == 0, "".join(said)
+    assert without == NOT_IN_TWO_LINES.get(name, set())
