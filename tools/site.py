@@ -10,6 +10,7 @@ import doctest
 import importlib
 import importlib.resources
 import inspect
+import io
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from types import FunctionType
 import nbformat
 from fastcore.docments import docments
 from notebooks import GROUPS, NBS, notebooks, one_module
+from PIL import Image
 from readme import prepare
 
 from adapool import answers
@@ -31,6 +33,7 @@ from adapool.explore.panel import module as live_module
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, SITE = ROOT / "_build/source", ROOT / "_build/site"
 _STILL = ("image/png", "image/svg+xml", "image/gif", "text/html", "text/markdown", "text/latex", "text/plain")
+_HEAVY = 120_000  # bytes of a PNG file: no drawing has as many
 DOCUMENTS = "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"
 _TO_PAGES = {f"{name}.md": f"{name.lower()}.md" for name in DOCUMENTS} | {"LICENSE": "license.md"}
 
@@ -53,6 +56,16 @@ def still(output):
     output.data = {kind: value for kind, value in output.data.items() if kind in _STILL}
     if "text/markdown" in output.data: output.data["text/markdown"] = links(output.data["text/markdown"])
     return output if output.data else None
+
+
+def lighter(output):
+    "A photograph as a JPEG file: a picture that is a large PNG file."
+    png = base64.b64decode(output.get("data", {}).get("image/png", ""))
+    if len(png) < _HEAVY: return
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(out, "JPEG", quality=88)
+    del output.data["image/png"]
+    output.data["image/jpeg"] = base64.b64encode(out.getvalue()).decode()
 
 
 def describe(cell):
@@ -115,6 +128,7 @@ def page(path):
         else:
             cell.outputs = [output for output in map(still, cell.outputs) if output]
             describe(cell)
+            for output in cell.outputs: lighter(output)
             if cell.metadata.pop("transient", {}).get("remove_source"): cell.metadata["tags"] = ["remove-input"]
             elif group == "inside" and is_imports(cell.source): cell.metadata["tags"] = ["hide-input"]
             cell.metadata.pop("jupyter", None)

@@ -166,4 +166,4 @@ def test_every_function_has_its_signature_and_parameters(browser, site):
 
 
 def test_the_site_is_small(site):
-    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) < 16e6
+    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) < 15e6
