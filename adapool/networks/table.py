@@ -7,7 +7,9 @@ __all__ = ['Row', 'Trace']
 
 # %% ../../nbs/inside/networks/05_table.ipynb #33ebd724f
 import html
+import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 # %% ../../nbs/inside/networks/05_table.ipynb #08b350ad
@@ -44,6 +46,13 @@ def _field_words(row):
     return "?" if row.fields is None else _once([_span(f) for f in row.fields]) if row.fields else "none"
 
 # %% ../../nbs/inside/networks/05_table.ipynb #f1a5e014
+_CELL = "text-align: left; vertical-align: top; padding: 0.2em 0.5em; border-bottom: 1px solid #88888855"
+_ADAPTIVE, _UNREAD = "; background: #009e7326", "; background: #e69f0059; font-weight: bold"
+
+def _wrapped(word):
+    "The lines of a cell of the text: what is longer than 40 letters is wrapped."
+    return [part for line in word.split("\n") for part in textwrap.wrap(line, 40, subsequent_indent="  ") or [""]]
+
 class Trace(Sequence):
     "The layers of a network in the order in which they ran: a list of `Row`, shown as a table."
     heads = "layer", "", "output size, with its numbers", "output shape", "unread", "receptive field"
@@ -65,7 +74,7 @@ class Trace(Sequence):
             shape, fields = _once([r.output_shape]), _field_words(r)
             if self.details: yield r.name, r.layer, shape, fields, *(_once(v) if r.fields else fields for v in r[-3:])
             else:
-                formula, unread = _once(r.formula, "; ") if r.formula else "", _once(r.unread) if r.unread else ""
+                formula, unread = _once(r.formula, "\n") if r.formula else "", _once(r.unread) if r.unread else ""
                 yield r.name, r.layer, formula, shape, unread, fields
 
     def _note(self):
@@ -74,16 +83,23 @@ class Trace(Sequence):
         return f"Not followed: {names}. Receptive fields behind are not known (?)." if self.unknown else ""
 
     def __repr__(self):
-        lines = list(self._lines())
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        text = ["  ".join(word.ljust(w) for word, w in zip(line, widths)).rstrip() for line in lines]
+        lines = [[_wrapped(word) for word in line] for line in self._lines()]
+        widths = [max(len(part) for parts in column for part in parts) for column in zip(*lines)]
+        text = ["  ".join(part.ljust(w) for part, w in zip(parts, widths)).rstrip()
+                for line in lines for parts in zip_longest(*line, fillvalue="")]
         return "\n".join([*text, self._note()]).rstrip()
 
     def _repr_html_(self):
-        def cells(tag, words):
-            return "".join(f'<{tag} style="text-align: left">{html.escape(w)}</{tag}>' for w in words)
+        def cell(tag, head, word, row=None):
+            tint = _ADAPTIVE if row and row.windows else ""
+            if row and head == "unread" and any(row.unread): tint = _UNREAD
+            style = _CELL + ("" if head == self.heads[2] else "; white-space: nowrap") + tint
+            text = html.escape(word).replace(" = ", "&nbsp;=&nbsp;").replace("\n", "<br>")
+            return f'<{tag} style="{style}">{text}</{tag}>'
         heads, *lines = self._lines()
-        body = "\n".join(f"<tr>{cells('td', line)}</tr>" for line in lines)
+        body = ["".join(cell("td", *pair, row) for pair in zip(heads, line)) for row, line in zip(self.rows, lines)]
+        rows = "\n".join(f"<tr>{cells}</tr>" for cells in body)
+        head = "".join(cell("th", word, word) for word in heads)
         note = f"<p>{html.escape(self._note())}</p>" if self.unknown else ""
-        head = f"<thead><tr>{cells('th', heads)}</tr></thead>"
-        return f'<table class="adapool-trace">\n{head}\n<tbody>\n{body}\n</tbody></table>{note}'
+        return (f'<table class="adapool-trace" style="border-collapse: collapse; font-size: 0.9em">\n'
+                f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>{note}")

@@ -41,7 +41,7 @@ def chain(
     else: names = short_list("names", names, "words")
     if len(names) != len(sizes): raise ValueError(f"names must be as many as sizes, {len(sizes)}, got {len(names)}")
     unread, fields = (_per_layer(name, v, len(sizes) - 1) for name, v in (("unread", unread), ("fields", fields)))
-    ax, most = given_axes(ax, 7.5, 0.34 * len(sizes) + 0.4), max(*sizes, *(fields or [0]))
+    ax, most = given_axes(ax, 5.4, 0.34 * len(sizes) + 0.4), max(*sizes, *(fields or [0]))
     for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
         words, longest = str(size), size
         ax.add_artist(Rectangle((0, -i), size, 0.62, facecolor=OUTPUT if i else INPUT))
