@@ -45,7 +45,7 @@ def _field_words(row):
     "The receptive fields of a row, once where they are the same."
     return "?" if row.fields is None else _once([_span(f) for f in row.fields]) if row.fields else "none"
 
-# %% ../../nbs/inside/networks/05_table.ipynb #f1a5e014
+# %% ../../nbs/inside/networks/05_table.ipynb #b00c0f02
 _CELL = "text-align: left; vertical-align: top; padding: 0.2em 0.5em; border-bottom: 1px solid #88888855"
 _ADAPTIVE, _UNREAD = "; background: #009e7326", "; background: #e69f0059; font-weight: bold"
 
@@ -53,6 +53,7 @@ def _wrapped(word):
     "The lines of a cell of the text: what is longer than 40 letters is wrapped."
     return [part for line in word.split("\n") for part in textwrap.wrap(line, 40, subsequent_indent="  ") or [""]]
 
+# %% ../../nbs/inside/networks/05_table.ipynb #f1a5e014
 class Trace(Sequence):
     "The layers of a network in the order in which they ran: a list of `Row`, shown as a table."
     heads = "layer", "", "output size, with its numbers", "output shape", "unread", "receptive field"
