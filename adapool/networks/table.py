@@ -53,6 +53,14 @@ def _wrapped(word):
     "The lines of a cell of the text: what is longer than 40 letters is wrapped."
     return [part for line in word.split("\n") for part in textwrap.wrap(line, 40, subsequent_indent="  ") or [""]]
 
+def _html_cell(tag, head, word, row=None):
+    "A cell of the table below `head`: all but formulas stay on one line, adaptive rows and unread cells are tinted."
+    tint = _ADAPTIVE if row and row.windows else ""
+    if row and head == "unread" and any(row.unread): tint = _UNREAD
+    style = _CELL + ("" if head == Trace.heads[2] else "; white-space: nowrap") + tint
+    text = html.escape(word).replace(" = ", "&nbsp;=&nbsp;").replace("\n", "<br>")
+    return f'<{tag} style="{style}">{text}</{tag}>'
+
 # %% ../../nbs/inside/networks/05_table.ipynb #f1a5e014
 class Trace(Sequence):
     "The layers of a network in the order in which they ran: a list of `Row`, shown as a table."
@@ -91,16 +99,10 @@ class Trace(Sequence):
         return "\n".join([*text, self._note()]).rstrip()
 
     def _repr_html_(self):
-        def cell(tag, head, word, row=None):
-            tint = _ADAPTIVE if row and row.windows else ""
-            if row and head == "unread" and any(row.unread): tint = _UNREAD
-            style = _CELL + ("" if head == self.heads[2] else "; white-space: nowrap") + tint
-            text = html.escape(word).replace(" = ", "&nbsp;=&nbsp;").replace("\n", "<br>")
-            return f'<{tag} style="{style}">{text}</{tag}>'
         heads, *lines = self._lines()
-        body = ["".join(cell("td", *pair, row) for pair in zip(heads, line)) for row, line in zip(self.rows, lines)]
+        body = ["".join(_html_cell("td", *pair, row) for pair in zip(heads, line)) for row, line in zip(self.rows, lines)]
         rows = "\n".join(f"<tr>{cells}</tr>" for cells in body)
-        head = "".join(cell("th", word, word) for word in heads)
+        head = "".join(_html_cell("th", word, word) for word in heads)
         note = f"<p>{html.escape(self._note())}</p>" if self.unknown else ""
         return (f'<table class="adapool-trace" style="border-collapse: collapse; font-size: 0.9em">\n'
                 f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>{note}")
