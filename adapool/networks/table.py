@@ -100,9 +100,9 @@ class Trace(Sequence):
 
     def _repr_html_(self):
         heads, *lines = self._lines()
-        body = ["".join(_html_cell("td", *pair, row) for pair in zip(heads, line)) for row, line in zip(self.rows, lines)]
-        rows = "\n".join(f"<tr>{cells}</tr>" for cells in body)
+        body = "\n".join("<tr>" + "".join(_html_cell("td", *pair, row) for pair in zip(heads, line)) + "</tr>"
+                         for row, line in zip(self.rows, lines))
         head = "".join(_html_cell("th", word, word) for word in heads)
         note = f"<p>{html.escape(self._note())}</p>" if self.unknown else ""
         return (f'<table class="adapool-trace" style="border-collapse: collapse; font-size: 0.9em">\n'
-                f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>{note}")
+                f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{note}")
