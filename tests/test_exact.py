@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 import adapool
 import adapool.functional as F
 from adapool import pooling
+from adapool.tensors.memory import adaptive_plan
+from adapool.tensors.plain import max_with_index
 
 # significand bits and smallest exponent of the type, unit roundoff of the type that sums are computed in
 TYPES = {torch.float64: (53, -1074, 2.0**-53), torch.float32: (24, -149, 2.0**-24),
@@ -219,3 +221,14 @@ def test_sizes_of_one_and_of_one_cell():
         windows = adapool.adaptive_windows(shape[-1], m)
         exact = [float(Fraction(sum(range(start, stop)), stop - start)) for start, stop in windows]
         assert F.adaptive_avg_pool1d(x, m).flatten().tolist() == exact
+
+
+@pytest.mark.parametrize("shape, size", [((2, 3, 11), (4,)), ((2, 3, 7, 9), (3, 4)), ((1, 2, 5, 6, 7), (2, 3, 4))])
+def test_plain_operations_choose_the_last_of_several_not_a_numbers(shape, size):
+    "As torch does, along every axis."
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(5))
+    x[torch.rand(shape, generator=torch.Generator().manual_seed(6)) < 0.3] = math.nan
+    planned = adaptive_plan(shape[2:], size)
+    want = getattr(T, f"adaptive_max_pool{len(size)}d")(x, size, return_indices=True)
+    for got, right in zip(max_with_index(x, planned), want):
+        torch.testing.assert_close(got, right, equal_nan=True, rtol=0, atol=0)

@@ -17,7 +17,7 @@ import adapool
 import adapool.functional as F
 from adapool import pooling
 from adapool.kernels import compile as compiling
-from adapool.kernels import jobs, threads
+from adapool.kernels import jobs, plan, threads
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,15 @@ def run(code, **environment):
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert out.returncode == 0, out.stderr
     return out.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("size", [(9, 30), (2, 2)])  # windows of few cells, and of many
+def test_channels_of_several_blocks(kind, size):
+    "Side by side they are pooled as one behind the other."
+    x = torch.randn(1, plan.BLOCK + 3, 12, 40)
+    pool = getattr(F, f"adaptive_{kind}_pool2d")
+    torch.testing.assert_close(pool(x.contiguous(memory_format=torch.channels_last), size), pool(x, size))
 
 
 # shape, output size: dividing, remainders 1 and m - 1, up, 1, prime, long windows, many planes and few, tiles

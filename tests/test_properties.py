@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import adapool
 import adapool.functional as F
+from adapool import pooling
 from adapool.pooling import max_pool_loops, pool_loops
 
 sizes = st.integers(1, 10**6)
@@ -109,6 +110,11 @@ def test_arrays_pool_as_the_loops_do(pool, reduction):
     np.testing.assert_allclose(y.astype(float), want, **close, strict=True)
     np.testing.assert_array_equal(x, before, strict=True)
     assert not np.shares_memory(x, y)
+
+
+def test_arrays_pool_as_the_loops_do_without_a_kernel(monkeypatch):
+    monkeypatch.setattr(pooling, "_fast", lambda *args: None)
+    test_arrays_pool_as_the_loops_do()
 
 
 @given(pools())
