@@ -322,7 +322,11 @@ def _unread(input_size, kernel_size, stride, padding, dilation, out):
 
 # %% ../nbs/inside/00_arithmetic.ipynb #6576c618
 class ConvParams(NamedTuple):
-    "Kernel size, stride, padding and dilation along one axis, in the order in which torch's layers take them."
+    """Kernel size, stride, padding and dilation along one axis, in the order in which torch's layers take them.
+
+    >>> adapool.conv_output_size(10, *adapool.ConvParams(3, 2, padding=1, dilation=1))
+    5
+    """
     kernel_size: int
     stride: int
     padding: int

@@ -234,7 +234,11 @@ def adaptive_windows(
 
 # %% ../nbs/inside/01_windows.ipynb #641bae07
 class FixedPool(NamedTuple):
-    "An ordinary pool along one axis, as `AvgPool1d` or `MaxPool1d` take it; an average must not count the padding."
+    """An ordinary pool along one axis, as `AvgPool1d` or `MaxPool1d` take it; an average must not count the padding.
+
+    >>> adapool.fixed_windows(8, *adapool.FixedPool(kernel_size=4, stride=3, padding=1))
+    Windows(8 -> 3: [0, 3) [2, 6) [5, 8))
+    """
     kernel_size: int
     stride: int
     padding: int = 0
@@ -303,7 +307,11 @@ def exact_sizes(
 
 # %% ../nbs/inside/01_windows.ipynb #9e30a9e9
 class BlockedPool(NamedTuple):
-    "An ordinary pool applied to each of `blocks` equal parts of an axis: reshape n to (blocks, n / blocks) first."
+    """An ordinary pool applied to each of `blocks` equal parts of an axis: reshape n to (blocks, n / blocks) first.
+
+    >>> adapool.blocked_equivalent(20, 8) == adapool.BlockedPool(4, 3, stride=2)
+    True
+    """
     blocks: int
     kernel_size: int
     stride: int

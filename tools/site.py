@@ -7,6 +7,7 @@ each module, and the documents for those who change it. docs/ holds what Sphinx 
 import ast
 import base64
 import doctest
+import html
 import importlib
 import importlib.resources
 import inspect
@@ -21,12 +22,14 @@ from itertools import pairwise
 from pathlib import Path
 from types import FunctionType
 
+import matplotlib.pyplot
 import nbformat
 from fastcore.docments import docments
 from notebooks import GROUPS, NBS, notebooks, one_module
 from PIL import Image
 from readme import prepare
 
+import adapool.plot
 from adapool import answers
 from adapool.explore.panel import module as live_module
 
@@ -155,11 +158,22 @@ def members(thing):
     return {k + "()" * isinstance(v, FunctionType): v.__doc__.splitlines()[0] for k, v in found.items()}
 
 
+def drawn(source):
+    "The picture that an example draws, in words for those who cannot see it."
+    ax, file = eval(source, {"adapool": adapool}), io.BytesIO()
+    ax.figure.savefig(file, format="png", dpi=140)
+    width = round(100 * ax.figure.get_figwidth())
+    matplotlib.pyplot.close(ax.figure)
+    coded = base64.b64encode(file.getvalue()).decode()
+    return f'\n<img src="data:image/png;base64,{coded}" width="{width}" alt="{html.escape(ax.alt)}">\n'
+
+
 def shown(docstring):
     "A docstring, its examples as code and what comes of it."
     def block(kind, text): return f"\n```{kind}\n{text.rstrip()}\n```\n" if text else ""
+    def result(p): return drawn(p.source) if p.want.startswith("<Axes") else block("text", p.want)
     parts = doctest.DocTestParser().parse(docstring)
-    return "".join(p if isinstance(p, str) else block("python", p.source) + block("text", p.want) for p in parts)
+    return "".join(p if isinstance(p, str) else block("python", p.source) + result(p) for p in parts)
 
 
 def entry(name, thing):

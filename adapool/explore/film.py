@@ -91,6 +91,9 @@ def explain_film(
     """An `Answer` on a layer in two dimensions: its sizes, what its windows are, which cells are left out.
 
     It never raises for a number: one that makes no sense, or is above 24, is answered in words.
+
+    >>> print(adapool.explore.explain_film(5, 3, stride=2).formula.splitlines()[0])
+    n = 5, K = 3, S = 2 → 2 × 2
     """
     return or_words(_film, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed, output_size)
 

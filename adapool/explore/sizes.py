@@ -115,6 +115,9 @@ def explain_sizes(
 
     Its last lines are convolutions that make the wanted `output_size`. It has no picture, and never raises for a
     number: one that makes no sense, or is above 8192, is answered in words.
+
+    >>> print(adapool.explore.explain_sizes(224, 7, 2, 3).formula)
+    ⌊(224 + 2·3 − 7)/2⌋ + 1 = 112
     """
     return or_words(_sizes, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed, output_size)
 

@@ -222,5 +222,10 @@ def decompositions(
     much, and averages use no matrices.
 
     Source: the forms and when they are exact, notebook learn/02_windows.
+
+    >>> layer, x = torch.nn.AdaptiveAvgPool1d(3), torch.ones(1, 1, 7)
+    >>> program = torch.export.export(layer, (x,))
+    >>> "adaptive" in str(program.run_decompositions(adapool.export.decompositions()))
+    True
     """
     return {operator: replacement(*key, finite) for operator, key in OPERATORS.items()}

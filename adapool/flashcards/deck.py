@@ -62,6 +62,9 @@ def write_deck(
     cannot be written.
 
     Source: genanki; https://docs.ankiweb.net/importing/packaged-decks.html.
+
+    >>> adapool.flashcards.write_deck("adapool.apkg").name
+    'adapool.apkg'
     """
     with needs("flashcards"): import genanki
     target = writable(path, ".apkg", ", which is how Anki knows a deck")

@@ -79,7 +79,11 @@ def windows(
     output_size: int,        # number of output cells m
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the windows of an adaptive pool as bars under the input cells, shared cells marked; returns the axes."
+    """Draw the windows of an adaptive pool as bars under the input cells, shared cells marked; returns the axes.
+
+    >>> adapool.plot.windows(10, 7)
+    <Axes: ...>
+    """
     n, m = drawable(input_size=input_size, output_size=output_size)
     return spans(n, adaptive_windows(n, m), f"{n} → {m}", ax)
 
@@ -89,7 +93,11 @@ def rulers(
     output_size: int,        # number of output cells m
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw n input cells over m output cells of the same total length, and the borders of those; returns the axes."
+    """Draw n input cells over m output cells of the same total length, and the borders of those; returns the axes.
+
+    >>> adapool.plot.rulers(10, 7)
+    <Axes: ...>
+    """
     n, m = drawable(input_size=input_size, output_size=output_size)
     ax = given_axes(ax, 0.55 * max(n, m) + 0.6, 1.7)
     for i in range(n): cell(ax, i, 1.3, INPUT)
@@ -129,7 +137,11 @@ def conventions(
     output_size: int,        # number of output cells m
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw what six rules make of n cells into m, and the means of the cells' numbers that they give; returns the axes."
+    """Draw what six rules make of n cells into m, and the means of the cells' numbers that they give; returns the axes.
+
+    >>> adapool.plot.conventions(10, 7)
+    <Axes: ...>
+    """
     n, m = drawable(input_size=input_size, output_size=output_size)
     rules = {words: [(a, b) for a, b in rule(n, m) if b > a] for words, rule in _RULES.items()}
     ax = given_axes(ax, 0.42 * n + 3.2, 0.74 * len(rules) + 0.8)
@@ -156,7 +168,11 @@ def matrix(
     output_size: int,        # number of output cells m: rows
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the averaging matrix of n → m with its weights as fractions; returns the axes."
+    """Draw the averaging matrix of n → m with its weights as fractions; returns the axes.
+
+    >>> adapool.plot.matrix(10, 7)
+    <Axes: ...>
+    """
     input_size, output_size = drawable(input_size=input_size, output_size=output_size)
     refuse_many(input_size * output_size, "output_size")
     w = adaptive_windows(input_size, output_size)
@@ -184,7 +200,11 @@ def exactness_map(
     up_to: int = 32,         # largest n and m
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw for every n and m up to `up_to` which ordinary pool has the adaptive windows; returns the axes."
+    """Draw for every n and m up to `up_to` which ordinary pool has the adaptive windows; returns the axes.
+
+    >>> adapool.plot.exactness_map(24)
+    <Axes: ...>
+    """
     up_to, = drawable(up_to=up_to)
     kinds = np.array([[_exactness(n, m) for n in range(1, up_to + 1)] for m in range(1, up_to + 1)])
     colours = [OUTPUT, INPUT, WINDOW, BLOCKED, BLANK]

@@ -86,6 +86,9 @@ def sliding(
 
     Padding is hatched, unread cells are grey, and dots mark what a last window of `ceil_mode` reads beyond the end.
     Raises what `conv_output_size` and `pool_output_size` raise.
+
+    >>> adapool.plot.sliding(10, 3, stride=2, padding=1)
+    <Axes: ...>
     """
     n, before, beyond, after, taps = steps(input_size, kernel_size, stride, padding, dilation, ceil_mode)
     read = {i for row in taps for i in row}
@@ -148,6 +151,9 @@ def spreading(
 
     Output cells that several input cells write to are marked, those that none writes to are grey, and those that the
     padding takes away hatched. Raises what `conv_transpose_output_size` raises.
+
+    >>> adapool.plot.spreading(4, 3, stride=2)
+    <Axes: ...>
     """
     out, P, beyond, after, taps = writes(input_size, kernel_size, stride, padding, output_padding, dilation)
     written, stop, n = Counter(i for row in taps for i in row), out + beyond, len(taps)
@@ -198,6 +204,9 @@ def convolution(
     """Draw a convolution with its numbers: cells times weights, added, a row for each output; returns the axes.
 
     The weights are not turned round, as in torch. Raises what `sliding` raises, and `TypeError` for what is no number.
+
+    >>> adapool.plot.convolution([3, 1, 4, 1, 5], [1, 0, -1])
+    <Axes: ...>
     """
     values, weights = _finite("values", values), _finite("weights", weights)
     n, before, beyond, after, taps = steps(len(values), len(weights), stride, padding, dilation)

@@ -154,6 +154,9 @@ def sliding_2d(
 
     Returns the axes. Raises what `conv_output_size` and `pool_output_size` raise, and `ValueError` for an `at` outside
     the output.
+
+    >>> adapool.plot.sliding_2d(5, 3, stride=2, padding=1)
+    <Axes: ...>
     """
     return draw_boards(sliding_boards(input_size, kernel_size, stride, padding, dilation, ceil_mode), at, ax)
 
@@ -170,6 +173,9 @@ def spreading_2d(
     """Draw an input cell of a transposed convolution, and the output as far as it is written, red where values add up.
 
     Returns the axes. Raises what `conv_transpose_output_size` raises, and `ValueError` for an `at` outside the input.
+
+    >>> adapool.plot.spreading_2d(3, 3, stride=2)
+    <Axes: ...>
     """
     return draw_boards(spreading_boards(input_size, kernel_size, stride, padding, output_padding, dilation), at, ax)
 
@@ -183,6 +189,9 @@ def adaptive_2d(
     """Draw one window of a 2-D adaptive pool over a board of cells, and the output as far as it is written.
 
     Returns the axes. Raises what `adaptive_windows` raises, and `ValueError` for an `at` outside the output.
+
+    >>> adapool.plot.adaptive_2d((8, 9), (5, 7), at=(2, 3))
+    <Axes: ...>
     """
     return draw_boards(adaptive_boards(input_size, output_size), at, ax)
 
@@ -203,7 +212,11 @@ def channels(
     out_channels: int = 4,   # sheets that are written, at most 8: the number of filters
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the channels that a 3 × 3 filter reads and those that all filters write, as sheets; returns the axes."
+    """Draw the channels that a 3 × 3 filter reads and those that all filters write, as sheets; returns the axes.
+
+    >>> adapool.plot.channels()
+    <Axes: ...>
+    """
     read, written = integer("in_channels", in_channels, 1), integer("out_channels", out_channels, 1)
     for name, count in dict(in_channels=read, out_channels=written).items():
         if count > 8: raise ValueError(f"{name} must be at most 8 to be drawn, got {count}")

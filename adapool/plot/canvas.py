@@ -127,7 +127,11 @@ def finished(
 def palette(
     ax: Axes | None = None,  # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the colours of these pictures with their meanings; returns the axes."
+    """Draw the colours of these pictures with their meanings; returns the axes.
+
+    >>> adapool.plot.palette()
+    <Axes: ...>
+    """
     ax = given_axes(ax, 8.6, 0.5)
     colours = {"input": INPUT, "window": WINDOW, "output": OUTPUT, "shared": SHARED, "unread": UNREAD}
     for i, colour in enumerate(colours.values()): cell(ax, 3.1 * i, 0, colour)

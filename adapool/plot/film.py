@@ -110,6 +110,9 @@ def animate(
     """A `Film` of `draw(*args, at=..., **kwargs)` over all windows, row by row.
 
     Raises what `draw` raises, and `ValueError` for another function.
+
+    >>> len(adapool.plot.animate(adapool.plot.sliding_2d, 5, 3, stride=2).frames)
+    4
     """
     def frame(at):
         fig = Figure(layout="constrained")

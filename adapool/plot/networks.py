@@ -35,7 +35,11 @@ def chain(
     fields: Sequence[int] | None = None,  # receptive field of each layer's output in input cells; one number per layer
     ax: Axes | None = None,               # axes to draw on; a new figure when left out
 ) -> Axes:
-    "Draw the sizes through a chain of layers as bars, with unread cells and receptive fields where given."
+    """Draw the sizes through a chain of layers as bars, with unread cells and receptive fields where given.
+
+    >>> adapool.plot.chain([64, 32, 16, 8], ["input", "conv", "pool", "pool"])
+    <Axes: ...>
+    """
     sizes = _whole_numbers("sizes", sizes, 1)
     if names is None: names = ["input", *(f"layer {i}" for i in range(1, len(sizes)))]
     else: names = short_list("names", names, "words")
