@@ -99,7 +99,7 @@ def rulers(
     <Axes: ...>
     """
     n, m = drawable(input_size=input_size, output_size=output_size)
-    ax = given_axes(ax, 0.55 * max(n, m) + 0.6, 1.7)
+    ax = given_axes(ax, 0.45 * max(n, m) + 0.6, 1.7)
     for i in range(n): cell(ax, i, 1.3, INPUT)
     for j in range(m):
         ax.add_artist(Rectangle((j * n / m, 0), n / m, 0.8, facecolor=OUTPUT, edgecolor="white", linewidth=1.5))
@@ -144,23 +144,22 @@ def conventions(
     """
     n, m = drawable(input_size=input_size, output_size=output_size)
     rules = {words: [(a, b) for a, b in rule(n, m) if b > a] for words, rule in _RULES.items()}
-    ax = given_axes(ax, 0.42 * n + 3.2, 0.74 * len(rules) + 0.8)
+    ax = given_axes(ax, 0.34 * n + 0.4, 0.74 * len(rules) + 0.8)
     for i in range(n): cell(ax, i, 0, INPUT, i)
-    output_label(ax, n + 0.4, 0.4, "means", bold=False)
     for lane, (words, found) in enumerate(rules.items()):
         y = -1.75 * (lane + 1)
         ax.add_artist(Rectangle((0, y), n, 1, facecolor=BLANK))
-        ax.text(0, y + 1.28, words, fontsize=8.5, va="center")
+        ax.text(0, y + 1.3, words, fontsize=10, va="center")
         for j, (start, stop) in enumerate(found):
             low, left, width = y + 0.5 * (1 - j % 2), float(start) + 0.05, float(stop - start) - 0.1
             ax.add_artist(Rectangle((left, low + 0.03), width, 0.44, facecolor=WINDOW))
-            ax.text(float(start + stop) / 2, low + 0.24, str(j), ha="center", va="center", fontsize=7.5)
-        output_label(ax, n + 0.4, y + 0.5, "  ".join(f"{_mean_of_cells(a, b):.4g}" for a, b in found))
-    ax.set(xlim=(-0.1, n + 7), ylim=(-1.75 * len(rules) - 0.1, 0.9))
+            ax.text(float(start + stop) / 2, low + 0.24, f"{_mean_of_cells(start, stop):.4g}", ha="center",
+                    va="center", fontsize=9)
+    ax.set(xlim=(-0.1, n + 0.1), ylim=(-1.75 * len(rules) - 0.1, 0.9))
     lanes = ("{}: {}".format(words, " ".join(f"[{float(a):.4g}, {float(b):.4g})" for a, b in found[:12]))
              for words, found in rules.items())
-    return finished(ax, f"{n} → {m} by six rules",
-                    f"{counted(n)} over a lane of bars for each rule. {'; '.join(lanes)}.")
+    return finished(ax, f"{n} → {m} by six rules, and the mean of each window",
+                    f"{counted(n)} over a lane of bars for each rule, with its mean in each. {'; '.join(lanes)}.")
 
 # %% ../../nbs/inside/plot/01_adaptive.ipynb #2a2b0723
 def matrix(
@@ -208,10 +207,11 @@ def exactness_map(
     up_to, = drawable(up_to=up_to)
     kinds = np.array([[_exactness(n, m) for n in range(1, up_to + 1)] for m in range(1, up_to + 1)])
     colours = [OUTPUT, INPUT, WINDOW, BLOCKED, BLANK]
-    ax = given_axes(ax, 8.5, 6)
+    ax = given_axes(ax, 5.2, 6.6)
     ax.imshow(kinds, origin="lower", cmap=ListedColormap(colours), vmin=0, vmax=4, extent=(0.5, up_to + 0.5) * 2)
-    ax.set(xlabel="n input cells", ylabel="m output cells", title="Which ordinary pool has the windows of n → m?")
-    ax.legend([Patch(color=c) for c in colours], _EXACTNESS, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    ax.set(xlabel="n input cells", ylabel="m output cells")
+    ax.set_title("Which ordinary pool has the windows of n → m?", fontsize=11)
+    ax.legend([Patch(color=c) for c in colours], _EXACTNESS, loc="upper left", bbox_to_anchor=(0, -0.12), frameon=False)
     full = listed(m for m, row in enumerate(kinds[:up_to // 2], 1) if (row[m - 1:] < 4).all())
     return described(ax, f"A map of n against m up to {up_to}, coloured where an ordinary pool has the windows: whole "
                          f"rows for m = {full}, a fan of lines from the origin, and pale squares where there is none.")
