@@ -2,6 +2,7 @@
 
     python tools/notebooks.py run               every notebook, in place: run, clean, write
     python tools/notebooks.py run 02_windows    only this one; or inside/01_windows, where several have its name
+    python tools/notebooks.py embed             put what draws live panels anew into the pages that show one; runs none
 """
 
 import argparse
@@ -26,6 +27,7 @@ _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
 _FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
 _INLINE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+|'[A-Za-z0-9+/=]{80,}'")
 _MODULE = re.compile(r'<style class="adapool-live-module">.*?</script>', re.DOTALL)
+_PANEL = '<div class=\\"adapool-live\\"'  # as a file of JSON has it
 _ALT = re.compile(r"^\s*#\s*\|\s*fig-alt:\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -101,6 +103,15 @@ def run_in_place(path):
     write_nb(nb, path)
 
 
+def embed(path):
+    "Put the script that draws live panels, as it is now, into a notebook that shows one."
+    from adapool.explore.panel import module
+    if _PANEL not in path.read_text(encoding="utf-8"): return
+    nb = nbformat.read(path, as_version=4)
+    one_module(nb, module())
+    write_nb(dict2nb(nb), path)
+
+
 def code_cells(nb):
     "The code cells of a notebook."
     return [cell for cell in nb.cells if cell.cell_type == "code"]
@@ -125,7 +136,7 @@ def figures(nb):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run"])
+    parser.add_argument("command", choices=["run", "embed"])
     parser.add_argument("names", nargs="*", help="names of notebooks; all of them when left out")
     args = parser.parse_args()
     names = {path: {path.stem, path.relative_to(NBS).with_suffix("").as_posix()} for path in notebooks()}
@@ -134,6 +145,9 @@ def main():
     for path in notebooks():
         if args.names and names[path].isdisjoint(args.names): continue
         start = time.perf_counter()
+        if args.command == "embed":
+            embed(path)
+            continue
         run_in_place(path)
         print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
 

@@ -504,7 +504,7 @@ class Live {
       part("stage"), this.kind === KINDS.film ? this.transport() : [], part("legend", "p"), part("about", "p"), part("verdict", "p", { role: "status" }), part("more"),
       part("code"), part("near", "p"), part("formula"), part("list", "div", { role: "listbox", "aria-label": "windows" }),
       html("p", { class: "actions" }, button("start again", () => this.set(this.opening)), lab ? [] : share)].flat());
-    this.stage.append(this.picture);
+    if (this.kind.tall !== 0) this.stage.append(this.picture);
     this.opening = this.values;
     for (const e of this.root.querySelectorAll("input")) e.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves it its keys
     for (const where of [this.picture, this.list]) {
@@ -616,7 +616,7 @@ class Live {
       const take = button("copy", () => copy(line, take), `copy the line for ${name}`);
       return html("p", {}, html("b", {}, name), html("code", {}, line), line.startsWith("none") ? [] : take);
     }));
-    this.formula.replaceChildren(...formula.split("\n").map(line => html("code", {}, line)));
+    this.formula.replaceChildren(...formula.split("\n").map(line => html("code", { class: "line" }, line)));
     this.legend.replaceChildren(...legend(names));
     this.list.replaceChildren(...list.map((line, i) => html("span", { role: "option", tabindex: i ? -1 : 0, "data-at": i,
       "data-side": "row", "data-lm-suppress-shortcuts": "true" }, line)));
@@ -684,22 +684,28 @@ class Live {
     const width = Math.floor(Math.min(this.root.clientWidth - 34, 760)), parts = ["verdict", "more", "near", "formula", "list", "legend", "code"];
     if (width === this.width || width < 60) return;
     this.width = width;
-    for (const part of parts) this[part].style.minHeight = "";
+    for (const part of parts) Object.assign(this[part], { hidden: false }).style.minHeight = "";
     this.stage.style.height = `${this.tall && this.tall + 6}px`;
-    this.longest ??= this.wordy();
-    const tall = this.longest.map(answer => { this.say(answer); return parts.map(part => this[part].offsetHeight); });
-    parts.forEach((part, i) => { this[part].style.minHeight = `${Math.max(...tall.map(t => t[i]))}px`; });
+    const tall = (this.longest ??= this.wordy()).map(answer => { this.say(answer); return parts.map(part => this[part].offsetHeight); });
+    parts.forEach((part, i) => {
+      const most = Math.max(...tall.map(t => t[i]));
+      Object.assign(this[part], { hidden: !most && part !== "more" }).style.minHeight = `${most}px`;
+    });
+    this.stage.hidden = this.about.hidden = !this.tall;
     this.update();
   }
 
-  wordy() { // the answers that take the most room, among those to the ends and middles of the sliders
-    const ends = this.controls.map(({ value, least, most }) => typeof value === "boolean" ? [false, true]
-      : typeof value === "string" ? [value] : Array.isArray(value) ? [[least, least], value, this.kind.tall ? [most, most - 1] : [value[0] + 1, value[1]]] : [...new Set([least, (least + most) >> 1, most - 1, most])]);
-    const tried = ends.reduce((all, vs) => all.flatMap(a => vs.map(v => [...a, v])), [[]]);
-    const all = tried.map(t => this.answer(Object.fromEntries(this.controls.map((c, i) => [c.name, t[i]]))));
-    const first = a => a.message.split("\n")[0], room = [a => first(a).length, a => a.message.length - first(a).length, a => a.near.length,
+  wordy() { // the answers that take the most room: of all settings, or of the ends and middles of many sliders
+    const all = this.controls.map(({ value, least, most, words }) => typeof value === "boolean" ? [false, true]
+      : words.length ? [value] : Array.isArray(value) ? this.kind.tall ? [[least, least], value, [most, most - 1]]
+      : [value, [value[0] + 1, value[1]]] : range(least, most + 1)), few = all.reduce((n, values) => n * values.length, 1) < 1000;
+    const tried = all.map(values => few ? values : values.filter((v, i) => [0, values.length >> 1, values.length - 1].includes(i)))
+      .reduce((found, values) => found.flatMap(f => values.map(v => [...f, v])), [[]]);
+    const answers = tried.map(t => this.answer(Object.fromEntries(this.controls.map((c, i) => [c.name, t[i]]))));
+    if (this.strips[this.controls[0].name]?.length) answers.push(this.answer({ ...this.values, [this.controls[0].name]: 100 }));
+    const first = a => a.message.split("\n")[0].length, room = [first, a => a.message.length - first(a), a => a.near.length,
       a => a.formula.length, a => a.list.join().length, a => Object.values(a.legend).join().length];
-    return room.map(f => all.reduce((a, b) => f(b) > f(a) ? b : a));
+    return room.flatMap(f => answers.sort((a, b) => f(b) - f(a)).slice(0, 3));
   }
 
   // ---- Links that carry settings: #n=10&m=7, and #panel=2&n=10 where it is not the first that has them ----
@@ -746,7 +752,7 @@ async function copy(text, pressed) {
   setTimeout(() => { pressed.textContent = words; }, 1500);
 }
 
-const roots = () => [...document.querySelectorAll(".adapool-live")], panels = () => roots().map(root => root.live).filter(Boolean);
+const roots = () => [...document.querySelectorAll(".adapool-live[data-panel]")], panels = () => roots().map(root => root.live).filter(Boolean);
 
 function start() {
   for (const root of roots()) {

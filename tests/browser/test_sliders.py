@@ -1,89 +1,446 @@
-"The panels of sliders in JupyterLab: moved by keys, typed into, asked for what makes no sense; films that play."
+"""The panels, drawn by the browser: what they say is what Python says, at every position of their sliders; they are
+moved by keys, typed into, asked for what makes no sense; nothing moves that was not touched; films that play."""
+
+import hashlib
+import itertools
+import random
+import statistics
+from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from test_lab import IDLE, cell, command, open_notebook, wait
 
+from adapool import explore
+
+SOURCE = (Path(explore.__file__).parent / "live.js").read_text(encoding="utf-8")
+# Hand over the functions of the module, and what they say of some settings as one text, or as the hash of it.
+LOAD = """
+const done = arguments[1], url = URL.createObjectURL(new Blob([arguments[0]], {type: 'text/javascript'}));
+window.told = (kind, values) => {
+  let a;
+  try { a = KINDS[kind].explain(values); }
+  catch (e) {
+    if (!(e instanceof RangeError)) throw e;
+    a = {formula: '', message: `There is no such layer: ${e.message}.`, alt: '', table: []};
+  }
+  return [a.formula, a.message, a.alt, ...a.table.map(row => row.join('|'))].join('\\n');
+};
+window.hashed = async (kind, batch) => {
+  const text = new TextEncoder().encode(batch.map(values => told(kind, values)).join('\\n\\n'));
+  const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', text));
+  return [...sum].map(b => b.toString(16).padStart(2, '0')).join('');
+};
+import(url).then(module => { window.KINDS = module.KINDS; done(); }, error => done(String(error)))"""
+LAYER = list(explore.layer_panel().controls)
+RANGES = [range(c.least, c.most + 1) if c.most else (False, True) for c in explore.layer_panel().controls.values()]
+
 
 @pytest.fixture(scope="module")
-def explorer(browser, lab):
-    "use/05_explore, run down to the photograph."
-    open_notebook(browser, lab, "use/05_explore.ipynb")
-    still = cell(browser, "photograph_panel(reduction=")
-    assert not still.find_elements(By.CSS_SELECTOR, ".adapool-picture")
-    assert still.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output img")
-    command(browser, "notebook:run-all-above")
-    command(browser, "notebook:run-cell")
-    wait(browser, lambda b: b.execute_script(IDLE))
+def asked(browser, site):
+    "A page of the site, with the module at hand."
+    browser.get((site / "use/05_explore.html").as_uri())
+    assert browser.execute_async_script(LOAD, SOURCE) is None
     return browser
 
 
-def panel(browser, source):
-    "The live panel that the cell with `source` shows."
-    def live(b): return cell(b, source).find_elements(By.CSS_SELECTOR, ".adapool-controls .noUi-handle")
-    wait(browser, live)
-    return cell(browser, source)
+@pytest.fixture
+def no_pictures(monkeypatch):
+    "Words only."
+    def picture(*draws, **kwargs): return b"a picture"
+    for room in (explore.answer, explore.film): monkeypatch.setattr(room, "stacked", picture)
+    monkeypatch.setattr(explore.photograph, "encoded", lambda *args: b"a picture")
 
 
-def shown(panel):
-    "`(formula, message, picture)` of a panel, the picture as where it comes from and its size in the page."
-    formula, message = (panel.find_element(By.CSS_SELECTOR, f".adapool-{kind}").text for kind in ("formula", "message"))
-    pictures = panel.find_elements(By.CSS_SELECTOR, ".adapool-picture img")
-    return formula, message, pictures[0].get_attribute("src") if pictures else None
+def told(kind, values):
+    "What Python says, as one text."
+    answer = EXPLAIN[kind](**values)
+    return "\n".join([answer.formula, answer.message, answer.alt, *("|".join(map(str, row)) for row in answer.table)])
 
 
-def press(browser, source, label, *keys):
-    "Press keys on the handle of a slider, and return what the panel shows before and after."
-    found = panel(browser, source)
-    before = shown(found)
-    slider = next(s for s in found.find_elements(By.CSS_SELECTOR, ".widget-slider") if label in s.text)
-    handle = slider.find_element(By.CSS_SELECTOR, ".noUi-handle")
-    browser.execute_script("arguments[0].focus()", handle)
-    for key in keys: handle.send_keys(key)
-    wait(browser, lambda b: shown(panel(b, source)) != before)
-    wait(browser, lambda b: b.execute_script(IDLE))
-    return before, wait(browser, lambda b: shown(panel(b, source)))
+EXPLAIN = {"adaptive": explore.explain_adaptive, "layer": explore.explain_layer, "film": explore.explain_film,
+           "sizes": explore.explain_sizes, "photograph": explore.explain_photograph}
 
 
-def test_a_key_moves_picture_and_formula(explorer):
-    before, after = press(explorer, "adaptive_panel()", "output_size", Keys.ARROW_LEFT)
-    assert "10 → 7" in before[0] and "10 → 6" in after[0]
-    assert before[1].startswith("No ordinary pool: 10 mod 7 = 3")
-    assert after[1].startswith("Exact after a reshape: 10 → 6 is 2 times 5 → 3")
-    assert before[2] != after[2] and after[2].startswith("data:image/png;base64,")
+def same(asked, kind, settings):
+    "Settings of which the module says something else than Python, with both."
+    theirs = asked.execute_script("return arguments[1].map(values => told(arguments[0], values))", kind, settings)
+    ours = [told(kind, values) for values in settings]
+    return [found for found in zip(settings, ours, theirs, strict=True) if found[1] != found[2]][:2]
 
 
-def test_the_picture_is_described_and_fits(explorer):
-    picture = panel(explorer, "adaptive_panel()").find_element(By.CSS_SELECTOR, ".adapool-picture img")
-    assert "input cells with" in picture.get_attribute("alt")
-    size = "const i = arguments[0]; return [i.naturalWidth, i.clientWidth, i.parentNode.clientWidth]"
-    natural, width, room = explorer.execute_script(size, picture)
-    assert natural > width > 300 and width <= room
+def test_all_adaptive_pools_are_explained_alike(asked, no_pictures):
+    sizes = itertools.product(range(0, 27), repeat=2)
+    settings = [dict(input_size=n, output_size=m) for n, m in [*sizes, (64, 7), (65, 7), (7, 65), (1024, 3), (1025, 3)]]
+    assert same(asked, "adaptive", settings) == []
 
 
-def test_a_photograph_is_pooled(explorer):
-    before, after = press(explorer, "photograph_panel(reduction=", "rows", Keys.ARROW_RIGHT)
-    assert "300 → 5" in before[0] and "300 → 6" in after[0] and before[2] != after[2]
+LAYERS = """
+const [n, K, ranges, done] = arguments, batches = [];
+const batch = flags => ranges[2].flatMap(S => ranges[3].flatMap(P => ranges[4].map(D => ({input_size: n, kernel_size: K,
+  stride: S, padding: P, dilation: D, ceil_mode: flags[0], transposed: flags[1]}))));
+const flags = ranges[5].flatMap(a => ranges[6].map(b => [a, b]));
+Promise.all(flags.map(f => hashed('layer', batch(f)))).then(done)"""
 
 
-def test_nonsense_is_answered_in_words(explorer):
-    source = "layer_panel(5, 3, 2, transposed=True)"
-    before, _ = press(explorer, source, "padding", *[Keys.ARROW_RIGHT] * 6)
-    words = "There is no such layer: padding 6 removes everything"
-    wait(explorer, lambda b: shown(panel(b, source))[1].startswith(words))
-    formula, _, picture = shown(panel(explorer, source))
-    assert before[2] and (formula, picture) == ("", None)
+def layers(n, K):
+    "All settings of the layer panel with this input and kernel, by its two boxes."
+    rest = list(itertools.product(*RANGES[2:5]))
+    return [[dict(zip(LAYER, (n, K, *at, *flags))) for at in rest] for flags in itertools.product(*RANGES[5:])]
 
 
-def test_a_number_is_typed(explorer):
-    found = panel(explorer, "adaptive_panel()")
-    readout = next(s for s in found.find_elements(By.CSS_SELECTOR, ".widget-slider") if "input_size" in s.text)
-    readout = readout.find_element(By.CSS_SELECTOR, ".widget-readout")
-    readout.click()
-    explorer.execute_script("document.getSelection().selectAllChildren(arguments[0])", readout)
-    readout.send_keys("13", Keys.ENTER)
-    wait(explorer, lambda b: "13 → 6" in shown(panel(b, "adaptive_panel()"))[0])
+def hashed(batch):
+    return hashlib.sha256("\n\n".join(told("layer", values) for values in batch).encode()).hexdigest()
+
+
+def test_all_settings_of_the_layer_panel_are_explained_alike(asked, no_pictures):
+    ranges = [list(values) for values in RANGES]
+    for n, K in itertools.product(*RANGES[:2]):
+        theirs, batches = asked.execute_async_script(LAYERS, n, K, ranges), layers(n, K)
+        for found, batch in zip(theirs, batches, strict=True):
+            assert found == hashed(batch), same(asked, "layer", batch)
+
+
+def some_pairs(rng, *most, least=1):
+    "Pairs for rows and columns, half of them twice the same."
+    def one(m): return rng.randint(least, m)
+    return [[a, a if rng.random() < 0.5 else one(m)] for m in most for a in [one(m)]]
+
+
+def test_films_and_sizes_are_explained_alike(asked, no_pictures):
+    rng, films, sizes = random.Random(0), [], []
+    for _ in range(2500):
+        n, K, S, D = some_pairs(rng, 12, 7, 4, 3)
+        flags, (P,) = (rng.random() < 0.3, rng.random() < 0.4), some_pairs(rng, 4, least=0)
+        films.append(dict(zip(LAYER, (n, K, S, P, D, *flags))))
+        n, m = some_pairs(rng, rng.choice([30, 1000]), 300)
+        sizes.append(dict(zip(LAYER, (n, K, S, P, rng.choice([[1, 1], D]), *flags)), output_size=m))
+    films += [dict(zip(("input_size", "output_size"), some_pairs(rng, 14, 14))) for _ in range(300)]
+    assert same(asked, "film", films) == [] and same(asked, "sizes", sizes) == []
+
+
+def test_all_photographs_are_explained_alike(asked, no_pictures):
+    every = itertools.product(range(18), range(1, 17), ("mean", "max"))
+    settings = [dict(zip(("rows", "columns", "reduction"), at)) for at in every]
+    assert same(asked, "photograph", settings) == []
+
+
+MUTANTS = [  # a part of the module and another in its place; what says something else then
+    ("r === m - 1 ? [q + 2", "r === m - 2 ? [q + 2", "adaptive"), ("n >= m && r <= 1", "n >= m && r <= 2", "adaptive"),
+    ("ceil((i + 1) * n, m)", "floor((i + 1) * n, m)", "adaptive"), ("[1, gcd(n, m)]", "[gcd(n, m)]", "adaptive"),
+    ("range(1, n + m + 2)", "range(1, n + m)", "adaptive"), ("range(1, n + 2)", "range(1, n + 1)", "adaptive"),
+    ("b - spans[i + 1][0]", "spans[i + 1][0] - b", "adaptive"), ("taps.length > 8", "taps.length > 9", "adaptive"),
+    ("D * (K - 1) - 1, S) + 1;\n  const", "D * (K - 1), S) + 1;\n  const", "layer"),
+    ("(out - 1) * S >= n + P", "(out - 1) * S > n + P", "layer"), ("2 * P > K &&", "2 * P >= K &&", "layer"),
+    ("ceil_mode && 2 * P > K", "ceil_mode && 2 * P >= K", "layer"),
+    ("transposed && out < 1", "transposed && out < 0", "layer"),
+    ("dropped > 1 ?", "dropped > 2 ?", "layer"), ("t > 1).length", "t > 2).length", "layer"),
+    ("(span - S) % 2 : S - span", "(span - S) % 2 : span - S", "layer"), ("- n - 2 * P;", "- n - P;", "layer"),
+    ("total - floor(total, 2)]", "floor(total, 2)]", "layer"), ("if (over < 0)", "if (over <= 0)", "layer"),
+    ("P > span - 1 &&", "P > span &&", "layer"),
+    ("odd < Math.max(S, D)", "odd <= Math.max(S, D)", "layer"), ("most = 12)", "most = 11)", "layer"),
+]
+
+
+def test_every_mutant_is_noticed(asked, no_pictures):
+    adaptive = [dict(input_size=n, output_size=m) for n, m in itertools.product(range(1, 25), repeat=2)]
+    some = (1, 2, 3, 5, 9, 10, 24), (1, 2, 3, 4, 11), (1, 2, 3, 8), (0, 1, 2, 3, 6), (1, 2, 4)
+    every = itertools.product(*some, (False, True), (False, True))
+    grid = {"adaptive": adaptive, "layer": [dict(zip(LAYER, at)) for at in every]}
+    missed, ours = [], {kind: [told(kind, values) for values in settings] for kind, settings in grid.items()}
+    tell = """return arguments[1].map(values => {
+        try { return told(arguments[0], values) } catch (e) { return String(e) } })"""
+    try:
+        for part, other, kind in MUTANTS:
+            assert SOURCE.count(part) == 1, part
+            assert asked.execute_async_script(LOAD, SOURCE.replace(part, other)) is None
+            if asked.execute_script(tell, kind, grid[kind]) == ours[kind]: missed.append(part)
+    finally: asked.execute_async_script(LOAD, SOURCE)
+    assert missed == []
+
+
+@pytest.fixture
+def opened(browser, site):
+    "The page of the panels, fresh."
+    browser.get("about:blank")
+    browser.complaints()
+    browser.get((site / "use/05_explore.html").as_uri())
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .window"))
+    return browser
+
+
+def panels(browser): return browser.find_elements(By.CSS_SELECTOR, ".adapool-live")
+
+
+def part(panel, css): return panel.find_element(By.CSS_SELECTOR, css)
+
+
+def field(panel, name, kind="number"):
+    label = name if kind == "range" else f"{name}, typed"
+    return part(panel, f"input[type={kind}][aria-label='{label}']")
+
+
+def type_in(panel, name, text):
+    typed = field(panel, name)
+    typed.send_keys(Keys.CONTROL + "a")
+    typed.send_keys(text or Keys.DELETE)
+    return part(panel, ".verdict").text
+
+
+def test_keys_move_picture_words_and_what_a_screen_reader_hears(opened):
+    panel = panels(opened)[0]
+    slider = field(panel, "output_size", "range")
+    before = part(panel, "svg").get_attribute("innerHTML")
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert "10 → 6" in part(panel, ".formula").text
+    assert part(panel, "[role=status]").text.startswith("Exact after a reshape: 10 → 6 is 2 times 5 → 3")
+    assert slider.get_attribute("aria-valuetext") == "6: exact after a reshape"
+    assert part(panel, "svg").get_attribute("aria-label").startswith("10 input cells with 6 windows")
+    assert part(panel, "svg").get_attribute("innerHTML") != before
+    slider.send_keys(Keys.HOME)
+    assert slider.get_attribute("aria-valuetext") == "1: exact"
+    assert field(panel, "output_size").get_attribute("value") == "1"
+    assert opened.complaints() == []
+
+
+@pytest.mark.parametrize("text, words", [
+    ("13", "Exact with one padded cell"), ("100", "No ordinary pool: 100 mod 7 = 2"),
+    ("5000", "There is no such layer: input_size must be <= 1024 in a panel, got 5000."),
+    ("", "There is no such layer: input_size must be an integer, got nothing."),
+    ("abc", "input_size must be an integer"),
+    ("-3", "There is no such layer: input_size must be >= 1, got -3."), ("2.5", "input_size must be an integer"),
+    ("0", "There is no such layer: input_size must be >= 1, got 0.")])
+def test_what_is_typed_is_answered_in_words(opened, text, words):
+    panel = panels(opened)[0]
+    assert words in type_in(panel, "input_size", text)
+    if text == "100": assert "Too large to draw: 100 × 7 cells." in part(panel, ".more").text
+    stale = "stale" in part(panel, ".stage").get_attribute("class")
+    assert stale == (text != "13")
+    assert part(panel, "input[type=number]").get_attribute("aria-invalid") == str(text not in ("13", "100")).lower()
+    opened.execute_script("arguments[0].click()", part(panel, ".actions button"))
+    assert "10 → 7" in part(panel, ".formula").text and "stale" not in part(panel, ".stage").get_attribute("class")
+
+
+def test_a_kernel_larger_than_the_input_is_answered_in_words(opened):
+    panel = panels(opened)[1]
+    assert "kernel_size 11 spans 11 cells, got input_size 10" in type_in(panel, "kernel_size", "11")
+    assert field(panel, "kernel_size", "range").get_attribute("aria-valuetext") == "11: no such layer"
+
+
+def test_the_nearest_exact_sizes_are_buttons(opened):
+    panel = panels(opened)[0]
+    buttons = panel.find_elements(By.CSS_SELECTOR, ".near button")
+    assert [b.text for b in buttons] == ["n = 8", "n = 13", "m = 5", "m = 9"]
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", buttons[1])
+    buttons[1].click()
+    assert "13 → 7" in part(panel, ".formula").text and field(panel, "input_size").get_attribute("value") == "13"
+
+
+LIT = "return [...arguments[0].querySelectorAll('.on')].map(e => e.dataset.side + e.dataset.at)"
+
+
+def test_a_window_its_cells_and_its_line_light_up_together(opened):
+    panel = panels(opened)[0]
+    option = panel.find_elements(By.CSS_SELECTOR, "[role=option]")[0]
+    opened.execute_script("arguments[0].focus()", option)
+    assert sorted(opened.execute_script(LIT, panel)) == ["bottom0", "row0", "row0", "top0", "top1"]
+    option.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    assert sorted(opened.execute_script(LIT, panel)) == ["bottom2", "row2", "row2", "top2", "top3", "top4"]
+    assert part(panel, ".about").text.startswith("Window 2 = [⌊20/7⌋, ⌈30/7⌉) = [2, 5): 3 cells")
+    shared = part(panel, "[data-side=top][data-at='4']")
+    ActionChains(opened).move_to_element(shared).perform()
+    assert {"top4", "row2", "row3", "bottom2", "bottom3"} == set(opened.execute_script(LIT, panel))
+    assert part(panel, ".about").text == "Input cell 4 is read by outputs 2, 3."
+
+
+@pytest.mark.parametrize("link, at, values, note", [
+    ("n=13&m=7", 0, "13 → 7", ""), ("n=10&K=4&S=2", 1, "⌊(10 + 2·0 − 4)/2⌋ + 1 = 4", ""),
+    ("panel=3&n=4", 2, "(4 − 1)·2", ""),
+    ("n=12&m=-5", 0, "12 → 7", "m = -5"),
+    ("n=abc&m=3", 0, "10 → 3", "n = abc"), ("n=99999&m=3", 0, "10 → 3", "n = 99999"),
+    ("rows=4&columns=4&reduction=mean", 5, "300 → 4", ""),
+    ("panel=77&n=3", 0, "10 → 7", ""), ("n=3&q=4", 0, "10 → 7", "")])
+def test_a_link_carries_settings(browser, site, link, at, values, note):
+    browser.get("about:blank")
+    browser.get(f"{(site / 'use/05_explore.html').as_uri()}#{link}")
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .window"))
+    panel = panels(browser)[at]
+    assert values in part(panel, ".formula").text
+    assert not note or f"The link asks for {note}, which makes no sense here" in part(panel, ".about").text
+
+
+def test_a_link_in_the_page_moves_its_panel_and_a_link_can_be_copied(opened):
+    link = opened.find_element(By.PARTIAL_LINK_TEXT, "13 → 7")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", link)
+    link.click()
+    assert "13 → 7" in part(panels(opened)[0], ".formula").text
+    copy = part(panels(opened)[2], ".actions button:last-child")
+    opened.execute_script("arguments[0].click()", copy)
+    assert opened.current_url.endswith("#panel=3&n=5&K=3&S=2&P=0&D=1&ceil_mode=false&transposed=true")
+
+
+PLACES = """
+const all = [...document.querySelectorAll('article p, article h2, .adapool-live > *')];
+return all.filter(e => !e.closest('.verdict, .more, .near')).map(e => {
+  const r = e.getBoundingClientRect();
+  return [r.top + scrollY, r.height].map(Math.round).join(' ');
+}).join()"""
+MOVE = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
+WATCH = """window.shift = 0;
+document.querySelectorAll('.adapool-live').forEach(e => e.live.timer && e.live.run(false));
+const add = list => list.getEntries().forEach(e => { window.shift += e.value });
+new PerformanceObserver(add).observe({type: 'layout-shift'})"""
+SHIFT = "requestAnimationFrame(() => setTimeout(() => arguments[0](window.shift), 100))"
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_nothing_moves_that_was_not_touched(browser, site, width):
+    browser.set_window_size(width, 1000)
+    try:
+        browser.get((site / "use/05_explore.html").as_uri())
+        wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .block"))
+        browser.execute_script(WATCH)
+        places = browser.execute_script(PLACES)
+        for panel in panels(browser):
+            for slider in panel.find_elements(By.CSS_SELECTOR, ".control input[type=range]"):
+                least, most = (int(slider.get_attribute(end)) for end in ("min", "max"))
+                begin = slider.get_attribute("value")
+                for value in [*range(least, most + 1), begin]:
+                    browser.execute_script(MOVE, slider, value)
+                    assert browser.execute_script(PLACES) == places, (slider.get_attribute("aria-label"), value)
+        assert browser.execute_async_script(SHIFT) == 0
+    finally: browser.set_window_size(1400, 1000)
+
+
+def test_what_can_be_used_has_a_name_and_one_part_speaks(opened):
+    nameless = """return [...document.querySelectorAll('.adapool-live :is(input, button, svg[role=img])')].filter(e =>
+        !(e.ariaLabel || e.textContent.trim() || e.closest('label')?.textContent.trim())).map(e => e.outerHTML)"""
+    assert opened.execute_script(nameless) == []
+    assert all(len(p.find_elements(By.CSS_SELECTOR, "[role=status]")) == 1 for p in panels(opened))
+
+
+def test_without_scripts_the_still_and_the_words_remain(browser, site):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((site / "use/05_explore.html").as_uri())
+        panel = panels(browser)[0]
+        assert "No ordinary pool: 10 mod 7 = 3" in panel.text and "[4, 6)" in panel.text
+        assert part(panel, "img").is_displayed() and part(panel, "img").size["width"] > 300
+    finally: browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_phone_shows_a_picture_that_can_be_read(browser, site):
+    phone = dict(width=390, height=844, deviceScaleFactor=2, mobile=True)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.get((site / "use/05_explore.html").as_uri())
+        wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .window"))
+        letters = browser.execute_script("""return [...document.querySelectorAll('.adapool-live svg text')].map(e =>
+            e.getBoundingClientRect().height)""")
+        assert len(letters) > 40 and min(letters) >= 10
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally: browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+STOPWATCH = """
+window.took = [];
+window.watched ??= addEventListener('keydown', () => {
+  const start = performance.now();
+  requestAnimationFrame(() => { const wire = new MessageChannel();
+    wire.port1.onmessage = () => window.took.push(performance.now() - start); wire.port2.postMessage(0); });
+}, true) ?? true"""
+
+
+def key_to_picture(browser, panel, name, where):
+    "Print how long it takes from a key to the picture that it makes: the milliseconds of 24 keys."
+    browser.execute_script(STOPWATCH)
+    slider = field(panel, name, "range")
+    for key in [Keys.ARROW_RIGHT] * 12 + [Keys.ARROW_LEFT] * 12: slider.send_keys(key)
+    took = wait(browser, lambda b: b.execute_script("return window.took.length === 24 && window.took"))
+    print(f"\nkey to picture, {where}, {name}: median {statistics.median(took):.0f} ms, slowest {max(took):.0f} ms")
+
+
+def test_how_long_a_key_takes_in_the_page(opened):
+    key_to_picture(opened, panels(opened)[0], "input_size", "in the page")
+    key_to_picture(opened, panels(opened)[1], "kernel_size", "in the page")
+
+
+def test_a_film_plays_goes_step_by_step_and_holds_for_those_who_ask(browser, site):
+    for motion in ("no-preference", "reduce"):
+        asked = {"features": [{"name": "prefers-reduced-motion", "value": motion}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", asked)
+        browser.get((site / "use/05_explore.html").as_uri())
+        wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .transport"))
+        film = next(p for p in panels(browser) if p.find_elements(By.CSS_SELECTOR, ".transport"))
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", film)
+        place = part(film, ".transport input")
+        if motion == "reduce":
+            later = "setTimeout(() => arguments[1](arguments[0].value), 1500)"
+            assert browser.execute_async_script(later, place) == "0"
+            assert part(film, ".transport button:nth-child(2)").text == "play"
+            continue
+        wait(browser, lambda b, place=place: int(place.get_attribute("value")) > 1)
+        part(film, ".transport button:nth-child(2)").click()
+        place.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
+        assert part(film, ".about").text == "Output (0, 1) reads rows 0, 1 and columns 1, 2, 3, and padding."
+        assert part(film, ".transport button:nth-child(2)").text == "play"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_calculator_answers_and_its_way_back_fills_the_fields_in(opened):
+    panel = next(p for p in panels(opened) if p.find_elements(By.CSS_SELECTOR, ".verdict.sizes"))
+    assert part(panel, ".verdict").text == "224 → 112"
+    assert [c.text for c in panel.find_elements(By.CSS_SELECTOR, ".code code")] == [
+        "nn.Conv2d(c_in, c_out, 7, stride=2, padding=3)", "Sequential([ZeroPadding2D(3), Conv2D(c_out, 7, strides=2)])"]
+    typed = part(panel, "input[aria-label=input_size]")
+    typed.send_keys(Keys.CONTROL + "a")
+    typed.send_keys("224, 160")
+    assert part(panel, ".verdict").text == "224 × 160 → 112 × 80"
+    typed.send_keys(Keys.CONTROL + "a")
+    typed.send_keys("224")
+    opened.execute_script("arguments[0].click()", part(panel, ".near button"))
+    assert part(panel, ".verdict").text == "224 → 56"
+
+
+@pytest.fixture(scope="module")
+def explorer(browser, lab):
+    "use/05_explore in JupyterLab, trusted; none of its cells is run."
+    open_notebook(browser, lab, "use/05_explore.ipynb")
+    first = cell(browser, "explore.adaptive_panel()")
+    assert not first.find_elements(By.CSS_SELECTOR, "[data-ready]")
+    return browser
+
+
+def test_an_untrusted_notebook_shows_the_still_and_the_words(explorer):
+    first = cell(explorer, "explore.adaptive_panel()")
+    assert "No ordinary pool: 10 mod 7 = 3" in first.text and not first.find_elements(By.CSS_SELECTOR, "input")
+    picture = part(first, ".jp-OutputArea-output img")
+    assert explorer.execute_script("return arguments[0].naturalWidth", picture) > 300
+
+
+def test_a_trusted_notebook_is_alive_without_a_kernel_that_ran_anything(explorer):
+    explorer.execute_script("""const nb = jupyterapp.shell.currentWidget;
+        nb.context.model.cells && [...nb.context.model.cells].forEach(cell => { cell.trusted = true; })""")
+    def live(b): return cell(b, "explore.layer_panel(5, 3, 2").find_elements(By.CSS_SELECTOR, "[data-ready] .window")
+    wait(explorer, live)
+    panel = part(cell(explorer, "explore.adaptive_panel()"), ".adapool-live")
+    slider = field(panel, "output_size", "range")
+    explorer.execute_script("arguments[0].focus()", slider)
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert "10 → 6" in part(panel, ".formula").text and not panel.find_elements(By.CSS_SELECTOR, "img")
+    counts = "return [...jupyterapp.shell.currentWidget.context.model.cells].map(c => c.executionCount).filter(Boolean)"
+    assert explorer.execute_script(counts) == []
+    key_to_picture(explorer, panel, "input_size", "in JupyterLab")
+    assert "no ordinary pool" in type_in(panel, "input_size", "11").lower()
+
+
+def test_a_panel_that_is_run_is_alive(explorer):
+    cell(explorer, "explore.photograph_panel(reduction=")
+    command(explorer, "notebook:run-cell")
+    wait(explorer, lambda b: b.execute_script(IDLE))
+    wait(explorer, lambda b: cell(b, "explore.photograph_panel(reduction=").find_elements(By.CSS_SELECTOR, ".block"))
 
 
 def frames(browser, film, changes):
