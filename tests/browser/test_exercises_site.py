@@ -35,12 +35,13 @@ def exercises():
 def near(value):
     "`value`, and answers that are wrong in one place, or altogether."
     yield value
-    yield from (0, -3, 2.5, 1e-7, 3e20, 2**70, float("nan"), float("-inf"))
+    yield from (0, -3, 2.5, 2e-5, 1e-7, 3e20, 2**70, float("nan"), float("-inf"))
     yield from ("two", "it's", True, None, [], [1, 2.0], {7})
     if isinstance(value, bool): yield not value
     elif isinstance(value, (int, float)): yield from (value + 1, value - 2, value + 0.25, float(value), 3 * value)
     elif isinstance(value, str): yield value + "x"
-    elif isinstance(value, set): yield from ({*value, 10**6}, set(list(value)[1:]), list(value), {*value, (1, 2), "x"})
+    elif isinstance(value, set):
+        yield from ({*value, 10**6}, set(list(value)[1:]), list(value), {*value, (1, 2), "x"}, {*value, (1,)})
     elif isinstance(value, list):
         yield from (value[:-1], [*value, 1], tuple(value))
         for i, v in enumerate(value): yield from ([*value[:i], other, *value[i + 1:]] for other in near(v))
