@@ -32,7 +32,7 @@ ORDER = [
     "export.write", "export.copies", "export.verdicts", "export", "answers", "plot.canvas", "plot.adaptive",
     "plot.arithmetic", "plot.boards", "plot.film", "plot.images", "plot.networks", "plot", "explore.answer",
     "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph", "explore.film", "explore.sizes",
-    "explore", "flashcards.card", "flashcards.sizes",
+    "explore.field", "explore", "flashcards.card", "flashcards.sizes",
     "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards",
 ]
 

@@ -91,7 +91,7 @@ TESTS = {
     "plot.images": "notebook sizes bad_input explore",
     "plot.networks": "notebook bad_input networks",
     **{f"explore.{room}": "explore notebook"
-       for room in ("answer", "panel", "layer", "adaptive", "photograph", "film", "sizes")},
+       for room in ("answer", "panel", "layer", "adaptive", "photograph", "film", "sizes", "field")},
     **{f"flashcards.{room}": "flashcards notebook" for room in ("card", "sizes", "windows", "tensors", "deck")},
 }
 SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"

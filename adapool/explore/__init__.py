@@ -6,6 +6,7 @@ function of its own, which says in words where a size makes no sense. Needs the 
 
 from adapool.explore.adaptive import adaptive_panel, explain_adaptive
 from adapool.explore.answer import Answer
+from adapool.explore.field import explain_field, field_panel
 from adapool.explore.film import explain_film, film_panel
 from adapool.explore.layer import explain_layer, layer_panel
 from adapool.explore.panel import Panel
@@ -15,5 +16,5 @@ from adapool.explore.sizes import explain_sizes, size_calculator
 __all__ = [
     "Answer", "Panel", "explain_layer", "layer_panel", "explain_adaptive", "adaptive_panel", "explain_photograph",
     "photograph_panel", "explain_film", "film_panel", "explain_sizes",
-    "size_calculator",
+    "size_calculator", "explain_field", "field_panel",
 ]

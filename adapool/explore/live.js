@@ -434,6 +434,49 @@ function boards({ rows, columns, transposed }, width, at) { // the board with th
   return title(big, wide, transposed ? "output" : "input") + title(small, w, transposed ? "input" : "output") + [...many, ...each].join("");
 }
 
+// ---- Receptive fields through a chain of equal layers ----
+function field({ input_size: n, layers, kernel_size: K, stride: S, padding: P, dilation: D }) {
+  bounded({ input_size: n, kernel_size: K, stride: S, padding: P, dilation: D });
+  bounded({ layers }, 6);
+  const sizes = [n], fields = [1], jumps = [1], steps = [];
+  for (const i of range(0, layers)) {
+    sizes.push(refusedLayer(sizes[i], K, S, P, D));
+    steps.push(D * (K - 1) * jumps[i]);
+    fields.push(fields[i] + steps[i]);
+    jumps.push(jumps[i] * S);
+  }
+  const sees = fields[layers], step = jumps[layers], tooLarge = large(n, layers);
+  const ends = P && sees > step ? "At the ends it reaches into the padding." : "";
+  return {
+    formula: `1 + D·(K − 1)·(1 + S + S² + …)\n= 1 + ${steps.join(" + ")} = ${sees}`,
+    message: lines(`After ${counted(layers, "layer")} an output cell sees ${counted(sees, "input cell")}; its neighbour sees as many, ` +
+      `${counted(step)} further on.`, sees >= n ? `That is ${sees === n ? "all" : "more than all"} of the input.` : ends, tooLarge),
+    alt: `${counted(layers + 1, "row")} of cells, one below the other: ${sizes.join(", ")} cells.`,
+    table: [["layer", ...range(0, layers + 1)], ["cells", ...sizes], ["sees", ...fields], ["step", ...jumps]],
+    mark: "film", near: [], legend: { input: "input", output: "output" }, words: `sees ${counted(sees)}`,
+    list: sizes.slice(1).map((m, i) => `${i + 1}: sees ${fields[i + 1]}`),
+    scene: !tooLarge && { chain: { sizes, jumps, K, S, P, D }, wide: n },
+  };
+}
+
+function below({ sizes, K, S, P, D }, level, at) { // the cells of the layers below, and of the input, that a cell sees
+  const seen = { [level]: new Set([at]) };
+  for (let l = level; l > 0; l--) seen[l - 1] = new Set([...seen[l]].flatMap(j => range(0, K).map(t => j * S - P + t * D))
+    .filter(i => i >= 0 && i < sizes[l - 1]));
+  return seen;
+}
+
+function chain({ chain: { sizes, jumps, K, P, D } }, width) { // a row of cells for each layer, each cell over the middle of what it sees
+  const unit = width / sizes[0], pitch = TALL / sizes.length, high = Math.min(pitch * 0.55, ROW);
+  let middle = 0.5;
+  return sizes.map((m, l) => {
+    if (l) middle += ((K - 1) * D / 2 - P) * jumps[l - 1];
+    const kind = l === 0 ? "input" : "output", w = Math.min(jumps[l], sizes[0]) * unit, y = l * pitch + (pitch - high) / 2;
+    return range(0, m).map(j => `<g class="${kind}" data-side="level" data-level="${l}" data-at="${j}">` +
+      box((middle + j * jumps[l]) * unit - w / 2, y, w, high, j, unit < 20 ? 10 : 13) + "</g>").join("");
+  }).join("");
+}
+
 // ---- A panel: controls, picture, words ----
 const KINDS = {
   adaptive: { explain: adaptive, strip: { good: "one ordinary pool", fair: "one after a reshape", poor: "none" },
@@ -441,6 +484,7 @@ const KINDS = {
   layer: { explain: layer, strip: { good: "no cell is left out", poor: "cells are left out", refused: "no such layer" } },
   film: { explain: film, tall: FILM },
   sizes: { explain: sizes, tall: 0 },
+  field: { explain: field },
   photograph: { explain: photograph, strip: { good: "one ordinary pool", fair: "one after a reshape", poor: "none" },
     mark: (v, name) => exactness(PHOTO[+(name === "columns")], v[name]), height: width => Math.min((width - 16) / 2, 330) * PHOTO[0] / PHOTO[1] },
 };
@@ -630,7 +674,7 @@ class Live {
     if (scene) {
       for (const [k, v] of [["viewBox", `0 0 ${width} ${tall}`], ["width", width], ["height", tall]]) this.picture.setAttribute(k, v);
       if (scene.film) this.at = Math.min(this.at, scene.rows.taps.length * scene.columns.taps.length - 1);
-      this.picture.innerHTML = scene.film ? boards(scene, width, this.at) : scene.taps ? stairs(settle(scene), width)
+      this.picture.innerHTML = scene.film ? boards(scene, width, this.at) : scene.chain ? chain(scene, width) : scene.taps ? stairs(settle(scene), width)
         : this.pixels ? portrait(scene, width, this.address, this.pixels) : "";
     }
     scene?.film ? this.caption(scene) : this.light(null);
@@ -650,8 +694,17 @@ class Live {
     if (scene?.film) return part && !this.timer && +at !== this.at ? this.seek(+at) : undefined;
     this.root.classList.toggle("lit", Boolean(scene && side));
     if (!scene || !side) {
-      this.about.textContent = this.note ?? (scene?.reduction ? "Point at a block or a window." :
+      this.about.textContent = this.note ?? (scene?.chain ? "Point at a cell to see what it sees." : scene?.reduction ? "Point at a block or a window." :
         "Point at a cell or a window, or go through the list with the arrow keys.");
+      return;
+    }
+    if (scene.chain) {
+      const level = side === "level" ? +part.dataset.level : +at + 1, { sizes } = scene.chain;
+      const j = side === "level" ? +at : sizes[level] >> 1, seen = below(scene.chain, level, j), first = [...seen[0]];
+      for (const e of this.picture.querySelectorAll("[data-at]")) e.classList.toggle("on", Boolean(seen[e.dataset.level]?.has(+e.dataset.at)));
+      for (const e of this.list.children) e.classList.toggle("on", +e.dataset.at + 1 === level);
+      this.about.textContent = level ? `Cell ${j} of layer ${level} sees ${counted(first.length, "input cell")}` +
+        `${first.length ? `, from ${Math.min(...first)} to ${Math.max(...first)}` : ""}.` : `Input cell ${j}.`;
       return;
     }
     if (side === "block") {
