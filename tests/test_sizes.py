@@ -48,6 +48,7 @@ DRAWN = {
     "sliding": lambda v: title(plot.sliding(9, 3, 2, v((0, 1)))),
     "spreading": lambda v: title(plot.spreading(4, 3, 2, v((0, 1)))),
     "sliding_2d": lambda v: title(plot.sliding_2d(v((9, 8)), v((3, 2)), padding=[v((0, 1)), 1], at=v((1, 2)))),
+    "spreading_2d": lambda v: title(plot.spreading_2d(v((4, 3)), v((3, 2)), 2, [v((0, 1)), 1], at=v((1, 2)))),
     "adaptive_2d": lambda v: title(plot.adaptive_2d(v((9, 8)), v((3, 2)), at=v((1, 1)))),
     "windows_2d": lambda v: title(plot.windows_2d(PICTURE, v((3, 4)))),
     "pooled": lambda v: title(plot.pooled(PICTURE, v((3, 4)))),
