@@ -19,7 +19,7 @@ from jupyter_client import AsyncKernelClient, AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Type, default
 
-LOADED = ("ipykernel.kernelapp", "ipywidgets", "matplotlib.pyplot", "torch", "numba", "torch._dynamo", "onnxscript",
+LOADED = ("ipykernel.kernelapp", "matplotlib.pyplot", "torch", "numba", "torch._dynamo", "onnxscript",
           "torch.onnx._internal.exporter._core", "onnxruntime")
 
 

@@ -91,7 +91,7 @@ function adaptive({ input_size: n, output_size: m }) {
     mark: exactness(n, m)[0],
     nearTitle: "Nearest exact: ", near: [...inputs.map(v => [`n = ${v}`, { input_size: v }]),
       ...outputs.map(v => [`m = ${v}`, { output_size: v }])],
-    list: spans.map(([a, b], i) => `${i}: [${a}, ${b})`),
+    list: tooLarge ? [] : spans.map(([a, b], i) => `${i}: [${a}, ${b})`),
     legend: { input: "input", shared: "read by several windows", window: "window", output: "output" },
     scene: !tooLarge && {
       left: 0, wide: n, taps, unit: "bottom", guides: range(0, m + 1).map(i => i * n / m),
@@ -196,7 +196,7 @@ function layer({ input_size: n, kernel_size: K, stride: S, padding: P, dilation:
       "that it writes to." : `${counted(n, "input cell")} over ${counted(out, "row")}, one for each output cell, with the ` +
       `cells that its window reads: ${readsInWords(taps)}`,
     mark: good ? "good" : "poor", near: [], words: `${out} out${good ? "" : transposed ? ", some without input" : ", some unread"}`,
-    list: taps.map(([a], j) => `${j}: [${a}, ${a + span})`),
+    list: tooLarge ? [] : taps.map(([a], j) => `${j}: [${a}, ${a + span})`),
     legend: transposed ? { input: "input", window: "it writes here", output: "output", shared: "written by several",
       unread: "written by none", padding: "taken off by P" }
       : { input: "input", unread: "read by nobody", padding: "padding", window: "window", output: "output" },
