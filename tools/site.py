@@ -62,13 +62,15 @@ def still(output):
 
 
 def lighter(output):
-    "A photograph as a JPEG file: a picture that is a large PNG file."
+    "The picture of an output in fewer bytes: a photograph as a JPEG file, a drawing in 128 colours."
     png = base64.b64decode(output.get("data", {}).get("image/png", ""))
-    if len(png) < _HEAVY: return
-    out = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(out, "JPEG", quality=88)
+    if not png: return
+    picture, out, photograph = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO(), len(png) > _HEAVY
+    if photograph: picture.save(out, "JPEG", quality=88)
+    else: picture.quantize(128, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    if out.tell() >= len(png): return
     del output.data["image/png"]
-    output.data["image/jpeg"] = base64.b64encode(out.getvalue()).decode()
+    output.data["image/jpeg" if photograph else "image/png"] = base64.b64encode(out.getvalue()).decode()
 
 
 def describe(cell):
