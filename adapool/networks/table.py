@@ -50,8 +50,8 @@ _CELL = "text-align: left; vertical-align: top; padding: 0.2em 0.5em; border-bot
 _ADAPTIVE, _UNREAD = "; background: #009e7326", "; background: #e69f0059; font-weight: bold"
 
 def _wrapped(word):
-    "The lines of a cell of the text: what is longer than 40 letters is wrapped."
-    return [part for line in word.split("\n") for part in textwrap.wrap(line, 40, subsequent_indent="  ") or [""]]
+    "The lines of a cell of the text: what is longer than 50 letters is wrapped."
+    return [part for line in word.split("\n") for part in textwrap.wrap(line, 50, subsequent_indent="  ") or [""]]
 
 def _html_cell(tag, head, word, row=None):
     "A cell of the table below `head`: all but formulas stay on one line, adaptive rows and unread cells are tinted."
