@@ -49,7 +49,7 @@ def explain_field(
 
     It never raises for a number: one that makes no sense is answered in words.
 
-    >>> print(adapool.explore.explain_field(32, layers=3, kernel_size=3, stride=2).formula.splitlines()[0])
+    >>> print(adapool.explore.explain_field(32, layers=3).formula.splitlines()[0])
     1 + D·(K − 1)·(1 + S + S² + …)
     """
     return or_words(_field, input_size, layers, kernel_size, stride, padding, dilation)
