@@ -258,3 +258,17 @@ def test_cells_are_counted_in_words():
 def test_long_lists_are_cut():
     assert explore.answer.listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
     assert explore.answer.listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
+
+
+def test_pages_hold_the_module_as_it_is():
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+    from notebooks import code_cells, notebooks
+    held = {}
+    for path in notebooks():
+        outputs = [o for cell in code_cells(nbformat.read(path, as_version=4)) for o in cell.outputs if "data" in o]
+        texts = [text for o in outputs if '<div class="adapool-live"' in (text := "".join(o.data.get("text/html", "")))]
+        if texts: held[path.name] = [text.partition("<style")[1:] for text in texts]
+    module = explore.panel.module().partition("<style")[1:]
+    assert len(held) >= 2
+    for name, found in held.items():
+        assert found == [module] + [("", "")] * (len(found) - 1), f"{name}: python tools/notebooks.py embed"

@@ -345,7 +345,8 @@ const PHOTO = [300, 256], GRID = 16; // its pixels, down and across; windows tha
 function photograph({ rows, columns, reduction }) {
   bounded({ rows, columns }, GRID);
   const axes = [["rows", PHOTO[0], rows], ["columns", PHOTO[1], columns]];
-  const pixels = axes.map(([, n, m]) => or(sizesOf(n, m))).join(" × "), scene = { rows: windows(PHOTO[0], rows), columns: windows(PHOTO[1], columns) };
+  const pixels = axes.map(([, n, m]) => or(sizesOf(n, m))).join(" × ");
+  const scene = { rows: windows(PHOTO[0], rows), columns: windows(PHOTO[1], columns) };
   return {
     formula: axes.map(([name, n, m]) => `${`${name}:`.padEnd(9)}${adaptiveFormula(n, m)}`).join("\n"),
     message: lines(`Each of the ${rows} × ${columns} blocks is the ${reduction} of a window of ${pixels} pixels, for each colour by ` +
@@ -370,11 +371,13 @@ function colour(pixels, [top, bottom], [left, right], reduction) { // of a windo
 
 function portrait({ rows, columns, reduction }, width, address, pixels) { // the photograph with its windows, and the blocks
   const w = Math.min((width - 16) / 2, 330), unit = w / PHOTO[1], scale = PHOTO[0] / rows.length * unit, wide = w / columns.length;
-  const rect = (x, y, a, b, k, more) => `<rect data-side="block" data-at="${k}" x="${px(x)}" y="${px(y)}" width="${px(a)}" height="${px(b)}" ${more}/>`;
+  const rect = (x, y, a, b, k, more) =>
+    `<rect data-side="block" data-at="${k}" x="${px(x)}" y="${px(y)}" width="${px(a)}" height="${px(b)}" ${more}/>`;
   const each = f => rows.flatMap((r, i) => columns.map((c, j) => f(r, c, i, j, i * columns.length + j))).join("");
   return `<image href="${address}" width="${px(w)}" height="${px(PHOTO[0] * unit)}"/>` +
     each((r, c, i, j, k) => rect(c[0] * unit, r[0] * unit, (c[1] - c[0]) * unit, (r[1] - r[0]) * unit, k, 'class="pane"')) +
-    each((r, c, i, j, k) => rect(w + 16 + j * wide, i * scale, wide + 0.4, scale + 0.4, k, `class="block" style="fill: rgb(${colour(pixels, r, c, reduction)})"`));
+    each((r, c, i, j, k) => rect(w + 16 + j * wide, i * scale, wide + 0.4, scale + 0.4, k,
+      `class="block" style="fill: rgb(${colour(pixels, r, c, reduction)})"`));
 }
 
 // ---- Pictures: cells above, windows as bars that fall from left to right, cells below ----
@@ -466,7 +469,7 @@ function below({ sizes, K, S, P, D }, level, at) { // the cells of the layers be
   return seen;
 }
 
-function chain({ chain: { sizes, jumps, K, P, D } }, width) { // a row of cells for each layer, each cell over the middle of what it sees
+function chain({ chain: { sizes, jumps, K, P, D } }, width) { // a row for each layer, each cell amid what it sees
   const unit = width / sizes[0], pitch = TALL / sizes.length, high = Math.min(pitch * 0.55, ROW);
   let middle = 0.5;
   return sizes.map((m, l) => {
@@ -486,7 +489,8 @@ const KINDS = {
   sizes: { explain: sizes, tall: 0 },
   field: { explain: field },
   photograph: { explain: photograph, strip: { good: "one ordinary pool", fair: "one after a reshape", poor: "none" },
-    mark: (v, name) => exactness(PHOTO[+(name === "columns")], v[name]), height: width => Math.min((width - 16) / 2, 330) * PHOTO[0] / PHOTO[1] },
+    mark: (v, name) => exactness(PHOTO[+(name === "columns")], v[name]),
+    height: width => Math.min((width - 16) / 2, 330) * PHOTO[0] / PHOTO[1] },
 };
 
 function html(tag, attributes = {}, ...children) {
@@ -507,7 +511,7 @@ const parsed = text => { // "5", or "5 × 7" for rows and columns; what is no su
 class Live {
   constructor(root) {
     const { kind, controls, photograph: address } = JSON.parse(root.dataset.panel);
-    Object.assign(this, { root, address, kind: KINDS[kind], controls, begin: controls.map(c => c.value), inputs: {}, strips: {}, width: 0 });
+    Object.assign(this, { root, address, kind: KINDS[kind], controls, inputs: {}, strips: {}, width: 0 });
     root.dataset.ready = "yes";
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", `Panel: ${kind}`);
@@ -545,7 +549,8 @@ class Live {
     const share = button("copy link", () => this.share(share)), lab = this.root.closest(".jp-OutputArea, .jp-OutputArea-output");
     const marks = this.kind.strip ? html("p", { class: "marks" }, legend(this.kind.strip, "mark")) : [];
     this.root.replaceChildren(...[html("div", { class: "controls" }, this.controls.map(c => this.control(c))), marks,
-      part("stage"), this.kind === KINDS.film ? this.transport() : [], part("legend", "p"), part("about", "p"), part("verdict", "p", { role: "status" }), part("more"),
+      part("stage"), this.kind === KINDS.film ? this.transport() : [], part("legend", "p"), part("about", "p"),
+      part("verdict", "p", { role: "status" }), part("more"),
       part("code"), part("near", "p"), part("formula"), part("list", "div", { role: "listbox", "aria-label": "windows" }),
       html("p", { class: "actions" }, button("start again", () => this.set(this.opening)), lab ? [] : share)].flat());
     if (this.kind.tall !== 0) this.stage.append(this.picture);
@@ -589,15 +594,18 @@ class Live {
       return html("label", { class: "flag" }, tick, label);
     }
     if (c.words.length) {
-      this.inputs[c.name] = c.words.map(word => html("input", { type: "radio", name: `${c.name}${Math.random()}`, onchange: () => set(word) }));
-      return html("fieldset", { class: "choice" }, html("legend", {}, c.name), c.words.map((word, i) => html("label", {}, this.inputs[c.name][i], word)));
+      const name = `${c.name}-${Math.random()}`; // of this panel alone
+      const one = this.inputs[c.name] = c.words.map(word => html("input", { type: "radio", name, onchange: () => set(word) }));
+      const labels = c.words.map((word, i) => html("label", {}, one[i], word));
+      return html("fieldset", { class: "choice" }, html("legend", {}, c.name), labels);
     }
     if (Array.isArray(c.value)) {
       const text = html("input", { type: "text", inputmode: "numeric", "aria-label": c.name, oninput: () => set(parsed(text.value)) });
       const step = d => () => Array.isArray(c.value) && set(c.value.map(v => Math.min(Math.max(v + d, c.least), c.most)));
-      text.addEventListener("keydown", e => { if (e.key === "ArrowUp" || e.key === "ArrowDown") step(e.key === "ArrowUp" ? 1 : -1)(); });
+      text.addEventListener("keydown", e => ({ ArrowUp: step(1), ArrowDown: step(-1) })[e.key]?.());
       this.inputs[c.name] = [null, text];
-      return html("div", { class: "pair" }, label, html("div", {}, button("−", step(-1), `less ${c.name}`), text, button("+", step(1), `more ${c.name}`)));
+      const less = button("−", step(-1), `less ${c.name}`), more = button("+", step(1), `more ${c.name}`);
+      return html("div", { class: "pair" }, label, html("div", {}, less, text, more));
     }
     const slide = html("input", { type: "range", min: c.least, max: c.most, "aria-label": c.name, oninput: () => set(+slide.value) });
     const typed = html("input", { type: "number", min: c.least, max: MOST, "aria-label": `${c.name}, typed`,
@@ -682,7 +690,8 @@ class Live {
 
   caption({ rows, columns, transposed }) { // what the lit window of a film reads or writes
     const w = columns.taps.length, at = [floor(this.at, w), this.at % w], taps = [rows, columns].map((x, a) => x.taps[at[a]]);
-    const cells = [rows, columns].map((x, a) => taps[a].filter(i => i >= 0 && i < x.size)), [many, left] = [taps, cells].map(x => x[0].length * x[1].length);
+    const cells = [rows, columns].map((x, a) => taps[a].filter(i => i >= 0 && i < x.size));
+    const [many, left] = [taps, cells].map(x => x[0].length * x[1].length);
     const where = left ? `rows ${listed(cells[0])} and columns ${listed(cells[1])}` : "none of the cells";
     this.about.textContent = this.note ?? `${transposed ? "Input" : "Output"} (${at.join(", ")}) ${transposed ? "writes to" : "reads"} ` +
       `${where}${left < many ? transposed ? "; the rest is taken off" : ", and padding" : ""}.`;
@@ -701,7 +710,8 @@ class Live {
     if (scene.chain) {
       const level = side === "level" ? +part.dataset.level : +at + 1, { sizes } = scene.chain;
       const j = side === "level" ? +at : sizes[level] >> 1, seen = below(scene.chain, level, j), first = [...seen[0]];
-      for (const e of this.picture.querySelectorAll("[data-at]")) e.classList.toggle("on", Boolean(seen[e.dataset.level]?.has(+e.dataset.at)));
+      for (const e of this.picture.querySelectorAll("[data-at]"))
+        e.classList.toggle("on", Boolean(seen[e.dataset.level]?.has(+e.dataset.at)));
       for (const e of this.list.children) e.classList.toggle("on", +e.dataset.at + 1 === level);
       this.about.textContent = level ? `Cell ${j} of layer ${level} sees ${counted(first.length, "input cell")}` +
         `${first.length ? `, from ${Math.min(...first)} to ${Math.max(...first)}` : ""}.` : `Input cell ${j}.`;
@@ -734,7 +744,8 @@ class Live {
   }
 
   resize() { // as wide as there is room for, and as tall as the longest answer, so that nothing moves
-    const width = Math.floor(Math.min(this.root.clientWidth - 34, 760)), parts = ["verdict", "more", "near", "formula", "list", "legend", "code"];
+    const width = Math.floor(Math.min(this.root.clientWidth - 34, 760));
+    const parts = ["verdict", "more", "near", "formula", "list", "legend", "code"];
     if (width === this.width || width < 60) return;
     this.width = width;
     for (const part of parts) Object.assign(this[part], { hidden: false }).style.minHeight = "";
@@ -764,7 +775,8 @@ class Live {
   // ---- Links that carry settings: #n=10&m=7, and #panel=2&n=10 where it is not the first that has them ----
   share(pressed) {
     const query = this.controls.map(c => `${c.letter || c.name}=${Array.isArray(c.value) ? c.value.join("x") : c.value}`).join("&");
-    const hash = `#${panels().findIndex(p => p.knows(query)) < panels().indexOf(this) ? `panel=${panels().indexOf(this) + 1}&` : ""}${query}`;
+    const all = panels(), place = all.indexOf(this), first = all.findIndex(p => p.knows(query)) === place;
+    const hash = `#${first ? "" : `panel=${place + 1}&`}${query}`;
     history.replaceState(null, "", hash);
     copy(location.href.split("#")[0] + hash, pressed);
   }
@@ -781,7 +793,8 @@ class Live {
     for (const c of this.controls) {
       const text = asked.get(c.letter || c.name), numbers = parsed(text ?? "");
       const sense = Array.isArray(numbers) && numbers.every(v => v >= c.least && v <= Math.max(MOST, c.most)) ? numbers : undefined;
-      const value = c.words.length ? c.words.find(word => word === text) : typeof c.value === "boolean" ? { true: true, false: false }[text] : Array.isArray(c.value) ? sense : sense?.[0];
+      const value = c.words.length ? c.words.find(word => word === text) : typeof c.value !== "boolean"
+        ? Array.isArray(c.value) ? sense : sense?.[0] : { true: true, false: false }[text];
       if (text !== null) value === undefined ? wrong.push(`${c.letter || c.name} = ${text.slice(0, 20)}`) : c.value = value;
     }
     this.set({});
@@ -805,7 +818,8 @@ async function copy(text, pressed) {
   setTimeout(() => { pressed.textContent = words; }, 1500);
 }
 
-const roots = () => [...document.querySelectorAll(".adapool-live[data-panel]")], panels = () => roots().map(root => root.live).filter(Boolean);
+const roots = () => [...document.querySelectorAll(".adapool-live[data-panel]")];
+const panels = () => roots().map(root => root.live).filter(Boolean);
 
 function start() {
   for (const root of roots()) {

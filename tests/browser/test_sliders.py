@@ -324,6 +324,8 @@ def test_what_can_be_used_has_a_name_and_one_part_speaks(opened):
     nameless = """return [...document.querySelectorAll('.adapool-live :is(input, button, svg[role=img])')].filter(e =>
         !(e.ariaLabel || e.textContent.trim() || e.closest('label')?.textContent.trim())).map(e => e.outerHTML)"""
     assert opened.execute_script(nameless) == []
+    radios = opened.find_elements(By.CSS_SELECTOR, ".adapool-live input[type=radio]")
+    assert len(radios) == 3 and len({radio.get_attribute("name") for radio in radios}) == 1
     assert all(len(p.find_elements(By.CSS_SELECTOR, "[role=status]")) == 1 for p in panels(opened))
 
 
