@@ -163,11 +163,11 @@ def test_answers_by_torch(said):
     assert numbers(said["output-padding"])[-1] == transposed.shape[-1]
 
 
-def test_the_table_folds_its_answers_and_says_them():
+def test_the_list_folds_its_answers_and_says_them():
     some = flashcards.cards("learn/01_sizes")
-    table = some._repr_html_()
-    assert table.count("<tr>") == len(some) + 1 and table.count("<details>") == len(some)
-    assert all(card.question.split("$")[0].split("`")[0] in unescape(table) for card in some)
+    shown = some._repr_html_()
+    assert shown.count("<li>") == len(some) == shown.count("<details>")
+    assert all(card.question.split("$")[0].split("`")[0] in unescape(shown) for card in some)
 
 
 def test_without_genanki(monkeypatch, tmp_path):

@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE, SITE = ROOT / "_build/source", ROOT / "_build/site"
 _STILL = ("image/png", "image/svg+xml", "image/gif", "text/html", "text/markdown", "text/latex", "text/plain")
 _HEAVY = 120_000  # bytes of a PNG file: no drawing has as many
+SEARCHED = tomllib.loads((ROOT / "docs/searched.toml").read_text(encoding="utf-8"))
 DOCUMENTS = "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"
 _TO_PAGES = {f"{name}.md": f"{name.lower()}.md" for name in DOCUMENTS} | {"LICENSE": "license.md"}
 
@@ -112,6 +114,15 @@ def run_line(path, module):
     return f'<p class="run-line">{line}</p>'
 
 
+def searched(cells, place):
+    "Put before each heading of a page the words under which the search finds it, besides its own."
+    for heading, words in SEARCHED.get(place, {}).items():
+        line = re.compile(rf"^#+ {re.escape(heading)}$", re.MULTILINE)
+        at = next((cell for cell in cells if cell.cell_type == "markdown" and line.search(cell.source)), None)
+        if at is None: raise SystemExit(f"docs/searched.toml: {place} has no heading {heading!r}")
+        at.source = f"```{{index}} {', '.join(f'!{word}' for word in words)}\n```\n\n{at.source}"
+
+
 def is_imports(source):
     "Is a cell nothing but imports and what IPython is told?"
     lines = "\n".join(line for line in source.splitlines() if not line.startswith("%"))
@@ -137,6 +148,7 @@ def page(path):
             if cell.metadata.pop("transient", {}).get("remove_source"): cell.metadata["tags"] = ["remove-input"]
             elif group == "inside" and is_imports(cell.source): cell.metadata["tags"] = ["hide-input"]
             cell.metadata.pop("jupyter", None)
+    searched(nb.cells, path.relative_to(NBS).with_suffix("").as_posix())
     one_module(nb, live_module())
     if path.stem != "index":
         place = 1 if group == "inside" else len(nb.cells)

@@ -64,14 +64,13 @@ class Card(NamedTuple):
 def _inline(picture): return f"data:image/png;base64,{base64.b64encode(picture.png()).decode()}"
 
 class Cards(list):
-    "Cards, shown as a table in which the answers are folded."
+    "Cards, shown as a list in which the answers are folded."
     def __repr__(self): return f"{len(self)} cards: {', '.join(card.key for card in self)}"
 
     def _repr_html_(self):
-        rows = "\n".join(f"<tr><td>{as_html(card.question)}</td><td><details><summary>look</summary>"
-                         f"{card.answer_html(_inline)}</details></td></tr>" for card in self)
-        head = "<thead><tr><th>question</th><th>answer</th></tr></thead>"
-        return f'<table class="adapool-cards mathjax_process tex2jax_process">{head}\n<tbody>\n{rows}\n</tbody></table>'
+        rows = "\n".join(f"<li>{as_html(card.question)}<details><summary>look</summary>{card.answer_html(_inline)}"
+                         "</details></li>" for card in self)
+        return f'<ol class="adapool-cards mathjax_process tex2jax_process">\n{rows}\n</ol>'
 
 # %% ../../nbs/inside/flashcards/00_card.ipynb #f1a5000e
 def number_words(

@@ -22,7 +22,7 @@ from .windows import window_cards
 def cards(
     page: str | None = None,  # the name of a notebook, `learn/02_windows`; None: all of them
 ) -> Cards:
-    """The cards on `page`, or all cards, in reading order: `Cards`, a list that is shown as a table.
+    """The cards on `page`, or all cards, in reading order: `Cards`, a list whose answers are folded where it is shown.
 
     Raises `ValueError` for a page that has none.
 

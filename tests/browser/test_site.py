@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -117,6 +117,16 @@ def test_search_finds_remainder(browser, site):
     assert browser.complaints() == []
     next(link for link in found if link.text == "The windows of adaptive pooling").click()
     assert "windows.html" in browser.current_url
+
+
+@pytest.mark.parametrize("words, section", [
+    ("not factor of input size", "use/03_export.html#"), ("layer4", "learn/04_networks.html#"),
+    ("same padding stride", "learn/01_sizes.html#"), ("Equinox", "learn/02_windows.html#"),
+    ("global average pooling", "learn/03_pools.html#"), ("mps divisible", "use/01_torch.html#")])
+def test_search_leads_to_the_section(browser, site, words, section):
+    browser.get((site / "search.html").as_uri() + f"?q={quote(words)}")
+    found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
+    assert section in found[0].get_attribute("href")
 
 
 def test_inner_rooms_stand_in_a_group_of_their_own(browser, site):
