@@ -302,6 +302,7 @@ def test_a_table_of_one_axis():
     net = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.AdaptiveAvgPool1d(4))
     rows = [line.split("  ") for line in str(trace_shapes(net, (1, 1, 11))).splitlines()[1:]]
     assert [row[-1].strip() for row in rows] == ["3", "5"]
+    assert len(trace_shapes(net, (1, 1, 11))) == 2
 
 
 def test_a_transposed_convolution_shows_the_output_padding_that_output_size_asks_for():
