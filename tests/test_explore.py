@@ -108,6 +108,17 @@ def test_nonsense_is_answered_in_words(explain, sane):
         else: assert answer[:2] == (None, "") and all(name in answer.message for name in names), (place, wrong)
 
 
+def test_what_is_too_large_for_a_panel_is_not_said_to_be_no_layer():
+    for answer in (explore.explain_layer(2000, 3), explore.explain_film(60), explore.explain_layer(1000, 100),
+                   explore.explain_photograph(17, 3)):
+        assert answer.picture is None and answer.message.endswith("exist, but it is not shown here.")
+        assert answer.message.startswith("This panel ")
+
+
+def test_a_mistake_in_the_program_stays_an_error():
+    with pytest.raises(TypeError, match="unsupported operand"): explore.answer.or_words(lambda: 1 + "2")
+
+
 def test_unread_cells_are_those_without_a_gradient(no_pictures):
     for n, K, S, P, D in itertools.product(range(1, 13), (1, 2, 3), (1, 2, 4), (0, 1, 2), (1, 2)):
         if D * (K - 1) + 1 > n + 2 * P: continue

@@ -12,7 +12,7 @@ from functools import partial
 from .. import plot
 from ..arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
 from ..arithmetic import same_padding_pair, unused_inputs
-from .answer import Answer, bounded, counted, drawn, listed, or_words, reads_in_words
+from .answer import Answer, TooMany, bounded, counted, drawn, listed, or_words, reads_in_words
 from .panel import Control, Panel, slider
 from ..networks.layers import Layer, formula, written
 from ..plot.arithmetic import steps
@@ -95,6 +95,8 @@ def layer_output_size(
 def _layer(n, K, S, P, D, ceil_mode, transposed):
     n, K, S, P, D = bounded(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
     out = layer_output_size((n, K, S, P, D), ceil_mode, transposed)
+    listed_cells = (n if transposed else out) * K
+    if listed_cells > 40000: raise TooMany(f"lists up to 40000 cells of windows, got {listed_cells}")
     if transposed:
         words = _of_transposed(n, out, K, S, P, D)
         picture, large = drawn(2 * P + out, n, partial(plot.spreading, n, K, S, P, dilation=D))

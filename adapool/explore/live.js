@@ -13,10 +13,15 @@ const listed = (all, most = 12) => (all.length > most ? [...all.slice(0, most - 
 const or = (values, none) => values.join(" or ") || none;
 const refuse = words => { throw new RangeError(words); };
 
+class TooMany extends RangeError {} // for a panel, though perhaps not for a layer
+
+const tooMany = what => { throw new TooMany(`This panel ${what}. Such a layer may well exist, but it is not shown here.`); };
+const refused = error => error instanceof TooMany ? error.message : `There is no such layer: ${error.message}.`;
+
 function bounded(params, most = MOST) { // whole numbers from 1 on, padding from 0 on, or words like Python's
   for (const [name, v] of Object.entries(params)) {
     if (!Number.isInteger(v)) refuse(`${name} must be an integer, got ${v === "" ? "nothing" : `'${v}'`}`);
-    if (v > most) refuse(`${name} must be <= ${most} in a panel, got ${v}`);
+    if (v > most) tooMany(`takes ${name} up to ${most}, got ${v}`);
   }
   for (const [name, v] of Object.entries(params)) {
     const least = name === "padding" ? 0 : 1;
@@ -180,7 +185,7 @@ function ofTransposed(n, out, K, S, P, D, taps) {
 function layer({ input_size: n, kernel_size: K, stride: S, padding: P, dilation: D, ceil_mode, transposed }) {
   bounded({ input_size: n, kernel_size: K, stride: S, padding: P, dilation: D });
   const out = refusedLayer(n, K, S, P, D, ceil_mode, transposed), rows = transposed ? n : out, span = D * (K - 1) + 1;
-  if (rows * K > 40000) refuse(`kernel_size must leave at most 40000 cells to be drawn, got ${rows * K}`);
+  if (rows * K > 40000) tooMany(`lists up to 40000 cells of windows, got ${rows * K}`);
   const taps = tapsOf(rows, K, S, P, D), end = taps.at(-1).at(-1) + 1;
   const last = transposed ? Math.max(out, end) : n + Math.max(P, end - n), size = transposed ? out : n;
   const tooLarge = large(transposed ? 2 * P + out : P + last, rows), inside = row => row.filter(i => i >= 0 && i < size);
@@ -235,6 +240,8 @@ function film(values) {
   const axes = [filmAxis(pick(0)), filmAxis(pick(1))], [rows, columns] = axes, { transposed, ceil_mode } = values;
   const out = `${rows.out} × ${columns.out}`, inn = `${rows.n} × ${columns.n}`, pooled = values.output_size !== undefined;
   const both = test => cellsWith(rows, test) * cellsWith(columns, test), all = rows.size * columns.size, read = both(t => t > 0);
+  const kinds = ["window", "input", "output", ...axes.some(x => x.before + x.beyond) ? ["padding"] : [],
+    ...transposed ? read > both(t => t === 1) ? ["shared"] : [] : read < all ? ["unread"] : []];
   const given = { n: values.input_size, K: values.kernel_size, S: values.stride, P: values.padding, D: values.dilation };
   const letters = pooled ? inn : Object.entries(given).map(([k, v]) => [k, by(v)])
     .filter(([k, v]) => v !== { P: "0", D: "1" }[k]).map(([k, v]) => `${k} = ${v}`).join(", ");
@@ -248,7 +255,7 @@ function film(values) {
     alt: transposed ? `A board of ${inn} input cells, one of them lit, and a board of ${out} output cells with those lit that it ` +
       "writes to." : `A board of ${inn} input cells with a window lit, and a board of ${out} output cells with the one lit that ` +
       "reads it.",
-    mark: "film", near: [], list: [], words: `${out} out`, scene: { rows, columns, transposed, film: true },
+    mark: "film", near: [], list: [], words: `${out} out`, scene: { rows, columns, transposed, kinds, film: true },
     legend: transposed ? { input: "input", window: "it writes here", output: "output", shared: "written several times", padding:
       "taken off by P" } : { input: "input", unread: "read by nobody", ...pooled ? {} : { padding: "padding" }, window: "window",
       output: "output" },
@@ -621,8 +628,8 @@ class Live {
     try { return this.kind.explain(values); }
     catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return { formula: "", message: `There is no such layer: ${error.message}.`, alt: "", table: [], mark: "refused", near: [],
-        list: [], legend: this.shown?.legend ?? {}, words: "no such layer" };
+      return { formula: "", message: refused(error), alt: "", table: [], mark: "refused", near: [], list: [], legend: {},
+        words: error instanceof TooMany ? "not shown" : "no such layer" };
     }
   }
 
@@ -677,14 +684,17 @@ class Live {
   draw() {
     const { scene } = this.shown, { tall } = this, width = Math.max(this.width, 10 * (scene?.wide ?? 0));
     if (!tall) return;
-    this.stage.classList.toggle("stale", !scene);
+    this.stage.classList.toggle("empty", !scene);
     this.picture.setAttribute("aria-label", this.shown.alt || this.verdict.textContent);
-    if (scene) {
+    if (!scene) this.picture.replaceChildren();
+    else {
       for (const [k, v] of [["viewBox", `0 0 ${width} ${tall}`], ["width", width], ["height", tall]]) this.picture.setAttribute(k, v);
       if (scene.film) this.at = Math.min(this.at, scene.rows.taps.length * scene.columns.taps.length - 1);
       this.picture.innerHTML = scene.film ? boards(scene, width, this.at) : scene.chain ? chain(scene, width) : scene.taps ? stairs(settle(scene), width)
         : this.pixels ? portrait(scene, width, this.address, this.pixels) : "";
     }
+    const occurs = kind => scene && (scene.kinds ? scene.kinds.includes(kind) : this.picture.querySelector(`.${kind}`));
+    this.legend.replaceChildren(...legend(Object.fromEntries(Object.entries(this.shown.legend).filter(([k]) => occurs(k)))));
     scene?.film ? this.caption(scene) : this.light(null);
   }
 
@@ -692,7 +702,8 @@ class Live {
     const w = columns.taps.length, at = [floor(this.at, w), this.at % w], taps = [rows, columns].map((x, a) => x.taps[at[a]]);
     const cells = [rows, columns].map((x, a) => taps[a].filter(i => i >= 0 && i < x.size));
     const [many, left] = [taps, cells].map(x => x[0].length * x[1].length);
-    const where = left ? `rows ${listed(cells[0])} and columns ${listed(cells[1])}` : "none of the cells";
+    const named = (what, all) => `${what}${all.length > 1 ? "s" : ""} ${listed(all)}`;
+    const where = left ? `${named("row", cells[0])} and ${named("column", cells[1])}` : "none of the cells";
     this.about.textContent = this.note ?? `${transposed ? "Input" : "Output"} (${at.join(", ")}) ${transposed ? "writes to" : "reads"} ` +
       `${where}${left < many ? transposed ? "; the rest is taken off" : ", and padding" : ""}.`;
     Object.assign(this.place, { max: rows.taps.length * w - 1, value: this.at, ariaValueText: `(${at.join(", ")})` });
@@ -703,7 +714,7 @@ class Live {
     if (scene?.film) return part && !this.timer && +at !== this.at ? this.seek(+at) : undefined;
     this.root.classList.toggle("lit", Boolean(scene && side));
     if (!scene || !side) {
-      this.about.textContent = this.note ?? (scene?.chain ? "Point at a cell to see what it sees." : scene?.reduction ? "Point at a block or a window." :
+      this.about.textContent = this.note ?? (!scene ? "" : scene.chain ? "Point at a cell to see what it sees." : scene.reduction ? "Point at a block or a window." :
         "Point at a cell or a window, or go through the list with the arrow keys.");
       return;
     }
@@ -750,7 +761,7 @@ class Live {
     this.width = width;
     for (const part of parts) Object.assign(this[part], { hidden: false }).style.minHeight = "";
     this.stage.style.height = `${this.tall && this.tall + 6}px`;
-    const tall = (this.longest ??= this.wordy()).map(answer => { this.say(answer); return parts.map(part => this[part].offsetHeight); });
+    const tall = (this.longest ??= this.wordy()).map(answer => { this.say(answer); return parts.map(part => Math.ceil(this[part].getBoundingClientRect().height)); });
     parts.forEach((part, i) => {
       const most = Math.max(...tall.map(t => t[i]));
       Object.assign(this[part], { hidden: !most && part !== "more" }).style.minHeight = `${most}px`;
@@ -766,7 +777,9 @@ class Live {
     const tried = all.map(values => few ? values : values.filter((v, i) => [0, values.length >> 1, values.length - 1].includes(i)))
       .reduce((found, values) => found.flatMap(f => values.map(v => [...f, v])), [[]]);
     const answers = tried.map(t => this.answer(Object.fromEntries(this.controls.map((c, i) => [c.name, t[i]]))));
-    if (this.strips[this.controls[0].name]?.length) answers.push(this.answer({ ...this.values, [this.controls[0].name]: 100 }));
+    for (const c of this.controls.filter(c => c.most)) for (const v of ["", 64, 100, 1000, MOST, 1e9])
+      answers.push(this.answer({ ...this.values, [c.name]: Array.isArray(c.value) && v ? [v, v] : v }));
+    answers.push(this.answer(Object.fromEntries(this.controls.map(c => [c.name, c.most > 1 ? DRAWN : c.value]))));
     const first = a => a.message.split("\n")[0].length, room = [first, a => a.message.length - first(a), a => a.near.length,
       a => a.formula.length, a => a.list.join().length, a => Object.values(a.legend).join().length];
     return room.flatMap(f => answers.sort((a, b) => f(b) - f(a)).slice(0, 3));
@@ -800,7 +813,7 @@ class Live {
     this.set({});
     this.note = wrong.length ? `The link asks for ${wrong.join(", ")}, which makes no sense here and is left out.` : undefined;
     this.light(null);
-    this.root.scrollIntoView({ block: "nearest" });
+    this.root.scrollIntoView({ block: "nearest", behavior: "instant" });
     return true;
   }
 }
@@ -825,7 +838,8 @@ function start() {
   for (const root of roots()) {
     if (root.dataset.ready || !KINDS[JSON.parse(root.dataset.panel).kind]) continue;
     root.live = new Live(root);
-    root.live.follow(location.hash);
+    if (root.live.follow(location.hash) && document.readyState !== "complete") // once all above it has its height
+      addEventListener("load", () => root.scrollIntoView({ block: "start", behavior: "instant" }), { once: true });
   }
 }
 
@@ -833,10 +847,11 @@ start();
 if (!globalThis.adapoolLive) { // once a page, whichever panel comes first
   globalThis.adapoolLive = new MutationObserver(start);
   globalThis.adapoolLive.observe(document.body, { childList: true, subtree: true });
+  addEventListener("hashchange", () => panels().some(panel => panel.follow(location.hash)));
   addEventListener("click", e => { // a link of the page that moves a panel; JupyterLab would take it for a heading
     const hash = e.target.closest?.("a[href]")?.hash ?? "";
     if (hash.includes("=") && panels().some(panel => panel.follow(hash))) e.preventDefault();
   }, true);
 }
 
-export { KINDS };
+export { KINDS, refused };

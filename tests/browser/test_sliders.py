@@ -24,7 +24,7 @@ window.told = (kind, values) => {
   try { a = KINDS[kind].explain(values); }
   catch (e) {
     if (!(e instanceof RangeError)) throw e;
-    a = {formula: '', message: `There is no such layer: ${e.message}.`, alt: '', table: []};
+    a = {formula: '', message: refused(e), alt: '', table: []};
   }
   return [a.formula, a.message, a.alt, ...a.table.map(row => row.join('|'))].join('\\n');
 };
@@ -33,7 +33,7 @@ window.hashed = async (kind, batch) => {
   const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', text));
   return [...sum].map(b => b.toString(16).padStart(2, '0')).join('');
 };
-import(url).then(module => { window.KINDS = module.KINDS; done(); }, error => done(String(error)))"""
+import(url).then(module => { Object.assign(window, module); done(); }, error => done(String(error)))"""
 LAYER = list(explore.layer_panel().controls)
 RANGES = [range(c.least, c.most + 1) if c.most else (False, True) for c in explore.layer_panel().controls.values()]
 
@@ -213,7 +213,7 @@ def test_keys_move_picture_words_and_what_a_screen_reader_hears(opened):
 
 @pytest.mark.parametrize("text, words", [
     ("13", "Exact with one padded cell"), ("100", "No ordinary pool: 100 mod 7 = 2"),
-    ("5000", "There is no such layer: input_size must be <= 1024 in a panel, got 5000."),
+    ("5000", "This panel takes input_size up to 1024, got 5000. Such a layer may well exist, but it is not shown here."),
     ("", "There is no such layer: input_size must be an integer, got nothing."),
     ("abc", "input_size must be an integer"),
     ("-3", "There is no such layer: input_size must be >= 1, got -3."), ("2.5", "input_size must be an integer"),
@@ -222,11 +222,11 @@ def test_what_is_typed_is_answered_in_words(opened, text, words):
     panel = panels(opened)[0]
     assert words in type_in(panel, "input_size", text)
     if text == "100": assert "Too large to draw: 100 × 7 cells." in part(panel, ".more").text
-    stale = "stale" in part(panel, ".stage").get_attribute("class")
-    assert stale == (text != "13")
+    empty = "empty" in part(panel, ".stage").get_attribute("class")
+    assert empty == (text != "13") == (part(panel, "svg").get_attribute("innerHTML") == "")
     assert part(panel, "input[type=number]").get_attribute("aria-invalid") == str(text not in ("13", "100")).lower()
     opened.execute_script("arguments[0].click()", part(panel, ".actions button"))
-    assert "10 → 7" in part(panel, ".formula").text and "stale" not in part(panel, ".stage").get_attribute("class")
+    assert "10 → 7" in part(panel, ".formula").text and "empty" not in part(panel, ".stage").get_attribute("class")
 
 
 def test_a_kernel_larger_than_the_input_is_answered_in_words(opened):
@@ -261,6 +261,12 @@ def test_a_window_its_cells_and_its_line_light_up_together(opened):
     assert part(panel, ".about").text == "Input cell 4 is read by outputs 2, 3."
 
 
+def opened_at(browser, panel):
+    "How far below the top of the window a panel stands once the page is loaded."
+    wait(browser, lambda b: b.execute_script("return document.readyState === 'complete'"))
+    return browser.execute_script("return arguments[0].getBoundingClientRect().top", panel)
+
+
 @pytest.mark.parametrize("link, at, values, note", [
     ("n=13&m=7", 0, "13 → 7", ""), ("n=10&K=4&S=2", 1, "⌊(10 + 2·0 − 4)/2⌋ + 1 = 4", ""),
     ("panel=3&n=4", 2, "(4 − 1)·2", ""),
@@ -274,6 +280,8 @@ def test_a_link_carries_settings(browser, site, link, at, values, note):
     wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .window"))
     panel = panels(browser)[at]
     assert values in part(panel, ".formula").text
+    top = opened_at(browser, panel)
+    assert (at == 0 or "panel=77" in link) or -10 < top < 100, top
     assert not note or f"The link asks for {note}, which makes no sense here" in part(panel, ".about").text
 
 
@@ -318,6 +326,23 @@ def test_nothing_moves_that_was_not_touched(browser, site, width):
                     assert browser.execute_script(PLACES) == places, (slider.get_attribute("aria-label"), value)
         assert browser.execute_async_script(SHIFT) == 0
     finally: browser.set_window_size(1400, 1000)
+
+
+TYPED = """
+const [panel, values] = arguments, before = panel.offsetHeight;
+return values.map(v => { panel.live.set(v); return panel.offsetHeight - before; })"""
+
+
+@pytest.mark.parametrize("where", ["use/05_explore", "learn/01_sizes", "learn/02_windows"])
+def test_what_is_typed_leaves_a_panel_as_tall_as_it_was(browser, site, where):
+    browser.get((site / f"{where}.html").as_uri())
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready]"))
+    for panel in panels(browser):
+        names = browser.execute_script("return arguments[0].live.controls.filter(c => c.most).map(c => c.name)", panel)
+        values = [{name: v} for name in names for v in ("", 1, 60, 300, 1000, 5000, 1e9, 3)]
+        found = browser.execute_script(TYPED, panel, values)
+        moved = [(value, by) for value, by in zip(values, found) if by]
+        assert moved == [], panel.get_attribute("aria-label")
 
 
 def test_what_can_be_used_has_a_name_and_one_part_speaks(opened):
