@@ -71,7 +71,8 @@ def drawn(
 
 class TooMany(ValueError):
     "A number that is too large for a panel, though perhaps not for a layer."
-    def __init__(self, what): super().__init__(f"This panel {what}. Such a layer may well exist, but it is not shown here.")
+    def __init__(self, what):
+        super().__init__(f"This panel {what}. Such a layer may well exist, but it is not shown here.")
 
 def bounded(
     most: int = MOST, /,
