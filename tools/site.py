@@ -275,7 +275,7 @@ def say(page):
     "Put into a page what the theme leaves unsaid."
     text = page.read_text(encoding="utf-8")
     for old, new in SAID.items(): text = text.replace(old, new)
-    text = re.sub(r'<th class="head">(<p></p>)?</th>', "<td></td>", text)  # a corner with nothing in it is no heading
+    text = re.sub(r'<th class="head[^"]*">(<p></p>)?</th>', "<td></td>", text)  # a corner with nothing in it is no heading
     page.write_text(text, encoding="utf-8")
 
 

@@ -105,6 +105,7 @@ def test_links_lead_somewhere(opened, site, page):
         if parts.scheme != "file": continue
         target = Path(unquote(parts.path))
         assert target.is_file(), f"{page} links to {link}"
+        if "=" in parts.fragment: continue  # the settings of a panel
         if parts.fragment and target.suffix == ".html": assert parts.fragment in anchors(target), f"{page}: {link}"
     assert here.is_file()
 
@@ -113,9 +114,9 @@ def test_search_finds_remainder(browser, site):
     browser.get((site / "index.html").as_uri())
     browser.find_element(By.CSS_SELECTOR, "input[name=q]").send_keys("remainder", Keys.ENTER)
     found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
-    assert "The windows of adaptive pooling" in [link.text for link in found]
+    assert "Which cells does each output read?" in [link.text for link in found]
     assert browser.complaints() == []
-    next(link for link in found if link.text == "The windows of adaptive pooling").click()
+    next(link for link in found if link.text == "Which cells does each output read?").click()
     assert "windows.html" in browser.current_url
 
 
