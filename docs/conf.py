@@ -42,4 +42,4 @@ html_use_index = False
 html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 
 mathjax_path = "mathjax/tex-svg-full.js"
-mathjax3_config = {"options": {"enableMenu": False}}
+mathjax3_config = {"options": {"enableMenu": False, "enableAssistiveMml": True}}

@@ -275,7 +275,11 @@ def say(page):
     "Put into a page what the theme leaves unsaid."
     text = page.read_text(encoding="utf-8")
     for old, new in SAID.items(): text = text.replace(old, new)
-    text = re.sub(r'<th class="head[^"]*">(<p></p>)?</th>', "<td></td>", text)  # a corner with nothing in it is no heading
+    # A corner with nothing in it is no heading.
+    text = re.sub(r"<th([^>]*)>\s*(<p>\s*</p>)?\s*</th>", r"<td\1></td>", text)
+    # A letter for a heading is a letter: what is set as a formula has no text.
+    letters = r'(<th[^>]*><p>)<span class="math[^"]*">\\\(([\w ]+|n \\to m)\\\)</span>(</p></th>)'
+    text = re.sub(letters, lambda m: f"{m[1]}<em>{m[2].replace(chr(92) + 'to', '→')}</em>{m[3]}", text)
     page.write_text(text, encoding="utf-8")
 
 
