@@ -782,7 +782,8 @@ class Live {
     answers.push(this.answer(Object.fromEntries(this.controls.map(c => [c.name, c.most > 1 ? DRAWN : c.value]))));
     const first = a => a.message.split("\n")[0].length, room = [first, a => a.message.length - first(a), a => a.near.length,
       a => a.formula.length, a => a.list.join().length, a => Object.values(a.legend).join().length];
-    return room.flatMap(f => answers.sort((a, b) => f(b) - f(a)).slice(0, 3));
+    const refusals = answers.filter(a => a.mark === "refused");
+    return [answers, refusals].flatMap(all => room.flatMap(f => all.sort((a, b) => f(b) - f(a)).slice(0, 3)));
   }
 
   // ---- Links that carry settings: #n=10&m=7, and #panel=2&n=10 where it is not the first that has them ----
