@@ -94,7 +94,7 @@ function adaptive({ input_size: n, output_size: m }) {
     table: tooLarge ? [] : [["output i", ...range(0, m)], ["cells", ...spans.map(([a, b]) => `[${a}, ${b})`)],
       ["size", ...taps.map(row => row.length)], ["shared with the next", ...shared]],
     mark: exactness(n, m)[0],
-    nearTitle: "Nearest exact: ", near: [...inputs.map(v => [`n = ${v}`, { input_size: v }]),
+    nearTitle: "Nearest exact, one pool without a reshape: ", near: [...inputs.map(v => [`n = ${v}`, { input_size: v }]),
       ...outputs.map(v => [`m = ${v}`, { output_size: v }])],
     list: tooLarge ? [] : spans.map(([a, b], i) => `${i}: [${a}, ${b})`),
     legend: { input: "input", shared: "read by several windows", window: "window", output: "output" },
@@ -312,12 +312,15 @@ function kerasLine([n, K, S, P, D], ceil_mode, transposed) {
     : `Sequential([ZeroPadding2D(${tuple(P)}), ${made}])`;
 }
 
-function ofAxis([n, K, S, P, D], out, ceil_mode, transposed) {
-  if (transposed) return [`SAME in Keras and JAX: n·S = ${n * S} cells.`];
+function ofAxis([n, K, S, P, D], out, m, ceil_mode, transposed) {
+  if (transposed) return [`SAME in Keras and JAX: n·S = ${n * S} cells.`, m === out ? "" : m > out && m - out < Math.max(S, D)
+    ? `output_padding=${m - out} makes it ${counted(m)}.` : `No output_padding makes it ${counted(m)}: ` +
+    `with these K, S, P, D there are ${or([...new Set([out, out + Math.max(S, D) - 1])], "")}${Math.max(S, D) > 2 ? " and what lies between" : ""}.`].filter(Boolean);
   const left = unread(n, K, S, P, D, out), half = floor(D * (K - 1), 2), [before, after] = samePair(n, K, S, D);
   return [left ? `${left} of ${n} input cells ${left === 1 ? "is" : "are"} read by no window.` : "Every input cell is read.",
-    `SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = ${half} on both sides, ${Math.max(outputs(n, K, S, half, D), 0)} cells.`,
-    `SAME in TensorFlow and Keras: ⌈n/S⌉ = ${ceil(n, S)} cells, with ${before} padded before the input and ${after} after it.`];
+    `SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = ${half} on both sides, ${counted(Math.max(outputs(n, K, S, half, D), 0))}` +
+      `${S > 1 ? '; with a stride, padding="same" is refused' : ""}.`,
+    `SAME in TensorFlow and Keras: ⌈n/S⌉ = ${counted(ceil(n, S))}, with ${before} padded before the input and ${after} after it.`];
 }
 
 function sizes({ ceil_mode, transposed, output_size: wanted, ...given }) {
@@ -328,21 +331,24 @@ function sizes({ ceil_mode, transposed, output_size: wanted, ...given }) {
     return [axis, refusedLayer(...axis, ceil_mode, transposed)];
   });
   for (const m of [wanted].flat()) bounded({ output_size: m }, WIDE);
-  const back = axes.map(([[n]], a) => [n, wanted[a], findConv(n, wanted[a]).slice(0, 5)]);
-  const told = back.map(([n, m, all]) => `${m} cells of ${n}: ` + (all.length ? `${all.map(([K, S, P]) =>
+  const back = transposed ? [] : axes.map(([[n]], a) => [n, wanted[a], findConv(n, wanted[a]).slice(0, 5)]);
+  const told = back.map(([n, m, all]) => `${counted(m)} of ${n}: ` + (all.length ? `${all.map(([K, S, P]) =>
     `K = ${K}, S = ${S}${P ? `, P = ${P}` : ""}`).join("; ")}.` : "no convolution; a transposed one, more padding than SAME, " +
     "or a stride above 64."));
-  const said = axes.map(([axis, out]) => ofAxis(axis, out, ceil_mode, transposed)), once = list => [...new Set(list)];
+  const said = axes.map(([axis, out], a) => ofAxis(axis, out, wanted[a], ceil_mode, transposed)), once = list => [...new Set(list)];
   const result = alike(said) ? said[0] : ["Rows", "Columns"].flatMap((name, a) => said[a].map(line => `${name}: ${line}`));
   const table = [["PyTorch", torchLine(pairs, ceil_mode, transposed)], ["Keras", kerasLine(pairs, ceil_mode, transposed)]];
   const [n, out] = [pairs[0], axes.map(([, o]) => o)].map(by);
+  const pads = axes.map(([[n, K, S, , D]]) => samePair(n, K, S, D));
+  if (!ceil_mode && !transposed && pads.flat().some(Boolean) && pairs[2].some(s => s > 1)) table.push(["SAME",
+    `functional.pad(x, (${[...pads[1], ...pads[0]].join(", ")}))`]);
   return {
     formula: once(axes.map(([axis, o]) => layerFormula(axis[0], o, ...axis.slice(1), ceil_mode, transposed).split("\n= ")[1])).join("\n"),
     message: lines(`${n} → ${out}`, ...result, ...once(told)), alt: "", table, mark: "sizes", list: [], legend: {}, code: table,
-    near: back.slice(0, alike(told) ? 1 : 2).flatMap(([, , all], a) => all.map(([K, S, P]) => [`${alike(told) ? "" : ["rows: ",
+    near: back.slice(0, alike(told) ? 1 : 2).flatMap(([, , all], a) => all.slice(0, alike(told) ? 5 : 3).map(([K, S, P]) => [`${alike(told) ? "" : ["rows: ",
       "columns: "][a]}K = ${K}, S = ${S}${P ? `, P = ${P}` : ""}`, Object.fromEntries(Object.entries({ kernel_size: K, stride: S,
       padding: P, dilation: 1 }).map(([k, v]) => [k, alike(told) ? [v, v] : given[k].map((old, i) => i === a ? v : old)]))])),
-    nearTitle: `${by(wanted)} cells of ${n}: `,
+    nearTitle: `${by(wanted)} cell${alike(wanted) && wanted[0] === 1 ? "" : "s"} of ${n}: `,
   };
 }
 
@@ -665,7 +671,7 @@ class Live {
   }
 
   say({ message, near, nearTitle, formula, list, mark, legend: names, code = [] }) {
-    const [first, ...rest] = message.split("\n").filter(line => !/^The nearest exact|^\d+ cells of/.test(line));
+    const [first, ...rest] = message.split("\n").filter(line => !/^The nearest exact|^\d+ cells? of [^:]*: K/.test(line));
     this.verdict.className = `verdict ${mark}`;
     this.verdict.textContent = first;
     this.more.replaceChildren(...rest.map(line => html("p", {}, line)));

@@ -9,7 +9,7 @@ __all__ = ['explain_sizes', 'size_calculator']
 from typing import Any
 
 from ..arithmetic import find_conv, same_padding, same_padding_pair
-from .answer import Answer, bounded, or_words
+from .answer import Answer, bounded, counted, or_words
 from .layer import layer_output_size
 from .panel import Control, Panel, pair
 from ..networks.layers import Layer, formula, reads
@@ -25,17 +25,26 @@ def _described(sizes, out, ceil_mode, transposed):
     return Layer("transposed" if transposed else "pool", (out,), (K,), (S,), (P,), (D,), after=(P,),
                  ceil_mode=ceil_mode, output_padding=(0,))
 
-def _of_axis(sizes, out, ceil_mode, transposed):
+def _of_more(out, m, most):
+    "Which `output_padding`, below `most`, makes m cells of a transposed convolution."
+    if m == out: return []
+    if out < m < out + most: return [f"output_padding={m - out} makes it {counted(m)}."]
+    there = " or ".join(str(v) for v in dict.fromkeys((out, out + most - 1)))
+    between = " and what lies between" if most > 2 else ""
+    return [f"No output_padding makes it {counted(m)}: with these K, S, P, D there are {there}{between}."]
+
+def _of_axis(sizes, out, m, ceil_mode, transposed):
     "What there is to say of one axis: unread cells, and SAME of both kinds."
     n, K, S, _, D = sizes
-    if transposed: return [f"SAME in Keras and JAX: n·S = {n * S} cells."]
+    if transposed: return [f"SAME in Keras and JAX: n·S = {n * S} cells.", *_of_more(out, m, max(S, D))]
     unread = reads(_described(sizes, out, ceil_mode, False), 0, n).unread
     half, (before, after) = same_padding(K, D), same_padding_pair(n, K, S, D)
     words = f"{unread} of {n} input cells {'is' if unread == 1 else 'are'} read by no window."
     return [words if unread else "Every input cell is read.",
             f"SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = {half} on both sides, "
-            f"{max((n + 2 * half - D * (K - 1) - 1) // S + 1, 0)} cells.",
-            f"SAME in TensorFlow and Keras: ⌈n/S⌉ = {-(-n // S)} cells, "
+            f"{counted(max((n + 2 * half - D * (K - 1) - 1) // S + 1, 0))}"
+            + ('; with a stride, padding="same" is refused.' if S > 1 else "."),
+            f"SAME in TensorFlow and Keras: ⌈n/S⌉ = {counted(-(-n // S))}, "
             f"with {before} padded before the input and {after} after it."]
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0009
@@ -78,8 +87,8 @@ def _way_back(n, m):
     "Convolutions that make m cells of n."
     choices = find_conv(n, m, stride=range(1, 65))[:5]
     found = [f"K = {K}, S = {S}" + (f", P = {P}" if P else "") for K, S, P, _ in choices]
-    if found: return f"{m} cells of {n}: {'; '.join(found)}."
-    return f"{m} cells of {n}: no convolution; a transposed one, more padding than SAME, or a stride above 64."
+    if found: return f"{counted(m)} of {n}: {'; '.join(found)}."
+    return f"{counted(m)} of {n}: no convolution; a transposed one, more padding than SAME, or a stride above 64."
 
 def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
     given = {name: rows_and_columns(name, v) for name, v in zip((*_NAMES, "output_size"), (n, K, S, P, D, m))}
@@ -88,8 +97,8 @@ def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
         along = tuple(bounded(_MOST, **{name: v[axis] for name, v in given.items()}))
         axes.append((along, layer_output_size(along, ceil_mode, transposed)))
     bounded(_MOST, output_size=wanted[0]), bounded(_MOST, output_size=wanted[1])
-    back = [_way_back(axis[0][0], m) for axis, m in zip(axes, wanted)]
-    said = [_of_axis(*axis, ceil_mode, transposed) for axis in axes]
+    back = [] if transposed else [_way_back(axis[0][0], m) for axis, m in zip(axes, wanted)]
+    said = [_of_axis(*axis, m, ceil_mode, transposed) for axis, m in zip(axes, wanted)]
     numbers = [formula(_described(*axis, ceil_mode, transposed), 0, axis[0][0]) for axis in axes]
     if said[0] == said[1]: lines = said[0]
     else: lines = [f"{name}: {line}" for name, found in zip(("Rows", "Columns"), said) for line in found]
@@ -98,6 +107,9 @@ def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
     n, K, S, P, D = given.values()
     table = (("PyTorch", _torch_line(K, S, P, D, ceil_mode, transposed)),
              ("Keras", _keras_line(n, K, S, P, D, ceil_mode, transposed)))
+    pads = [side for axis in (1, 0) for side in same_padding_pair(*(v[axis] for v in (n, K, S, D)))]
+    if max(S) > 1 and any(pads) and not (ceil_mode or transposed):
+        table += (("SAME", f"functional.pad(x, ({', '.join(map(str, pads))}))"),)
     return Answer(None, "\n".join(dict.fromkeys(numbers)), "\n".join([sizes, *lines, *dict.fromkeys(back)]), "", table)
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0014

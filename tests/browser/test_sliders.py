@@ -428,7 +428,8 @@ def test_the_calculator_answers_and_its_way_back_fills_the_fields_in(opened):
     panel = next(p for p in panels(opened) if p.find_elements(By.CSS_SELECTOR, ".verdict.sizes"))
     assert part(panel, ".verdict").text == "224 → 112"
     assert [c.text for c in panel.find_elements(By.CSS_SELECTOR, ".code code")] == [
-        "nn.Conv2d(c_in, c_out, 7, stride=2, padding=3)", "Sequential([ZeroPadding2D(3), Conv2D(c_out, 7, strides=2)])"]
+        "nn.Conv2d(c_in, c_out, 7, stride=2, padding=3)", "Sequential([ZeroPadding2D(3), Conv2D(c_out, 7, strides=2)])",
+        "functional.pad(x, (2, 3, 2, 3))"]
     typed = part(panel, "input[aria-label=input_size]")
     typed.send_keys(Keys.CONTROL + "a")
     typed.send_keys("224, 160")
