@@ -787,7 +787,8 @@ class Live {
       answers.push(this.answer({ ...this.values, [c.name]: Array.isArray(c.value) && v ? [v, v] : v }));
     answers.push(this.answer(Object.fromEntries(this.controls.map(c => [c.name, c.most > 1 ? DRAWN : c.value]))));
     const first = a => a.message.split("\n")[0].length, room = [first, a => a.message.length - first(a), a => a.near.length,
-      a => a.formula.length, a => a.list.join().length, a => Object.values(a.legend).join().length];
+      a => a.formula.length, a => a.list.join().length, a => Object.values(a.legend).join().length,
+      a => (a.code ?? []).join().length];
     const refusals = answers.filter(a => a.mark === "refused");
     return [answers, refusals].flatMap(all => room.flatMap(f => all.sort((a, b) => f(b) - f(a)).slice(0, 3)));
   }

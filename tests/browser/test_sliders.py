@@ -332,7 +332,7 @@ TYPED = """
 const [panel, numbers] = arguments, { live } = panel, before = panel.offsetHeight, moved = [];
 for (const c of live.controls.filter(c => c.most)) for (const v of numbers) {
   live.set({ [c.name]: Array.isArray(c.value) && v ? [v, v] : v });
-  if (panel.offsetHeight !== before) moved.push([c.name, v, panel.offsetHeight - before]);
+  if (Math.abs(panel.offsetHeight - before) > 1) moved.push([c.name, v, panel.offsetHeight - before]);
   live.set(live.opening);
 }
 return moved"""
