@@ -105,8 +105,8 @@ def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
     sizes = " → ".join(str(v[0]) if v[0] == v[1] else f"{v[0]} × {v[1]}"
                        for v in (given["input_size"], (axes[0][1], axes[1][1])))
     n, K, S, P, D = given.values()
-    table = (("PyTorch", _torch_line(K, S, P, D, ceil_mode, transposed)),
-             ("Keras", _keras_line(n, K, S, P, D, ceil_mode, transposed)))
+    table: tuple = (("PyTorch", _torch_line(K, S, P, D, ceil_mode, transposed)),
+                    ("Keras", _keras_line(n, K, S, P, D, ceil_mode, transposed)))
     pads = [side for axis in (1, 0) for side in same_padding_pair(*(v[axis] for v in (n, K, S, D)))]
     if max(S) > 1 and any(pads) and not (ceil_mode or transposed):
         table += (("SAME", f"functional.pad(x, ({', '.join(map(str, pads))}))"),)
