@@ -262,13 +262,13 @@ def test_a_larger_number_lengthens_its_slider_and_is_not_drawn():
 
 
 def test_cells_are_counted_in_words():
-    assert [explore.answer.counted(n) for n in (0, 1, 2)] == ["no cells", "1 cell", "2 cells"]
-    assert [explore.answer.counted(n, "row") for n in (1, 12)] == ["1 row", "12 rows"]
+    assert [plot.canvas.counted(n) for n in (0, 1, 2)] == ["no cells", "1 cell", "2 cells"]
+    assert [plot.canvas.counted(n, "row") for n in (1, 12)] == ["1 row", "12 rows"]
 
 
 def test_long_lists_are_cut():
-    assert explore.answer.listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
-    assert explore.answer.listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
+    assert plot.canvas.listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert plot.canvas.listed(range(13)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
 
 
 def test_pages_hold_the_module_as_it_is():

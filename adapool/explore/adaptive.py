@@ -9,7 +9,8 @@ __all__ = ['why_exact', 'explain_adaptive', 'adaptive_panel']
 import math
 from functools import partial
 
-from .answer import Answer, bounded, counted, drawn, or_words, reads_in_words
+from .answer import Answer, bounded, drawn, or_words, reads_in_words
+from ..plot.canvas import counted
 from .panel import Panel, slider
 from .. import plot
 from ..networks.layers import Layer, formula

@@ -10,7 +10,8 @@ from functools import partial
 
 from ..arithmetic import conv_output_size
 from ..checks import integer
-from .answer import Answer, bounded, counted, drawn, or_words
+from .answer import Answer, bounded, drawn, or_words
+from ..plot.canvas import counted
 from .panel import Panel, slider
 from ..plot.networks import chain
 

@@ -12,7 +12,8 @@ from functools import partial
 from .. import plot
 from ..arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
 from ..arithmetic import same_padding_pair, unused_inputs
-from .answer import Answer, TooMany, bounded, counted, drawn, listed, or_words, reads_in_words
+from .answer import Answer, TooMany, bounded, drawn, or_words, reads_in_words
+from ..plot.canvas import counted, listed
 from .panel import Control, Panel, slider
 from ..networks.layers import Layer, formula, written
 from ..plot.arithmetic import steps

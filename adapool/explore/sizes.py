@@ -9,11 +9,11 @@ __all__ = ['explain_sizes', 'size_calculator']
 from typing import Any
 
 from ..arithmetic import find_conv, same_padding, same_padding_pair
-from .answer import Answer, bounded, counted, or_words
+from .answer import Answer, bounded, or_words
 from .layer import layer_output_size
 from .panel import Control, Panel, pair
 from ..networks.layers import Layer, formula, reads
-from ..plot.canvas import rows_and_columns
+from ..plot.canvas import counted, rows_and_columns
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0006
 _MOST = 8192  # cells along an axis, at most
