@@ -256,6 +256,7 @@ def test_a_window_its_cells_and_its_line_light_up_together(opened):
     assert sorted(opened.execute_script(LIT, panel)) == ["bottom2", "row2", "row2", "top2", "top3", "top4"]
     assert part(panel, ".about").text.startswith("Window 2 = [⌊20/7⌋, ⌈30/7⌉) = [2, 5): 3 cells")
     shared = part(panel, "[data-side=top][data-at='4']")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", shared)
     ActionChains(opened).move_to_element(shared).perform()
     assert {"top4", "row2", "row3", "bottom2", "bottom3"} == set(opened.execute_script(LIT, panel))
     assert part(panel, ".about").text == "Input cell 4 is read by outputs 2, 3."
