@@ -62,7 +62,8 @@ def test_sizes_of_which_a_model_makes_nothing_are_named(name, file):
     model = Of(HALVING[name])
     report = written(file, model, dynamic_shapes=({2: "h"},))
     assert report.refused == [[(1, 2, 1, 9)]] and report.ranges == ['Dim("h", min=2)']
-    assert 'left out       1×2×1×9: the model refuses them or gives nothing; Dim("h", min=2) in' in repr(report)
+    said = " ".join(repr(report).split())
+    assert 'left out 1×2×1×9: the model refuses them or gives nothing; Dim("h", min=2) in dynamic_shapes' in said
     run = opened(file)
     for x in (numbers(1, 2, n, 9) for n in (2, 3, 5, 30)): torch.testing.assert_close([*run(x=x).values()], [model(x)])
 

@@ -43,7 +43,7 @@ def render(path):
     extract = {"enabled": True, "output_filename_template": "index_{cell_index}_{index}{extension}"}
     body, resources = MarkdownExporter(config=Config(ExtractOutputPreprocessor=extract)).from_notebook_node(nb)
     figures = {Path(name).name: data for name, data in resources["outputs"].items()}
-    alt = iter(alts)
+    alt = iter(words.replace("[", "&#91;").replace("]", "&#93;") for words in alts)  # else the link would end there
     body = re.sub(r"!\[[^\]]*\]\((index_\w+\.png)\)", lambda m: f"![{next(alt)}](nbs/images/{m[1]})", body)
     body = re.sub(r"\(([\w/]+\.ipynb(#[^)]*)?)\)", r"(nbs/\1)", body).replace("](../", "](")
     body = re.sub(r"^ +(!\[.*|)$", r"\1", body, flags=re.MULTILINE)

@@ -91,6 +91,7 @@ def _way_back(n, m):
     return f"{counted(m)} of {n}: no convolution; a transposed one, more padding than SAME, or a stride above 64."
 
 def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
+    ceil_mode, transposed = bool(ceil_mode), bool(transposed)
     given = {name: rows_and_columns(name, v) for name, v in zip((*_NAMES, "output_size"), (n, K, S, P, D, m))}
     axes, wanted = [], given.pop("output_size")
     for axis in (0, 1):
