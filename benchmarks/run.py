@@ -3,7 +3,7 @@
 Everything runs in one process, in turns; a figure is a ratio of medians. "torch" and "compiled" are how many times as
 long as adapool torch's eager operator and torch.compile in steady state take (above 1, adapool is faster); "read" is
 how many times as long as `x.sum()`, plus writing the output where that is large, adapool takes. `make bench` runs
-everything and writes benchmarks/results.json, which the notebook 12_benchmarks draws;
+everything and writes benchmarks/results.json, which the page use/08_benchmarks draws;
 `BENCH_ARGS="--kind max --threads 1"` runs a part and writes nothing.
 """
 

@@ -1,7 +1,7 @@
 """What each kernel is worth: the time of the cases that it serves without it, over their time with it, on one thread.
 
 Without a kernel its cases go to `planes` where that can do them, else to plain operations, as where there is no kernel
-at all. `make bench` writes benchmarks/worth.json, which the notebook 05_kernels shows.
+at all. `make bench` writes benchmarks/worth.json, which the page inside/05_kernels shows.
 """
 
 import json

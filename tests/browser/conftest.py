@@ -15,14 +15,43 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ("--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
          "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1400,1000")
 
 
+# Bring an element into sight, and say so once the page is loaded and the element stood still for five pictures.
+STILL = """
+const [element, done] = arguments;
+let before, pictures = 0;
+const look = () => {
+  element.scrollIntoView({block: 'center', behavior: 'instant'});
+  const {left, top} = element.getBoundingClientRect(), place = `${left} ${top} ${document.readyState}`;
+  pictures = place === before && document.readyState === 'complete' ? pictures + 1 : 0;
+  before = place;
+  pictures < 5 ? requestAnimationFrame(look) : done();
+};
+look()"""
+
+
 class Chromium(webdriver.Chrome):
     "Chromium that remembers what it was asked for and what went wrong."
+    def press(self, element):
+        "Click on an element that stands still: a page that is still being laid out moves it away from the pointer."
+        self.execute_async_script(STILL, element)
+        element.click()
+
+    def point_at(self, element):
+        "Move the pointer onto an element that stands still, and see that it is there."
+        def there(browser):
+            browser.execute_async_script(STILL, element)
+            ActionChains(browser).move_by_offset(1, 0).move_to_element(element).perform()
+            return browser.execute_script("return arguments[0].matches(':hover')", element)
+        WebDriverWait(self, 30).until(there)
+
     def complaints(self):
         "Errors and warnings of the console since the last call."
         return [entry["message"] for entry in self.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]

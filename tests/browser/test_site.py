@@ -116,7 +116,7 @@ def test_search_finds_remainder(browser, site):
     found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
     assert "Which cells does each output read?" in [link.text for link in found]
     assert browser.complaints() == []
-    next(link for link in found if link.text == "Which cells does each output read?").click()
+    browser.press(next(link for link in found if link.text == "Which cells does each output read?"))
     assert "windows.html" in browser.current_url
 
 
@@ -151,7 +151,7 @@ def test_the_button_turns_the_lights_off(browser, site):
     browser.get((site / "learn/02_windows.html").as_uri())
     seen = set()
     for _ in range(3):
-        next(b for b in browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle") if b.is_displayed()).click()
+        browser.press(next(b for b in browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle") if b.is_displayed()))
         seen.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         paper = "return getComputedStyle(document.querySelector('article img')).backgroundColor"
         assert browser.execute_script(paper) == "rgb(255, 255, 255)"
@@ -164,8 +164,7 @@ def test_a_solution_is_folded_and_opens(browser, site):
     solution = browser.find_element(By.CSS_SELECTOR, "#exercises details")
     assert not solution.find_element(By.CSS_SELECTOR, "pre").is_displayed()
     summary = solution.find_element(By.CSS_SELECTOR, "summary")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", summary)
-    summary.click()
+    browser.press(summary)
     assert solution.find_element(By.CSS_SELECTOR, "pre").text == "answer = 15"
 
 

@@ -8,7 +8,6 @@ import statistics
 from pathlib import Path
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from test_lab import IDLE, cell, command, open_notebook, wait
@@ -225,7 +224,7 @@ def test_what_is_typed_is_answered_in_words(opened, text, words):
     empty = "empty" in part(panel, ".stage").get_attribute("class")
     assert empty == (text != "13") == (part(panel, "svg").get_attribute("innerHTML") == "")
     assert part(panel, "input[type=number]").get_attribute("aria-invalid") == str(text not in ("13", "100")).lower()
-    opened.execute_script("arguments[0].click()", part(panel, ".actions button"))
+    opened.press(part(panel, ".actions button"))
     assert "10 → 7" in part(panel, ".formula").text and "empty" not in part(panel, ".stage").get_attribute("class")
 
 
@@ -239,8 +238,7 @@ def test_the_nearest_exact_sizes_are_buttons(opened):
     panel = panels(opened)[0]
     buttons = panel.find_elements(By.CSS_SELECTOR, ".near button")
     assert [b.text for b in buttons] == ["n = 8", "n = 13", "m = 5", "m = 9"]
-    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", buttons[1])
-    buttons[1].click()
+    opened.press(buttons[1])
     assert "13 → 7" in part(panel, ".formula").text and field(panel, "input_size").get_attribute("value") == "13"
 
 
@@ -256,8 +254,7 @@ def test_a_window_its_cells_and_its_line_light_up_together(opened):
     assert sorted(opened.execute_script(LIT, panel)) == ["bottom2", "row2", "row2", "top2", "top3", "top4"]
     assert part(panel, ".about").text.startswith("Window 2 = [⌊20/7⌋, ⌈30/7⌉) = [2, 5): 3 cells")
     shared = part(panel, "[data-side=top][data-at='4']")
-    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", shared)
-    ActionChains(opened).move_to_element(shared).perform()
+    opened.point_at(shared)
     assert {"top4", "row2", "row3", "bottom2", "bottom3"} == set(opened.execute_script(LIT, panel))
     assert part(panel, ".about").text == "Input cell 4 is read by outputs 2, 3."
 
@@ -288,11 +285,10 @@ def test_a_link_carries_settings(browser, site, link, at, values, note):
 
 def test_a_link_in_the_page_moves_its_panel_and_a_link_can_be_copied(opened):
     link = opened.find_element(By.PARTIAL_LINK_TEXT, "13 → 7")
-    opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", link)
-    link.click()
+    opened.press(link)
     assert "13 → 7" in part(panels(opened)[0], ".formula").text
     copy = part(panels(opened)[2], ".actions button:last-child")
-    opened.execute_script("arguments[0].click()", copy)
+    opened.press(copy)
     assert opened.current_url.endswith("#panel=3&n=5&K=3&S=2&P=0&D=1&ceil_mode=false&transposed=true")
 
 
@@ -418,7 +414,7 @@ def test_a_film_plays_goes_step_by_step_and_holds_for_those_who_ask(browser, sit
             assert part(film, ".transport button:nth-child(2)").text == "play"
             continue
         wait(browser, lambda b, place=place: int(place.get_attribute("value")) > 1)
-        part(film, ".transport button:nth-child(2)").click()
+        browser.press(part(film, ".transport button:nth-child(2)"))
         place.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
         assert part(film, ".about").text == "Output (0, 1) reads rows 0, 1 and columns 1, 2, 3, and padding."
         assert part(film, ".transport button:nth-child(2)").text == "play"
@@ -437,7 +433,7 @@ def test_the_calculator_answers_and_its_way_back_fills_the_fields_in(opened):
     assert part(panel, ".verdict").text == "224 × 160 → 112 × 80"
     typed.send_keys(Keys.CONTROL + "a")
     typed.send_keys("224")
-    opened.execute_script("arguments[0].click()", part(panel, ".near button"))
+    opened.press(part(panel, ".near button"))
     assert part(panel, ".verdict").text == "224 → 56"
 
 
@@ -491,8 +487,7 @@ def play_and_hold(browser, film):
     "A film plays by itself, and stops at its button."
     frames(browser, film, 2)
     button = film(browser).find_element(By.TAG_NAME, "button")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
-    button.click()
+    browser.press(button)
     assert button.text == "play"
 
 
