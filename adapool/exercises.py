@@ -33,13 +33,13 @@ class Verdict:
         return f'<div style="border-left: 5px solid {_BAR[self.right]}; padding-left: 0.6em">{escape(self.text)}</div>'
 
 # %% ../nbs/inside/06_exercises.ipynb #df61fdd7
-_MOST = 10**5  # values of an answer that are looked at
+_MOST_VALUES = 10**5  # values of an answer that are looked at
 
-def _plain(value):
+def _as_lists(value):
     "`value` with arrays, tensors, tuples and all else that can be gone through as lists: numbers are compared."
     if hasattr(value, "tolist"): value = value.tolist()
     if isinstance(value, (str, set, dict)) or not isinstance(value, Iterable): return value
-    return [_plain(v) for v in islice(value, _MOST)]
+    return [_as_lists(v) for v in islice(value, _MOST_VALUES)]
 
 def _is_number(value): return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
@@ -79,7 +79,7 @@ def _fault(got, want):
 
 def _compared(got, want):
     if isinstance(want, (set, frozenset)): return _members(got, want)
-    got, want = _plain(got), _plain(want)
+    got, want = _as_lists(got), _as_lists(want)
     if isinstance(want, list): return _values(got, want)
     if _is_number(want): return _number(got, want)
     if isinstance(want, bool) and not isinstance(got, bool): return f"True or False is asked for, got {got!r}"
@@ -131,7 +131,7 @@ class Exercise:
         for name, length in (("slips", 2), ("cases", None)):
             object.__setattr__(self, name, _tuples(name, getattr(self, name), length))
         if not isinstance(self.hint, str): raise TypeError(f"hint must be a text, got {self.hint!r}")
-        try: _plain(self.expected)
+        try: _as_lists(self.expected)
         except Exception as error: raise TypeError(f"expected must be numbers or text: {error}") from None
 
     def __repr__(self): return f"Exercise(hint={self.hint!r})"
@@ -139,8 +139,8 @@ class Exercise:
     def to_json(self) -> str | None:
         "The exercise for a page that checks answers itself, values as Python writes them; None for a function."
         if callable(self.expected): return None
-        slips = [[repr(_plain(slip)), told] for slip, told in self.slips]
-        about = dict(expected=repr(_plain(self.expected)), hint=self.hint, slips=slips)
+        slips = [[repr(_as_lists(slip)), told] for slip, told in self.slips]
+        about = dict(expected=repr(_as_lists(self.expected)), hint=self.hint, slips=slips)
         return json.dumps(about, ensure_ascii=False)
 
     def check(self, answer: object) -> Verdict:

@@ -16,7 +16,7 @@ from .checks import needs
 with needs("torch"): from torch import Tensor
 
 from .tensors.private import THEIRS
-from .tensors.route import pooled
+from .tensors.route import dispatched
 from .tensors.switch import enable, lead_to
 
 _all_ = ["enable"]
@@ -37,7 +37,7 @@ def adaptive_avg_pool1d(
     >>> adapool.functional.adaptive_avg_pool1d(torch.arange(5.)[None], 3)
     tensor([[0.5000, 2.0000, 3.5000]])
     """
-    return pooled("avg", 1, input, output_size)
+    return dispatched("avg", 1, input, output_size)
 
 def adaptive_avg_pool2d(
     input: Tensor,                            # (N, C, H, W) or (C, H, W)
@@ -51,7 +51,7 @@ def adaptive_avg_pool2d(
     >>> adapool.functional.adaptive_avg_pool2d(torch.ones(1, 3, 10, 9), (None, 7)).shape
     torch.Size([1, 3, 10, 7])
     """
-    return pooled("avg", 2, input, output_size)
+    return dispatched("avg", 2, input, output_size)
 
 def adaptive_avg_pool3d(
     input: Tensor,                            # (N, C, D, H, W) or (C, D, H, W)
@@ -65,7 +65,7 @@ def adaptive_avg_pool3d(
     >>> adapool.functional.adaptive_avg_pool3d(torch.ones(1, 8, 5, 6, 7), 3).shape
     torch.Size([1, 8, 3, 3, 3])
     """
-    return pooled("avg", 3, input, output_size)
+    return dispatched("avg", 3, input, output_size)
 
 # %% ../nbs/inside/03_functional.ipynb #4fb31e41
 def adaptive_max_pool1d(
@@ -83,7 +83,7 @@ def adaptive_max_pool1d(
     >>> adapool.functional.adaptive_max_pool1d(torch.tensor([[3., 1, 4, 1, 5]]), 3)
     tensor([[3., 4., 5.]])
     """
-    return pooled("max", 1, input, output_size, return_indices)
+    return dispatched("max", 1, input, output_size, return_indices)
 
 def adaptive_max_pool2d(
     input: Tensor,                            # (N, C, H, W) or (C, H, W)
@@ -99,7 +99,7 @@ def adaptive_max_pool2d(
     tensor([[[ 5.,  7.],
              [ 9., 11.]]])
     """
-    return pooled("max", 2, input, output_size, return_indices)
+    return dispatched("max", 2, input, output_size, return_indices)
 
 def adaptive_max_pool3d(
     input: Tensor,                            # (N, C, D, H, W) or (C, D, H, W)
@@ -114,7 +114,7 @@ def adaptive_max_pool3d(
     >>> adapool.functional.adaptive_max_pool3d(torch.ones(1, 8, 5, 6, 7), 3).shape
     torch.Size([1, 8, 3, 3, 3])
     """
-    return pooled("max", 3, input, output_size, return_indices)
+    return dispatched("max", 3, input, output_size, return_indices)
 
 # %% ../nbs/inside/03_functional.ipynb #8af15066
 def adaptive_max_pool1d_with_indices(

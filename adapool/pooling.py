@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .checks import integer, sequence
-from .kernels.arrays import by_kernel
+from .kernels.arrays import array_by_kernel
 from .windows import Windows, adaptive_windows
 
 # %% ../nbs/inside/02_pooling.ipynb #d4a37ef4
@@ -185,8 +185,8 @@ def _dtypes(dtype, reduction):
 _SMALL = 2**12  # cells read up to which a kernel is not worth its call
 
 def _fast(kind, x, axes, windows):
-    "What `kernels.arrays.by_kernel` gives; None for a small array, or where there is no kernel."
-    return None if x.size <= _SMALL else by_kernel(kind, x, axes, windows)
+    "What `kernels.arrays.array_by_kernel` gives; None for a small array, or where there is no kernel."
+    return None if x.size <= _SMALL else array_by_kernel(kind, x, axes, windows)
 
 # %% ../nbs/inside/02_pooling.ipynb #f0000101
 def _known(reduction):
@@ -294,7 +294,7 @@ def _winners(x, windows, axis):
         place = np.where(nan.any(axis + 1), last_nan, place)
     return np.minimum(_along(windows.starts, axis, x.ndim) + place, _along(last, axis, x.ndim))
 
-def _places(x, axes, windows):
+def _max_with_index(x, axes, windows):
     "`adaptive_max_pool` with indices when all is checked."
     found = _fast("indices", x, axes, windows)
     if found: return tuple(found)
@@ -330,4 +330,4 @@ def adaptive_max_pool(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     array, pooled, windows = _plan(x, output_size, axes)
-    with _room(output_size, array, pooled, windows): return _places(array, pooled, windows)
+    with _room(output_size, array, pooled, windows): return _max_with_index(array, pooled, windows)

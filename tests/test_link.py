@@ -113,14 +113,14 @@ def outside(key, monkeypatch):
     import llvmlite.binding as llvm
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    texts, written = {}, machine._written
+    texts, written = {}, machine._kernel_text
 
     def once(*parts):
         named = parts[-1]["f2"]
         if named not in texts: texts[named] = written(*parts)
         return texts[named]
 
-    monkeypatch.setattr(machine, "_written", once)
+    monkeypatch.setattr(machine, "_kernel_text", once)
     found = {}
     for target in TARGETS:
         monkeypatch.setattr(machine, "_this_machine", lambda target=target: machine._machine(target))

@@ -207,7 +207,7 @@ def test_a_copy_is_never_of_the_whole_of_a_large_array(way, monkeypatch):
 
 def test_memory_that_runs_out_on_the_way_is_not_said_to_be_of_the_result(monkeypatch):
     def full(*call): raise MemoryError("Unable to allocate 103 GiB")
-    monkeypatch.setattr(pooling, "by_kernel", full)
+    monkeypatch.setattr(pooling, "array_by_kernel", full)
     with pytest.raises(MemoryError, match=r"shape \(100000,\).*output_size 3: Unable to allocate 103 GiB"):
         adapool.adaptive_pool(np.ones(100_000, np.uint8), 3)
     with pytest.raises(ValueError, match="output_size must be one whose result fits in memory"):

@@ -97,7 +97,7 @@ TESTS = {
 SLOW_TO_LOAD = "torch", "numba", "matplotlib.pyplot", "hypothesis", "nbclient"
 
 # Names of numbers that weigh time against memory, and of what says how large or how fine a picture is.
-WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "LOOKAHEAD", "prefetch", "maxsize"}
+WEIGHED = {"_SLAB", "_SMALL", "_MANY", "_MOST", "_MOST_VALUES", "LOOKAHEAD", "prefetch", "maxsize"}
 LOOKS = {"figsize", "dpi", "fontsize", "linewidth", "pad", "zorder", "_CELL", "_axes", "ax.set", "fig.set_size_inches"}
 
 SHIFTED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 
 from .calls import eager, shapes_in, tensors_in, told
 from .forms import all_ints
-from .pools import OPERATORS, POOLS, replacement
+from .pools import POOL_OPERATORS, POOLS, replacement
 
 # %% ../../nbs/inside/export/03_capture.ipynb #e0600036
 _MAXIMA = {key: name for key, name in POOLS.items() if key[0] == "max"}
@@ -51,7 +51,7 @@ def graphs(module):
 
 def adaptive_nodes(module):
     "The nodes of a captured module that are adaptive pools."
-    return [node for part in graphs(module) for node in part.graph.nodes if node.target in OPERATORS]
+    return [node for part in graphs(module) for node in part.graph.nodes if node.target in POOL_OPERATORS]
 
 def layer_of(node):
     "The layer that a node comes from; for a function, the module that calls it."

@@ -13,17 +13,17 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-from .calls import checked_call, eager, quiet, ready, shapes_in, tensors_in
+from .calls import checked_call, eager, evaluation, quiet, shapes_in, tensors_in
 from .capture import captured, graphs
-from .pools import OPERATORS, replacement
+from .pools import POOL_OPERATORS, replacement
 
 # %% ../../nbs/inside/export/06_copies.ipynb #e060005b
 def _inlined(graph_module, finite):
     "The graph with plain operators in place of the adaptive ones, all others as they are; sizes are ints."
     graph = graph_module.graph
-    for node in [node for node in graph.nodes if node.target in OPERATORS]:
+    for node in [node for node in graph.nodes if node.target in POOL_OPERATORS]:
         x, sizes = node.args[0].meta["val"], tuple(node.args[1])
-        pool = replacement(*OPERATORS[node.target], finite)
+        pool = replacement(*POOL_OPERATORS[node.target], finite)
         example = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         part = make_fx(partial(pool, output_size=sizes), pre_dispatch=True)(example).graph
         start = next(iter(part.nodes))
@@ -75,7 +75,7 @@ def _pinned(graph_module):
     return graph_module
 
 # %% ../../nbs/inside/export/06_copies.ipynb #e06a0006
-def _plain(graph_module, spec, call):
+def _as_module(graph_module, spec, call):
     "The graph as an ordinary module that scripting takes: inputs by name, outputs as they were, short names."
     graph, fixed = graph_module.graph, False
     for node in list(graph.nodes):
@@ -141,11 +141,11 @@ def portable(
     tensor([[[1., 3., 5.]]])
     """
     model, call = checked_call(model, args, kwargs)
-    with ready(model, call), quiet():
+    with evaluation(model, call), quiet():
         eager(model, call)
         program = captured(model, call)
         module = program.module(check_guards=False)
         for part in graphs(module): _folded(_inlined(part, finite)).recompile()
-        copy = _plain(_pinned(module), program.call_spec, call)
+        copy = _as_module(_pinned(module), program.call_spec, call)
     for parameter in copy.parameters(): parameter.grad = None
     return _module(copy, call)

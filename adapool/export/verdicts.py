@@ -6,10 +6,10 @@
 __all__ = ['why_not']
 
 # %% ../../nbs/inside/export/07_verdicts.ipynb #0d32e4ed
-from .calls import checked_call, eager, quiet, ready
+from .calls import checked_call, eager, evaluation, quiet
 from .capture import adaptive_nodes, captured, layer_of
 from .forms import axes_of, reason
-from .pools import OPERATORS
+from .pools import POOL_OPERATORS
 
 # %% ../../nbs/inside/export/07_verdicts.ipynb #e0600065
 class _Table(list):
@@ -36,7 +36,7 @@ def _torch_takes(kind, shape, sizes):
 
 def _row(node, finite):
     "What is said of an adaptive node: where it stands, its sizes, what torch does, our form and why."
-    (kind, d), x = OPERATORS[node.target], node.args[0].meta["val"]
+    (kind, d), x = POOL_OPERATORS[node.target], node.args[0].meta["val"]
     shape, sizes = x.shape[-d:], tuple(node.args[1])
     axes = axes_of(kind, x, sizes, finite)
     tracing, dynamo, dynamic = _torch_takes(kind, shape, sizes)
@@ -67,6 +67,6 @@ def why_not(
     'single pool'
     """
     model, call = checked_call(model, args, kwargs)
-    with ready(model, call), quiet():
+    with evaluation(model, call), quiet():
         eager(model, call)
         return _Table(_row(node, finite) for node in adaptive_nodes(captured(model, call).graph_module))

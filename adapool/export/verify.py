@@ -85,7 +85,7 @@ class Tries:
     def asked(self, chosen, seed=0):
         "A call with the sizes `chosen`, and what eager gives: None if it refuses, or only there gives nothing."
         shapes = iter(self.shapes_of(chosen))
-        call = pytree.tree_map_only(torch.Tensor, lambda tensor: _like(tensor, next(shapes), seed), self.call)
+        call = pytree.tree_map_only(torch.Tensor, lambda tensor: _numbers_like(tensor, next(shapes), seed), self.call)
         try:
             outputs = eager(self.model, call)
             nothing = any(has and not had for had, has in zip(self.empty, self._empty(outputs), strict=True))
@@ -108,7 +108,7 @@ class Tries:
             (self.refused if wanted is None else self.served).append(chosen)
             if wanted is not None: yield call, wanted
 
-def _like(tensor, shape, seed):
+def _numbers_like(tensor, shape, seed):
     "Other numbers of the same type and range, of another shape."
     generator = torch.Generator().manual_seed(seed)
     if tensor.is_floating_point(): return torch.randn(shape, generator=generator).to(tensor)

@@ -22,7 +22,7 @@ import torch.onnx
 from torch.utils import _pytree as pytree
 
 from ..checks import writable
-from .calls import checked_call, eager, quiet, ready, tensors_in, told
+from .calls import checked_call, eager, evaluation, quiet, tensors_in, told
 from .capture import captured_open, checked_axes
 from .forms import MATRIX_CELLS
 from .pools import decompositions
@@ -70,19 +70,20 @@ def _checked_names(inputs, outputs, call, wanted):
         f"input_names and output_names must differ from each other, got {both}")
 
 # %% ../../nbs/inside/export/05_write.ipynb #e06a0005
-def _named(value, name):
+def _nested_names(value, name):
     "The names of the tensors in what a model returns: keys and fields, joined by points."
     if isinstance(value, torch.Tensor): return [name]
     if isinstance(value, Mapping): parts = dict(value.items())
     elif is_dataclass(value): parts = vars(value)
     elif hasattr(value, "_asdict"): parts = value._asdict()
     else: parts = dict(enumerate(value)) if isinstance(value, (list, tuple)) else {}
-    return [found for key, part in parts.items() for found in _named(part, f"{name}.{key}" if name else str(key))]
+    return [found for key, part in parts.items()
+            for found in _nested_names(part, f"{name}.{key}" if name else str(key))]
 
 def _output_names(outputs, taken):
     "Names for outputs that have some in the model, those of inputs apart; None where it returns plain tensors."
     if isinstance(outputs, torch.Tensor) or type(outputs) in (tuple, list): return None
-    names = [f"{name}_out" if name in taken else name for name in _named(outputs, "")]
+    names = [f"{name}_out" if name in taken else name for name in _nested_names(outputs, "")]
     return names if len(set(names) - set(taken)) == len(tensors_in(outputs)) == len(names) else None
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003d
@@ -208,7 +209,7 @@ def to_onnx(
     """
     path, (model, call) = _checked_path(path, opset), checked_call(model, args, kwargs)
     with quiet(): from tqdm.auto import tqdm
-    with ready(model, call):
+    with evaluation(model, call):
         open_axes = checked_axes(model, call, dynamic_shapes)
         shapes = open_axes if any(open_axes) else None
         names = {"dynamic_shapes": shapes, "input_names": input_names, "output_names": output_names}

@@ -65,7 +65,7 @@ def _read(path):
 
 def _digest(path, code): return hashlib.sha256(path.name.encode() + code).digest()
 
-def _write(path, code):
+def _keep(path, code):
     "Keep an object file, in one move; where that cannot be, do not."
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _object(kernel, *types):
     def make():
         from adapool.kernels.machine import compile_kernel
         code = compile_kernel(kernel, meaning(kind, BYTES[x]), x, y, compute, index)
-        if path: _write(path, code)
+        if path: _keep(path, code)
         return code
     return _undisturbed(make)
 

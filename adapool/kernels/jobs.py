@@ -15,7 +15,7 @@ import numpy as np
 from .compile import BYTES, compiled
 from .geometry import Geometry, packed
 from .gradients import scatter
-from .plan import MOST_KEPT, Plan, make_plan, steps_of
+from .plan import MOST_KEPT, KernelPlan, make_plan, steps_of
 from .rows import reduce_parts
 from .tables import ADAPTIVE, never_empty, part_of, period, read_from
 from .threads import openmp, parallel_for, run_in_team, scratch
@@ -145,5 +145,5 @@ def scatter_job(dtype, planes, n, m, inner):
     "The job that adds gradients where maxima were: `planes` planes of n cells from m, `inner` side by side."
     types = dtype, dtype, COMPUTE[dtype], "sum", "i4"
     geometry = Geometry(*[0] * len(Geometry._fields))._replace(n_w=n, m_w=m, channels=inner)
-    made = Job(Plan(scatter, types, geometry, [], planes, 1, planes*inner*(n + m), (8, 8)))
+    made = Job(KernelPlan(scatter, types, geometry, [], planes, 1, planes*inner*(n + m), (8, 8)))
     return made if made.function else None

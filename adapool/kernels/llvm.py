@@ -58,7 +58,7 @@ class _NamedFields(AttributeTemplate):
     def generic_resolve(self, t, name): return types.int64 if name in t.fields else None  # type: ignore[override]
 
 @lower_getattr_generic(Named)
-def _field(context, b, t, value, name):
+def _struct_field(context, b, t, value, name):
     field = b.load(b.gep(value, [ir.IntType(64)(t.fields.index(name))]))
     field.set_metadata("invariant.load", b.module.add_metadata([]))  # whatever a kernel writes, it is not this
     return field
@@ -72,30 +72,31 @@ def _cell(t):
     "The LLVM type of a Numba type in memory."
     return _IR[t] if t in _IR else ir.IntType(8 if t == types.boolean else t.bitwidth)
 
-def _like(v, cell):
+def _type_like(v, cell):
     "The type of `cell`s, as many as `v` has."
     return ir.VectorType(cell, LANES) if isinstance(v.type, ir.VectorType) else cell
 
 def _constant(v, cell, value):
     "`value` in every lane of something like `v`."
-    t = _like(v, cell)
+    t = _type_like(v, cell)
     return ir.Constant(t, [value] * LANES if isinstance(t, ir.VectorType) else value)
 
 # %% ../../nbs/inside/kernels/01_llvm.ipynb #6f4c80a2
-def _as(b, v, cell): return b.bitcast(v, _like(v, cell))
+def _as(b, v, cell): return b.bitcast(v, _type_like(v, cell))
 
-def _float_of_bfloat16(b, v): return _as(b, b.shl(b.zext(v, _like(v, _I32)), _constant(v, _I32, 16)), ir.FloatType())
+def _float_of_bfloat16(b, v):
+    return _as(b, b.shl(b.zext(v, _type_like(v, _I32)), _constant(v, _I32, 16)), ir.FloatType())
 
 def _bfloat16_of_float(b, v):
     def n(value): return _constant(v, _I32, value)
     bits = _as(b, v, _I32)
     odd = b.and_(b.lshr(bits, n(16)), n(1))
     bits = b.lshr(b.add(bits, b.add(odd, n(0x7fff))), n(16))
-    return b.trunc(b.select(b.fcmp_unordered("uno", v, v), n(0x7fc0), bits), _like(v, ir.IntType(16)))
+    return b.trunc(b.select(b.fcmp_unordered("uno", v, v), n(0x7fc0), bits), _type_like(v, ir.IntType(16)))
 
 def _float_of_float16(b, v):
     def n(value): return _constant(v, _I32, value)
-    bits = b.zext(v, _like(v, _I32))
+    bits = b.zext(v, _type_like(v, _I32))
     size = b.shl(b.and_(bits, n(0x7fff)), n(13))  # exponent and fraction, where float32 has them
     shifted = b.fsub(_as(b, b.add(size, n(113 << 23)), ir.FloatType()), _constant(v, ir.FloatType(), 2.0**-14))
     small, normal, infinite = _as(b, shifted, _I32), b.add(size, n(112 << 23)), b.add(size, n(224 << 23))
@@ -118,7 +119,7 @@ def _float16_of_float(b, v):
     large = b.select(b.icmp_unsigned(">", size, n(255 << 23)), nan, n(0x7c00))
     size = b.select(b.icmp_unsigned("<", size, n(113 << 23)), small,
                     b.select(b.icmp_unsigned("<", size, n(143 << 23)), normal, large))
-    return b.trunc(b.or_(size, b.and_(b.lshr(bits, n(16)), n(0x8000))), _like(v, ir.IntType(16)))
+    return b.trunc(b.or_(size, b.and_(b.lshr(bits, n(16)), n(0x8000))), _type_like(v, ir.IntType(16)))
 
 # %% ../../nbs/inside/kernels/01_llvm.ipynb #6f4c80a3
 _BITS = {bfloat16: (_float_of_bfloat16, _bfloat16_of_float), float16_bits: (_float_of_float16, _float16_of_float)}
@@ -127,17 +128,17 @@ def _widen(b, v, cell, compute):
     "`v`, read as `cell`, in the type `compute`."
     if cell == compute: return v
     if cell in _BITS: return _widen(b, _BITS[cell][0](b, v), types.float32, compute)
-    if cell is float16 or isinstance(cell, types.Float): return b.fpext(v, _like(v, _cell(compute)))
+    if cell is float16 or isinstance(cell, types.Float): return b.fpext(v, _type_like(v, _cell(compute)))
     signed = cell != types.boolean and cell.signed
-    if isinstance(compute, types.Float): return (b.sitofp if signed else b.uitofp)(v, _like(v, _cell(compute)))
-    return (b.sext if signed else b.zext)(v, _like(v, _cell(compute)))
+    if isinstance(compute, types.Float): return (b.sitofp if signed else b.uitofp)(v, _type_like(v, _cell(compute)))
+    return (b.sext if signed else b.zext)(v, _type_like(v, _cell(compute)))
 
 def _narrow(b, v, compute, cell):
     "`v`, of type `compute`, as it is stored in `cell`."
     if cell == compute: return v
     if cell in _BITS: return _BITS[cell][1](b, v)
-    if cell is float16 or isinstance(cell, types.Float): return b.fptrunc(v, _like(v, _cell(cell)))
-    return b.trunc(v, _like(v, _cell(cell)))
+    if cell is float16 or isinstance(cell, types.Float): return b.fptrunc(v, _type_like(v, _cell(cell)))
+    return b.trunc(v, _type_like(v, _cell(cell)))
 
 # %% ../../nbs/inside/kernels/01_llvm.ipynb #2b51a07a
 class _Pointer(NamedTuple):
@@ -244,10 +245,10 @@ class Emitter(NamedTuple):
 
     def load_index(self, b, x, o):
         v = b.load(x.at(b, o, many=True), align=x.align)
-        return v if x.cell == self.index_type else b.trunc(v, _like(v, _cell(self.index_type)))
+        return v if x.cell == self.index_type else b.trunc(v, _type_like(v, _cell(self.index_type)))
 
     def store_index(self, b, y, o, v):
-        if y.cell != self.index_type: v = b.sext(v, _like(v, _cell(y.cell)))
+        if y.cell != self.index_type: v = b.sext(v, _type_like(v, _cell(y.cell)))
         b.store(v, y.at(b, o, many=True), align=y.align)
 
 # %% ../../nbs/inside/kernels/01_llvm.ipynb #616150c6

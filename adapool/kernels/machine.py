@@ -38,7 +38,7 @@ def _llvm_code(kernel, signature):
     try: return numba.cfunc(signature, error_model="numpy")(kernel).inspect_llvm()
     finally: config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = before
 
-def _written(kernel, means, x, y, compute, index, named):
+def _kernel_text(kernel, means, x, y, compute, index, named):
     "A kernel as LLVM code; the parameters are those of `compile_kernel`, and the types by name."
     e = Emitter(named[compute], means["REDUCTION"], named[index])
     found = closure(kernel, stop=WORDS)
@@ -143,7 +143,7 @@ def compile_kernel(
 ):
     "The object code of one kernel for this machine, which needs nothing that it does not hold."
     machine = _this_machine()
-    code = _emitted(_written(kernel, means, x, y, compute, index, _types_on(machine)), machine)
+    code = _emitted(_kernel_text(kernel, means, x, y, compute, index, _types_on(machine)), machine)
     missing = _undefined(code)
     if missing: raise NotImplementedError(f"on this processor it would call {', '.join(missing)}")
     return code

@@ -25,7 +25,7 @@ class Call(NamedTuple):
     written: bool = False  # the first of them is the first that went in, with new numbers
 
 # %% ../../nbs/inside/networks/03_calls.ipynb #4c33bc88
-_NAMES = {"conv": "input weight bias stride padding dilation groups",
+_PARAMETERS = {"conv": "input weight bias stride padding dilation groups",
           "conv_transpose": "input weight bias stride padding output_padding groups dilation",
           "max_pool": "input kernel_size stride padding dilation ceil_mode return_indices",
           "avg_pool": "input kernel_size stride padding ceil_mode count_include_pad divisor_override",
@@ -37,7 +37,7 @@ _KINDS = {"conv": "conv", "conv_transpose": "transposed", "max_pool": "pool", "a
 
 def _arguments(what, call):
     "The arguments of a call by name."
-    return dict(zip(_NAMES[what].split(), call.args)) | call.kwargs
+    return dict(zip(_PARAMETERS[what].split(), call.args)) | call.kwargs
 
 def given_to(
     what: str,   # the function
@@ -45,7 +45,7 @@ def given_to(
 ) -> list:
     "The arguments of a call, those that are given, in the order of the function's own."
     given = _arguments(what, call)
-    return [given[name] for name in _NAMES[what].split() if name in given]
+    return [given[name] for name in _PARAMETERS[what].split() if name in given]
 
 # %% ../../nbs/inside/networks/03_calls.ipynb #f1a5e011
 def _pads(padding, n, K, S, D):
@@ -55,7 +55,7 @@ def _pads(padding, n, K, S, D):
 
 def _resized(given, out):
     "The `Layer` of an interpolation, with all that it is told."
-    named = _NAMES["interpolate"].split()[1:]
+    named = _PARAMETERS["interpolate"].split()[1:]
     return Layer("resize", out, how={"size": None, "scale_factor": None} | {k: given[k] for k in named if k in given})
 
 def layer_of_call(
@@ -64,7 +64,7 @@ def layer_of_call(
     "The `Layer` that a call is, and its input; None and None for other calls."
     match = re.fullmatch(r"(\w+?)([123]d)?", call.name)
     what = match[1] if match else ""
-    if match is None or what not in _NAMES or what in ("pad", "linear"): return None, None
+    if match is None or what not in _PARAMETERS or what in ("pad", "linear"): return None, None
     given = _arguments(what, call)
     x = given.pop("input")
     d = int(match[2][0]) if match[2] else x.dim() - 2

@@ -145,7 +145,7 @@ def _end_to_end(call, sources):
     return tuple(_concatenated(axis, sizes, along(a)) for a in range(len(sources[0][1])))
 
 # %% ../../nbs/inside/networks/04_follow.ipynb #5ee40340
-def _reduced(call, x, field):
+def _reduced_field(call, x, field):
     "The field of a mean, sum, maximum, ... over the axes that the call names."
     place = 2 if "norm" in call.name else 1
     by_place = call.args[place] if len(call.args) > place else None
@@ -157,7 +157,7 @@ def _reduced(call, x, field):
     jumps = tuple(j for a, j in enumerate(field.jumps) if a not in axes)
     return Field(field.starts.squeeze(axes), field.stops.squeeze(axes), jumps)
 
-def _along(call, x, field):
+def _over_axis(call, x, field):
     "The field of a softmax and its like."
     dim = call.kwargs.get("dim", next((v for v in call.args[1:] if isinstance(v, int)), None))
     return over(field, ((_ALONG[call.name] if dim is None else dim) % x.dim(),))
@@ -182,8 +182,8 @@ def pass_on(
         try: return list(zip(*_moved(call, sources))) if {id(t) for t, _ in sources} <= moved else None
         except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError): return None
     if name in _CONCATENATIONS: found = _end_to_end(call, sources)
-    elif name in _ALONG and alone: found = tuple(_along(call, x, f) for f in fields)
-    elif name in _REDUCTIONS and alone and not two: found = tuple(_reduced(call, x, f) for f in fields)
+    elif name in _ALONG and alone: found = tuple(_over_axis(call, x, f) for f in fields)
+    elif name in _REDUCTIONS and alone and not two: found = tuple(_reduced_field(call, x, f) for f in fields)
     elif name == "linear" and alone: found = tuple(over(f, (x.dim() - 1,)) for f in fields)
     elif name == "embedding" and alone: found = tuple(map(_new_axis, fields))
     elif name in ("max", "min") or _cell_by_cell(name): found = tuple(map(joined, zip(*(f for _, f in sources))))

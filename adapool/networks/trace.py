@@ -61,7 +61,7 @@ class Fields:
         else:
             passed = pass_on(call, sources) or [None] * len(call.outs)
             for y, fields in zip(call.outs, passed, strict=True):
-                self.fields[y] = fields if fields and _fits(fields, y) else None
+                self.fields[y] = fields if fields and _broadcasts_to(fields, y) else None
             if None in (self.fields[y] for y in call.outs): self.unknown.add(call.name)
         if call.written: self._write_through(call, found[0])
 
@@ -73,7 +73,7 @@ class Fields:
         self.unknown.add(f"{call.name} into a part of a tensor")
 
 # %% ../../nbs/inside/networks/06_trace.ipynb #d47ba8d2
-def _fits(fields, out):
+def _broadcasts_to(fields, out):
     "Whether the arrays of `fields` broadcast to the shape of `out`."
     def fits(field): return all(m in (1, n) for m, n in zip(field.starts.shape, out.shape))
     return all(len(field.jumps) == out.dim() and fits(field) for field in fields)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'LARGE_BYTES', 'CODES', 'COMPILER', 'address', 'run', 'Known', 'Plan', 'adaptive_plan', 'plan_of',
-           'channels_last', 'has_channels_last', 'dense', 'result', 'in_format', 'new', 'Ready', 'ready', 'by_kernel',
-           'scattered']
+           'is_channels_last', 'has_channels_last', 'dense', 'result', 'in_format', 'new', 'Ready', 'ready',
+           'tensor_by_kernel', 'scattered']
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #7a200003
 import ctypes
@@ -18,7 +18,7 @@ import torch
 
 from .. import kernels
 from .private import (
-    dispatch_modes, has_storage, is_functional, is_shared, storage_address, unwrapped)
+    dispatch_modes, has_storage, is_functional, is_shared, storage_address, unwrapped_if_dead)
 from ..windows import adaptive_windows
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #ad0e5501
@@ -27,7 +27,7 @@ _PLAIN_CLASSES = torch.Tensor, torch.nn.Parameter
 def address(x):
     "Where the numbers of `x` begin, 0 if there are none; None if they are not plain ones in the CPU's memory."
     if type(x) not in _PLAIN_CLASSES or dispatch_modes(): return None
-    if not has_storage(x): x = unwrapped(x)
+    if not has_storage(x): x = unwrapped_if_dead(x)
     if not (has_storage(x) and x.is_cpu) or x.is_neg() or x.is_nested or is_functional(x): return None
     shared = storage_address and is_shared(x)
     begin = storage_address(x) + x.storage_offset() * x.itemsize if shared else x.data_ptr()
@@ -87,7 +87,7 @@ def _nhwc(shape, strides):
         least = strides[d] * shape[d]
     return True
 
-def channels_last(shape, strides, d):
+def is_channels_last(shape, strides, d):
     "Are channels innermost in torch's result of a pool over `d` axes? One axis is a picture of one row to it."
     if d == 1 and len(shape) == 3:
         shape, strides = (*shape[:2], 1, shape[2]), (*strides[:2], shape[2]*strides[2], strides[2])
@@ -95,7 +95,7 @@ def channels_last(shape, strides, d):
 
 def has_channels_last(x, d):
     "The same of a tensor."
-    return channels_last(x.shape, x.stride(), d)
+    return is_channels_last(x.shape, x.stride(), d)
 
 def dense(shape, axes=None):
     "Strides of an array without gaps whose `axes`, outermost first, are all its axes."
@@ -151,7 +151,7 @@ class Ready(NamedTuple):
 def ready(kind, dtype, shape, strides, plan):
     "What pools tensors of this shape and these strides; its job is None where there is no kernel, or nothing to do."
     d, sizes = len(plan), plan.input_sizes if kind == "avg_backward" else plan.output_sizes
-    last = channels_last(shape, strides, d)
+    last = is_channels_last(shape, strides, d)
     out, steps = result(shape, sizes, last)
     inner = shape[1] if last else 1
     if 0 in out or (inner > 1 and strides[1] != 1): return Ready(None, out, steps)
@@ -159,12 +159,13 @@ def ready(kind, dtype, shape, strides, plan):
     axes = tuple([(windows, strides[dim]) for dim, windows in plan])
     return Ready(_kernel_job(kind, CODES[dtype], batch, axes, inner), out, steps)
 
-def by_kernel(kind, x, plan):
+def tensor_by_kernel(kind, x, plan):
     "What a kernel gives, in the memory format that torch would choose; for indices these, too; else None."
     if x.dtype not in CODES or address(x) is None: return None
     job, shape, strides = KNOWN[ready, kind, x.dtype, x.shape, x.stride(), plan]
     if kind != "indices" and shape == x.shape: return new(shape, strides, x.dtype).copy_(x)
-    if job is None and 0 not in shape: return None if x.is_contiguous() else by_kernel(kind, x.contiguous(), plan)
+    if job is None and 0 not in shape:
+        return None if x.is_contiguous() else tensor_by_kernel(kind, x.contiguous(), plan)
     y = new(shape, strides, x.dtype)
     index = new(shape, strides, torch.int64) if kind == "indices" else None
     if job and not run(job, x, y, index): return None

@@ -14,32 +14,32 @@ from torch.compiler import is_compiling
 
 from . import plain
 from .memory import (
-    address, by_kernel, channels_last, has_channels_last, in_format, plan_of, result, scattered)
+    address, has_channels_last, in_format, is_channels_last, plan_of, result, scattered, tensor_by_kernel)
 from .private import dual_level, recording, transforms_active
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400005
 def mean(x, plan):
     "The mean of each window."
-    y = by_kernel("mean", x, plan)
+    y = tensor_by_kernel("mean", x, plan)
     return plain.mean(x, plan) if y is None else y
 
 def mean_backward(g, plan):
     "The gradient of `mean`, in the memory format of `g`."
-    y = by_kernel("avg_backward", g, plan)
+    y = tensor_by_kernel("avg_backward", g, plan)
     return plain.mean_backward(g, plan) if y is None else y
 
 def max_with_index(x, plan):
     "The maximum of each window, and where it was."
-    return by_kernel("indices", x, plan) or plain.max_with_index(x, plan)
+    return tensor_by_kernel("indices", x, plan) or plain.max_with_index(x, plan)
 
 def maximum(x, plan):
     "The maximum of each window."
-    y = by_kernel("max", x, plan)
+    y = tensor_by_kernel("max", x, plan)
     return max_with_index(x, plan)[0] if y is None else y
 
 def put_back(g, index, plan):
     "Zeros, and each cell of `g` added where `index` says, in the memory format of `index`: the gradient of a maximum."
-    last = channels_last(index.shape, index.stride(), len(plan))
+    last = is_channels_last(index.shape, index.stride(), len(plan))
     if last: g, index, plan = g.movedim(1, -1), index.movedim(1, -1), plan.moved
     y = scattered(g, index, plan)
     if y is None: y = plain.put_back(g, index, plan)
@@ -92,7 +92,7 @@ def _as_output(g, ctx):
     "`g` in the memory format of the function's input, which its gradient is to have."
     if g.stride() == ctx.strides: return g
     (shape, strides), d = ctx.input, len(ctx.plan)
-    return in_format(g, d, channels_last(shape, strides, d))
+    return in_format(g, d, is_channels_last(shape, strides, d))
 
 class Mean(_Linear):
     "The mean of each window, as autograd knows it."

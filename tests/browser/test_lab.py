@@ -95,7 +95,7 @@ def test_its_solution_is_folded(arithmetic):
     solution = cell(arithmetic, "answer = 15\n```")
     details = solution.find_element(By.CSS_SELECTOR, "details")
     assert not details.find_element(By.CSS_SELECTOR, "pre").is_displayed()
-    browser.press(details.find_element(By.CSS_SELECTOR, "summary"))
+    arithmetic.press(details.find_element(By.CSS_SELECTOR, "summary"))
     assert details.find_element(By.CSS_SELECTOR, "pre").is_displayed()
     assert details.find_element(By.CSS_SELECTOR, "mjx-container")
 

@@ -151,7 +151,8 @@ def test_the_button_turns_the_lights_off(browser, site):
     browser.get((site / "learn/02_windows.html").as_uri())
     seen = set()
     for _ in range(3):
-        browser.press(next(b for b in browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle") if b.is_displayed()))
+        buttons = browser.find_elements(By.CSS_SELECTOR, "button.theme-toggle")
+        browser.press(next(button for button in buttons if button.is_displayed()))
         seen.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         paper = "return getComputedStyle(document.querySelector('article img')).backgroundColor"
         assert browser.execute_script(paper) == "rgb(255, 255, 255)"
