@@ -102,7 +102,12 @@ def writable(
 def needs(
     extra: str,  # of this package: "torch", "plot", "explore"
 ) -> Iterator[None]:
-    "A block of imports; one that is not installed raises `ImportError` with the `pip install` that brings it."
+    """A block of imports; one that is not installed raises `ImportError` with the `pip install` that brings it.
+
+    >>> with adapool.checks.needs("plot"): import matplotlob
+    Traceback (most recent call last):
+    ModuleNotFoundError: matplotlob is not installed, which this needs: pip install 'adapool[plot]'
+    """
     try: yield
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]

@@ -132,7 +132,7 @@ class Exercise:
             object.__setattr__(self, name, _tuples(name, getattr(self, name), length))
         if not isinstance(self.hint, str): raise TypeError(f"hint must be a text, got {self.hint!r}")
         try: _as_lists(self.expected)
-        except Exception as error: raise TypeError(f"expected must be numbers or text: {error}") from None
+        except Exception as error: raise TypeError(f"expected must be numbers or text: {error}") from error
 
     def __repr__(self): return f"Exercise(hint={self.hint!r})"
 

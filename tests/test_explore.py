@@ -115,8 +115,24 @@ def test_what_is_too_large_for_a_panel_is_not_said_to_be_no_layer():
         assert answer.message.startswith("This panel ")
 
 
-def test_a_mistake_in_the_program_stays_an_error():
-    with pytest.raises(TypeError, match="unsupported operand"): explore.answer.or_words(lambda: 1 + "2")
+def test_the_largest_number_that_is_taken_is_answered():
+    for at in ((1024, 3, 2), (9, 3, 2, 1024)):
+        answer = explore.explain_layer(*at)
+        assert value(answer.formula)[1] == conv_output_size(*at) and "Too large to draw" in answer.message
+
+
+@pytest.mark.parametrize("room, inner, explain, args", [
+    ("layer", "counted", explore.explain_layer, (9, 3, 4)), ("adaptive", "why_exact", explore.explain_adaptive, (9, 4)),
+    ("photograph", "why_exact", explore.explain_photograph, (3, 4)), ("film", "Counter", explore.explain_film, (5, 3)),
+    ("sizes", "_of_axis", explore.explain_sizes, (9, 3)), ("field", "counted", explore.explain_field, (9,)),
+])
+@pytest.mark.parametrize("mistake", [TypeError, ValueError])
+def test_a_mistake_in_the_program_stays_an_error(no_pictures, monkeypatch, room, inner, explain, args, mistake):
+    "What a function does not say of the numbers that it is given is not put in words, though it be a `ValueError`."
+    def stray(*args, **kwargs): raise mistake("stray")
+    assert explain(*args).formula
+    monkeypatch.setattr(getattr(explore, room), inner, stray)
+    with pytest.raises(mistake, match="stray"): explain(*args)
 
 
 def test_unread_cells_are_those_without_a_gradient(no_pictures):

@@ -14,7 +14,7 @@ from torch import nn
 from torch.export import AdditionalInputs, Dim, ShapesCollection
 
 import adapool.functional
-from adapool.export import portable, to_onnx, why_not, write
+from adapool.export import capture, portable, to_onnx, verify, why_not, write
 from adapool.export.verify import distance
 
 
@@ -411,3 +411,18 @@ def test_an_output_class_that_torch_does_not_know(file):
 def test_distance_of_numbers_that_are_not_finite(a, b, error):
     found = distance(torch.tensor([2.0, a]), [torch.tensor([2.0, b]).numpy()])
     assert found == pytest.approx(error * 2 / 3, nan_ok=True)
+
+
+@pytest.mark.parametrize("room, name, wrapped", [
+    (verify.Tries, "_empty", staticmethod), (verify, "distance", lambda f: f), (capture, "_checked_sizes", lambda f: f)])
+def test_a_mistake_of_our_own_is_not_laid_to_the_model(room, name, wrapped, file, monkeypatch):
+    "Where it is looked whether a model takes a size, what else goes wrong there is seen."
+    right, calls = getattr(room, name), []
+    def stray(*args):
+        calls.append(args)
+        if len(calls) == 1 and room is verify.Tries: return right(*args)  # that of the example
+        raise KeyError("stray")
+    monkeypatch.setattr(room, name, wrapped(stray))
+    with pytest.raises(KeyError, match="stray"):
+        written(file, HEAD, torch.ones(1, 2, 12, 9), dynamic_shapes=({0: "batch", 2: "h"},))
+    assert len(calls) == 2 - (room is not verify.Tries)

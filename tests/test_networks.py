@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from adapool.networks import trace_shapes
+from adapool.networks import follow, trace_shapes
 from adapool.networks.fields import closed_form
 from adapool.networks.trace import watched
 
@@ -422,3 +422,11 @@ def test_published_stride_and_padding():
 def test_a_scripted_model_is_refused():
     with pytest.raises(TypeError, match=r"model must be .* that runs in Python"):
         trace_shapes(torch.jit.script(nn.Sequential(nn.Conv2d(1, 1, 3))), (1, 1, 8, 8))
+
+
+def test_a_mistake_of_our_own_is_not_a_field_that_is_not_known(monkeypatch):
+    def stray(*args): raise ValueError("stray")
+    monkeypatch.setattr(follow, "settled", stray)
+    class Turned(nn.Module):
+        def forward(self, x): return x.transpose(2, 3)
+    with pytest.raises(ValueError, match="stray"): trace_shapes(Turned(), (1, 1, 5, 4))

@@ -10,6 +10,7 @@ import base64
 import re
 import time
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -41,6 +42,17 @@ def notebooks():
     "All notebooks of the project, in reading order."
     found = (p for p in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in p.relative_to(NBS).parts))
     return sorted(found, key=reading_order)
+
+
+def is_room(path):
+    "Is a notebook one of the inner rooms of a package?"
+    return len(path.relative_to(NBS).parts) > 2
+
+
+def module_of(path):
+    "The module or package whose functions the site lists for a notebook, or None: a room's are for other rooms."
+    name = path.stem.partition("_")[2]
+    return name if not is_room(path) and find_spec(f"adapool.{name}") else None
 
 
 class _Client(NotebookClient):

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tomllib
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from types import FunctionType
@@ -26,7 +25,7 @@ from types import FunctionType
 import matplotlib.pyplot
 import nbformat
 from fastcore.docments import docments
-from notebooks import GROUPS, NBS, notebooks, one_module
+from notebooks import GROUPS, NBS, is_room, module_of, notebooks, one_module
 from PIL import Image
 from readme import prepare
 
@@ -84,11 +83,6 @@ def describe(cell):
     if found: cell.metadata["mystnb"] = {"image": found}
 
 
-def is_room(path):
-    "Is a notebook one of the inner rooms of a package?"
-    return len(path.relative_to(NBS).parts) > 2
-
-
 def box(cell, question):
     "A box to type an answer into, in place of a cell that checks one; the cell itself where its answer is a function."
     asked = re.search(r'^answer = (.+)\n+check\("((\w+)-\d+)", answer\)', cell.source, re.MULTILINE)
@@ -134,8 +128,7 @@ def is_imports(source):
 def page(path):
     "A notebook as a page, and the name of its module or package, or None: what a room offers is for other rooms."
     nb = nbformat.read(path, as_version=4)
-    stem, group = path.stem.partition("_")[2], path.relative_to(NBS).parts[0]
-    module = stem if not is_room(path) and find_spec(f"adapool.{stem}") else None
+    group, module = path.relative_to(NBS).parts[0], module_of(path)
     nb = prepare(nb)
     nb.metadata.pop("widgets", None)
     nb.cells[1:] = [box(cell, question) for question, cell in pairwise(nb.cells)]

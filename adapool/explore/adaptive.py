@@ -9,7 +9,7 @@ __all__ = ['why_exact', 'explain_adaptive', 'adaptive_panel']
 import math
 from functools import partial
 
-from .answer import Answer, bounded, drawn, or_words, reads_in_words
+from .answer import Answer, bounded, drawn, or_words, reads_in_words, refused
 from ..plot.canvas import counted
 from .panel import Panel, slider
 from .. import plot
@@ -53,7 +53,8 @@ def _nearest(n, m):
 # %% ../../nbs/inside/explore/03_adaptive.ipynb #2b61134b
 def _adaptive(n, m):
     n, m = bounded(input_size=n, output_size=m)
-    w, why = adaptive_windows(n, m), why_exact(n, m)
+    with refused(): w = adaptive_windows(n, m)
+    why = why_exact(n, m)
     shared = [*w.overlaps.tolist(), ""] if m > 1 else [""]
     rows = (("output i", *range(m)), ("cells", *(f"[{a}, {b})" for a, b in w)), ("size", *w.sizes.tolist()),
             ("shared with the next", *shared))
@@ -89,6 +90,9 @@ def adaptive_panel(
     """A `Panel` on an adaptive pool along one axis, with the answers of `explain_adaptive`.
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
+
+    >>> adapool.explore.adaptive_panel(13, 6)
+    Panel(input_size=13, output_size=6)
     """
     return Panel("adaptive", explain_adaptive, slider("input_size", input_size, 24),
                  slider("output_size", output_size, 24))

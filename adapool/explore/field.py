@@ -10,7 +10,7 @@ from functools import partial
 
 from ..arithmetic import conv_output_size
 from ..checks import integer
-from .answer import Answer, bounded, drawn, or_words
+from .answer import Answer, bounded, drawn, or_words, refused
 from ..plot.canvas import counted
 from .panel import Panel, slider
 from ..plot.networks import chain
@@ -21,10 +21,10 @@ _LAYERS = 6  # that can still be told apart
 def _field(n, layers, K, S, P, D):
     n, K, S, P, D = bounded(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
     (L,) = bounded(_LAYERS, layers=layers)
-    integer("layers", L, 1)
+    with refused(): integer("layers", L, 1)
     sizes, fields, jumps = [n], [1], [1]
     for _ in range(L):
-        sizes.append(conv_output_size(sizes[-1], K, S, P, D))
+        with refused(): sizes.append(conv_output_size(sizes[-1], K, S, P, D))
         fields.append(fields[-1] + D * (K - 1) * jumps[-1])
         jumps.append(jumps[-1] * S)
     picture, large = drawn(n, L, partial(chain, sizes, fields=fields[1:]))
@@ -67,6 +67,9 @@ def field_panel(
     """A `Panel` on a chain of equal layers, with the answers of `explain_field`: point at a cell, see what it sees.
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
+
+    >>> adapool.explore.field_panel(24, layers=3).answer.message
+    'After 3 layers an output cell sees 7 input cells; its neighbour sees as many, 1 cell further on.'
     """
     return Panel("field", explain_field, slider("input_size", input_size, 32), slider("layers", layers, _LAYERS),
                  slider("kernel_size", kernel_size, 7), slider("stride", stride, 3), slider("padding", padding, 3, 0),

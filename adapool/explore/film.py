@@ -10,8 +10,8 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
-from .answer import Answer, bounded, or_words, stacked
-from .layer import layer_output_size
+from .answer import Answer, bounded, or_words, refused, stacked
+from .layer import layer_output_size, taps_of
 from .panel import Control, Panel, pair
 from ..plot.arithmetic import Steps, letters
 from ..plot.boards import Boards, draw_boards
@@ -25,14 +25,15 @@ def _sliding(sizes, ceil_mode, transposed):
     "The windows along one axis."
     n, K, S, P, D = bounded(FILMED, **sizes)
     out = layer_output_size((n, K, S, P, D), ceil_mode, transposed)
-    taps = [[j * S - P + t * D for t in range(K)] for j in range(n if transposed else out)]
+    taps = taps_of(n if transposed else out, K, S, P, D)
     size, beyond = (out, 0) if transposed else (n, P)
     return Steps(size, P, max(beyond, taps[-1][-1] + 1 - size), P, taps)
 
 def _adaptive(input_size, output_size):
     "The windows of an adaptive pool along one axis."
     n, m = bounded(FILMED, input_size=input_size, output_size=output_size)
-    return Steps(n, 0, 0, 0, [list(range(*span)) for span in adaptive_windows(n, m)])
+    with refused(): windows = adaptive_windows(n, m)
+    return Steps(n, 0, 0, 0, [list(range(*span)) for span in windows])
 
 def _cells(axes, test):
     "How many cells of the board are in as many windows as `test` likes."
@@ -50,7 +51,7 @@ def _both(values):
 def _film(n, K, S, P, D, ceil_mode, transposed, m):
     given = dict(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
     if m is not None: given = dict(input_size=n, output_size=m)
-    given = {name: rows_and_columns(name, v) for name, v in given.items()}
+    with refused(): given = {name: rows_and_columns(name, v) for name, v in given.items()}
     axes = []
     for axis in (0, 1):
         sizes = {name: both[axis] for name, both in given.items()}
@@ -111,6 +112,9 @@ def film_panel(
     """A `Panel` on a layer in two dimensions that plays, or goes step by step, with the answers of `explain_film`.
 
     Raises `TypeError` and `ValueError` for numbers that a field cannot have.
+
+    >>> adapool.explore.film_panel((8, 9), output_size=(5, 7))
+    Panel(input_size=[8, 9], output_size=[5, 7])
     """
     size = pair("input_size", input_size, 12)
     if output_size is not None: return Panel("film", explain_film, size, pair("output_size", output_size, 12))

@@ -123,7 +123,13 @@ def _html(kind, controls, answer, more):
 
 # %% ../../nbs/inside/explore/01_panel.ipynb #a62f2f06
 class Panel:
-    "Controls, and the `Answer` to their values: to be played with in JupyterLab and on a page, without a kernel."
+    """Controls, and the `Answer` to their values: to be played with in JupyterLab and on a page, without a kernel.
+
+    >>> panel = adapool.explore.adaptive_panel(12, 5)
+    >>> panel.controls["input_size"].value = 13
+    >>> panel, panel.answer.formula.splitlines()[1]
+    (Panel(input_size=13, output_size=5), '13 → 5: windows of 3 or 4, no ordinary pool')
+    """
     def __init__(
         self,
         kind: str,                       # what the module calls it

@@ -12,7 +12,7 @@ from functools import cache
 
 from ..checks import integer
 from .adaptive import why_exact
-from .answer import Answer, bounded, encoded, or_words
+from .answer import Answer, Refused, bounded, encoded, or_words, refused
 from .panel import Control, Panel, slider
 from .. import plot
 from ..networks.layers import Layer, formula
@@ -31,9 +31,10 @@ _GRID = 16  # rows or columns of windows that can still be told apart
 
 def _pooled(rows, columns, reduction):
     photo, sizes = _photograph(), (rows, columns)
-    for name, m in zip(("rows", "columns"), bounded(_GRID, rows=rows, columns=columns)): integer(name, m, 1)
-    if reduction not in ("mean", "max", "min"): raise ValueError(
-        f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")
+    for name, m in zip(("rows", "columns"), bounded(_GRID, rows=rows, columns=columns)):
+        with refused(): integer(name, m, 1)
+    if reduction not in ("mean", "max", "min"): raise Refused(
+        f"There is no such layer: reduction must be 'mean', 'max' or 'min', got {reduction!r}.")
     fig = Figure(figsize=(7.4, 4.5))
     plot.windows_2d(photo, sizes, fig.add_axes((0.005, 0.01, 0.485, 0.92)))
     plot.pooled(photo, sizes, reduction, fig.add_axes((0.51, 0.01, 0.485, 0.92)))
@@ -79,6 +80,9 @@ def photograph_panel(
     """A `Panel` on a photograph under a 2-D adaptive pool, with the answers of `explain_photograph`.
 
     Raises `TypeError` and `ValueError` for numbers that a slider cannot have.
+
+    >>> adapool.explore.photograph_panel(4, 3, "max")
+    Panel(rows=4, columns=3, reduction='max')
     """
     if reduction not in ("mean", "max", "min"): raise ValueError(
         f"reduction must be 'mean', 'max' or 'min', got {reduction!r}")

@@ -9,7 +9,7 @@ __all__ = ['explain_sizes', 'size_calculator']
 from typing import Any
 
 from ..arithmetic import find_conv, same_padding, same_padding_pair
-from .answer import Answer, bounded, or_words
+from .answer import Answer, bounded, or_words, refused
 from .layer import layer_output_size
 from .panel import Control, Panel, pair
 from ..networks.layers import Layer, formula, reads
@@ -85,14 +85,15 @@ def _keras_line(n, K, S, P, D, ceil_mode, transposed):
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0013
 def _way_back(n, m):
     "Convolutions that make m cells of n."
-    choices = find_conv(n, m, stride=range(1, 65))[:5]
+    with refused(): choices = find_conv(n, m, stride=range(1, 65))[:5]
     found = [f"K = {K}, S = {S}" + (f", P = {P}" if P else "") for K, S, P, _ in choices]
     if found: return f"{counted(m)} of {n}: {'; '.join(found)}."
     return f"{counted(m)} of {n}: no convolution; a transposed one, more padding than SAME, or a stride above 64."
 
 def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
     ceil_mode, transposed = bool(ceil_mode), bool(transposed)
-    given = {name: rows_and_columns(name, v) for name, v in zip((*_NAMES, "output_size"), (n, K, S, P, D, m))}
+    given = dict(zip((*_NAMES, "output_size"), (n, K, S, P, D, m)))
+    with refused(): given = {name: rows_and_columns(name, v) for name, v in given.items()}
     axes, wanted = [], given.pop("output_size")
     for axis in (0, 1):
         along = tuple(bounded(_MOST, **{name: v[axis] for name, v in given.items()}))
@@ -148,6 +149,9 @@ def size_calculator(
     """A `Panel` of fields to type sizes into, with the answers of `explain_sizes`.
 
     Raises `TypeError` and `ValueError` for numbers that a field cannot have.
+
+    >>> adapool.explore.size_calculator(224, 7, stride=2, padding=3).answer.message.splitlines()[0]
+    '224 → 112'
     """
     given = input_size, kernel_size, stride, padding, dilation
     fields = [pair(name, v, _MOST, int(name != "padding")) for name, v in zip(_NAMES, given)]

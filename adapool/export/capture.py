@@ -174,8 +174,8 @@ def captured_open(model, call, open_axes, finite):
     shapes = pytree.tree_map(spec, export_shapes._combine_args(model, *call)) if any(open_axes) else None
     example = pytree.tree_map_only(torch.Tensor, larger, call)
     if shapes_in(example) != shapes_in(call):
-        try:
-            eager(model, example)
-            return captured(model, example, shapes, finite)
-        except Exception: pass
+        try: eager(model, example)
+        except Exception: return captured(model, call, shapes, finite)  # whatever the model's own code raises
+        try: return captured(model, example, shapes, finite)
+        except (RuntimeError, ValueError): pass  # which is how it refuses
     return captured(model, call, shapes, finite)

@@ -86,10 +86,9 @@ class Tries:
         "A call with the sizes `chosen`, and what eager gives: None if it refuses, or only there gives nothing."
         shapes = iter(self.shapes_of(chosen))
         call = pytree.tree_map_only(torch.Tensor, lambda tensor: _numbers_like(tensor, next(shapes), seed), self.call)
-        try:
-            outputs = eager(self.model, call)
-            nothing = any(has and not had for had, has in zip(self.empty, self._empty(outputs), strict=True))
-        except Exception: nothing = True
+        try: outputs = eager(self.model, call)
+        except Exception: return call, None
+        nothing = any(has and not had for had, has in zip(self.empty, self._empty(outputs), strict=True))
         return call, None if nothing else outputs
 
     def serves(self, symbol, n):
@@ -182,10 +181,11 @@ def opened(file, program):
 def _compare(session, call, wanted):
     "The largest error at `call`, for which the eager model gives `wanted`."
     feed = {i.name: t.detach().cpu().numpy() for i, t in zip(session.get_inputs(), tensors_in(call), strict=True)}
-    try: return distance(wanted, session.run(None, feed))
+    try: given = session.run(None, feed)
     except Exception as error: raise RuntimeError(f"ONNX Runtime fails at {shapes_in(call)} where the "
         "eager model does not; where the model's own code branches on a size, leave that axis fixed: "
         f"{error}") from error
+    return distance(wanted, given)
 
 def _difference(error, finite):
     "In words, what is wrong where the error is too large."

@@ -89,7 +89,13 @@ def _output_names(outputs, taken):
 # %% ../../nbs/inside/export/05_write.ipynb #e060003d
 @dataclass
 class Report:
-    "What `to_onnx` wrote, and how it was tested."
+    """What `to_onnx` wrote, and how it was tested.
+
+    >>> pool, x = torch.nn.AdaptiveAvgPool2d(7), torch.ones(1, 3, 14, 14)
+    >>> report = adapool.export.to_onnx(pool, x, "pool.onnx", progress=False)
+    >>> report.path.name, report.opset, report.operators, report.error
+    ('pool.onnx', 18, {'AveragePool': 1}, 0.0)
+    """
     path: Path        # the file
     opset: int
     operators: dict   # how many nodes of each kind, most first

@@ -34,7 +34,12 @@ def as_html(
     return _MARKS.sub(marked, escape(text, quote=False)).replace("\n", "<br>")
 
 class Picture(NamedTuple):
-    "What a card shows with its answer: a function that draws on `ax`, and what there is to see."
+    """What a card shows with its answer: a function that draws on `ax`, and what there is to see.
+
+    >>> picture = [card.picture for card in adapool.flashcards.cards("learn/01_sizes") if card.picture][0]
+    >>> picture.name, picture.alt.split(";")[0]
+    ('adapool-sliding-8-3-2-1.png', 'Eight cells with one padded cell on each side')
+    """
     name: str       # of the file in Anki's collection
     draw: Callable  # called with `ax`
     alt: str
@@ -49,7 +54,12 @@ class Picture(NamedTuple):
 
 # %% ../../nbs/inside/flashcards/00_card.ipynb #f1a50009
 class Card(NamedTuple):
-    "A question and its answer, in text with `code` and $formulas$."
+    """A question and its answer, in text with `code` and $formulas$.
+
+    >>> card = adapool.flashcards.cards("use/02_arrays")[0]
+    >>> card.key, card.question, card.answer
+    ('array-mean', 'The mean of 0, 1, 2, 3, 4, 5, pooled to four cells?', '0.5, 1.5, 3.5, 4.5')
+    """
     key: str       # never changed: Anki knows the card by it
     question: str
     answer: str
@@ -64,7 +74,11 @@ class Card(NamedTuple):
 def _inline(picture): return f"data:image/png;base64,{base64.b64encode(picture.png()).decode()}"
 
 class Cards(list):
-    "Cards, shown as a list in which the answers are folded."
+    """Cards, shown as a list in which the answers are folded.
+
+    >>> adapool.flashcards.cards("use/02_arrays")
+    5 cards: array-mean, array-max, array-shape, array-types, array-nan
+    """
     def __repr__(self): return f"{len(self)} cards: {', '.join(card.key for card in self)}"
 
     def _repr_html_(self):

@@ -53,7 +53,7 @@ def _gradient_of_sum(x, m, kind="avg"):
 
 def _error_name(call):
     try: call()
-    except Exception as error: return type(error).__name__
+    except (RuntimeError, ValueError) as error: return type(error).__name__
 
 def _gradient_cards():
     card, x = partial(Card, page="use/01_torch"), torch.zeros(1, 64, 10, 9)

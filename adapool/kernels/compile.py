@@ -26,7 +26,11 @@ from .vectors import WORDS, closure, meaning
 BYTES = {"bf": 2} | {f"{k}{n}": n for k in "iuf" for n in (1, 2, 4, 8)}
 
 def cache_folder():
-    "Where compiled kernels are kept; None for a user without a home."
+    """Where compiled kernels are kept; None for a user without a home.
+
+    >>> str(adapool.kernels.cache_folder())
+    '/.../adapool'
+    """
     given = os.environ.get("ADAPOOL_CACHE_DIR")
     if given: return Path(given)
     told = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")
@@ -136,7 +140,12 @@ def compiled(
     kind,     # "sum", "max", "min", "avg_backward" or "indices"
     index,    # type of indices: "i4" or "i8"
 ):
-    "The kernel in machine code, a function of ten addresses and two numbers; None without a compiler that works."
+    """The kernel in machine code, a function of ten addresses and two numbers; None without a compiler that works.
+
+    >>> code = adapool.kernels.compiled(adapool.kernels.rows.long_rows, "f4", "f4", "f4", "sum", "i4")
+    >>> len(code.argtypes), code.address > 0
+    (12, True)
+    """
     key = kernel.__name__, x, y, compute, kind, index
     if key not in _loaded:
         with _loading:
@@ -144,7 +153,11 @@ def compiled(
     return _loaded[key]
 
 def can_compile():
-    "Is there a compiler, and is it to be used? Does not import it."
+    """Is there a compiler, and is it to be used? Does not import it.
+
+    >>> adapool.kernels.can_compile()
+    True
+    """
     disabled = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
     return not disabled and all(importlib.util.find_spec(name) for name in ("numba", "llvmlite"))
 

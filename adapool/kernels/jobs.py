@@ -126,7 +126,14 @@ class Large:
         _large(*self.call)(*args)
 
 def new_job(kind, types, batch, axes, inner, steps=None, keep=True):
-    "The job of a pool, described as in `make_plan`; None where there is no compiler, or a window is empty."
+    """The job of a pool, described as in `make_plan`; None where there is no compiler, or a window is empty.
+
+    >>> x, y, windows = np.arange(10.0), np.zeros(4), adapool.fixed_windows(10, 3, stride=2)
+    >>> call = adapool.kernels.new_job("sum", ("f8", "f8", "f8"), ((1, 0), (1, 0)), ((windows, 1),), 1)
+    >>> call(x.ctypes.data, y.ctypes.data, 0, 1)  # the last is the number of threads
+    >>> y
+    array([ 3.,  9., 15., 21.])
+    """
     most = max([windows.input_size if kind == "avg_backward" else len(windows) for windows, _ in axes])
     call: Any = None
     if most <= MOST_WINDOWS:
@@ -142,7 +149,14 @@ COMPUTE = {"f2": "f4", "bf": "f4", "f4": "f4", "f8": "f8"}  # the type in which 
 
 @lru_cache(maxsize=128)
 def scatter_job(dtype, planes, n, m, inner):
-    "The job that adds gradients where maxima were: `planes` planes of n cells from m, `inner` side by side."
+    """The job that adds gradients where maxima were: `planes` planes of n cells from m, `inner` side by side.
+
+    >>> gradient, places, x = np.array([1.0, 10.0, 100.0]), np.array([1, 1, 3]), np.zeros(5)
+    >>> call = adapool.kernels.scatter_job("f8", 1, 5, 3, 1)
+    >>> call(gradient.ctypes.data, x.ctypes.data, places.ctypes.data, 1)
+    >>> x
+    array([  0.,  11.,   0., 100.,   0.])
+    """
     types = dtype, dtype, COMPUTE[dtype], "sum", "i4"
     geometry = Geometry(*[0] * len(Geometry._fields))._replace(n_w=n, m_w=m, channels=inner)
     made = Job(KernelPlan(scatter, types, geometry, [], planes, 1, planes*inner*(n + m), (8, 8)))

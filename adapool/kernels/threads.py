@@ -19,7 +19,11 @@ import numpy as np
 
 # %% ../../nbs/inside/kernels/11_threads.ipynb #b051a288
 def threads_to_use():
-    "As many as torch uses, where it is imported; else what OMP_NUM_THREADS or the machine allows."
+    """As many as torch uses, where it is imported; else what OMP_NUM_THREADS or the machine allows.
+
+    >>> adapool.kernels.threads_to_use() == torch.get_num_threads()
+    True
+    """
     known = getattr(sys.modules.get("torch"), "get_num_threads", None)
     if known: return known()
     said = os.environ.get("OMP_NUM_THREADS", "")
@@ -101,7 +105,13 @@ class _Call:
         finally: self.work = lambda *_: None  # which holds nothing
 
 def parallel_for(work, total, step, threads):
-    "Call work(first, last) for ranges that make up range(total), cut at multiples of `step`, on `threads` threads."
+    """Call work(first, last) for ranges that make up range(total), cut at multiples of `step`, on `threads` threads.
+
+    >>> adapool.kernels.parallel_for(print, total=10, step=4, threads=1)
+    0 4
+    4 8
+    8 10
+    """
     call = _Call(work, total, step)
     try:
         with contextlib.suppress(RuntimeError):

@@ -100,19 +100,26 @@ def _swapped(value, swap):
     if isinstance(value, (tuple, list)): return type(value)(_swapped(v, swap) for v in value)
     return swap(value) if isinstance(value, torch.Tensor) else value
 
+class _Refused(Exception):
+    "torch does not take fields where it took tensors."
+
 def _moved(call, sources):
-    "For each axis of the input the fields of all outputs of a call that only moves cells."
+    "For each axis of the input the fields of all outputs of a call that only moves cells, or `_Refused`."
     func, fields = _WITHOUT_STRIDES.get(call.name, call.func), {id(t): f for t, f in sources}
     data, *rest = call.args
+
+    def asked(*args, **kwargs):
+        try: return func(*args, **kwargs)
+        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as e: raise _Refused from e
 
     def move(a, which, nothing):
         "The starts or the stops along axis `a` of the input, moved."
         def swap(t):
             known = fields[id(t)][a][which].copy() if id(t) in fields else np.full((1,) * t.dim(), nothing)
             return torch.from_numpy(known).expand(t.shape)
-        if call.name != "__setitem__": return nested_tensors(func(_swapped(data, swap), *rest, **call.kwargs))
+        if call.name != "__setitem__": return nested_tensors(asked(_swapped(data, swap), *rest, **call.kwargs))
         target = swap(data).clone()
-        func(target, rest[0], swap(rest[1]) if isinstance(rest[1], torch.Tensor) else nothing)
+        asked(target, rest[0], swap(rest[1]) if isinstance(rest[1], torch.Tensor) else nothing)
         return [target]
 
     def along(a): return [settled(*map(_narrowed, both)) for both in zip(move(a, 0, NEVER), move(a, 1, -NEVER))]
@@ -180,7 +187,7 @@ def pass_on(
     if name in _MOVES and call.args:
         moved = {id(t) for t in nested_tensors([data, call.args[2:] if name == "__setitem__" else ()])}
         try: return list(zip(*_moved(call, sources))) if {id(t) for t, _ in sources} <= moved else None
-        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError): return None
+        except _Refused: return None
     if name in _CONCATENATIONS: found = _end_to_end(call, sources)
     elif name in _ALONG and alone: found = tuple(_over_axis(call, x, f) for f in fields)
     elif name in _REDUCTIONS and alone and not two: found = tuple(_reduced_field(call, x, f) for f in fields)

@@ -17,7 +17,13 @@ class Row(NamedTuple):
     """A layer of a network as it ran.
 
     What is said of sizes has one value per axis of the layer, what is said of fields one per spatial axis of the
-    input."""
+    input.
+
+    >>> layer = torch.nn.Conv2d(3, 64, 11, stride=4, padding=2)
+    >>> row = adapool.networks.trace_shapes(layer, (1, 3, 224, 224))[0]
+    >>> row.layer, row.output_shape, row.unread, row.fields
+    ('Conv2d', (1, 64, 55, 55), (0, 0), ((11, 11), (11, 11)))
+    """
     name: str               # its path in the model, `features.0`
     layer: str              # its class, or the function that was called
     input_shape: tuple
@@ -63,7 +69,14 @@ def _html_cell(tag, head, word, row=None):
 
 # %% ../../nbs/inside/networks/05_table.ipynb #f1a5e014
 class Trace(Sequence):
-    "The layers of a network in the order in which they ran: a list of `Row`, shown as a table."
+    """The layers of a network in the order in which they ran: a list of `Row`, shown as a table.
+
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.AdaptiveAvgPool2d(7))
+    >>> adapool.networks.trace_shapes(model, (1, 3, 64, 64))
+    layer                     output size, with its numbers                output shape    unread  receptive field
+    0      Conv2d             ⌊(64 + 2·0 − 3)/2⌋ + 1 = 31                  (1, 8, 31, 31)  1       3
+    1      AdaptiveAvgPool2d  31 → 7: windows of 5 or 6, no ordinary pool  (1, 8, 7, 7)    0       11–13
+    """
     heads = "layer", "", "output size, with its numbers", "output shape", "unread", "receptive field"
 
     def __init__(self, rows, unknown, details=False): self.rows, self.unknown, self.details = rows, unknown, details

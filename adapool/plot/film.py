@@ -58,7 +58,12 @@ _PLAYER = """<figure class="adapool-film" data-film="{name}" style="margin: 0; m
 
 # %% ../../nbs/inside/plot/04_film.ipynb #e4374204
 class Film:
-    "Frames of equal size, as PNG files: a player in a notebook, `len(film)` frames, `film.save('film.gif')`."
+    """Frames of equal size, as PNG files: a player in a notebook, `len(film)` frames, `film.save('film.gif')`.
+
+    >>> film = adapool.plot.animate(adapool.plot.sliding_2d, 5, 3, stride=2, alt="Two steps right, two down.")
+    >>> film, len(film), film.save("film.gif")
+    (Film(4 frames: Two steps right, two down.), 4, 'film.gif')
+    """
     def __init__(
         self,
         frames: Sequence[bytes],  # PNG files

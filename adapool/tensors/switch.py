@@ -72,6 +72,12 @@ class enable:
     name, get ours; the functions stay the same objects. Calls of `torch.nn.functional.adaptive_avg_pool1d`, which is
     written in C, stay torch's, and so do direct calls inside `torch.compile`; layers get ours there too. The deprecated
     `torch.jit.script` cannot read ours, and compiles torch's layers where the switch is off.
+
+    >>> layer, x = torch.nn.AdaptiveAvgPool3d((1, 1, 2)), torch.full((1, 1, 64, 64, 64), 0.1).half()
+    >>> with adapool.functional.enable(): layer(x).flatten()
+    tensor([0.1000, 0.1000], dtype=torch.float16)
+    >>> layer(x).flatten()  # torch's own adds up in half precision
+    tensor([0.0020, 0.0020], dtype=torch.float16)
     """
     def __init__(self) -> None: self.__enter__()
 
