@@ -414,7 +414,8 @@ def test_distance_of_numbers_that_are_not_finite(a, b, error):
 
 
 @pytest.mark.parametrize("room, name, wrapped", [
-    (verify.Tries, "_empty", staticmethod), (verify, "distance", lambda f: f), (capture, "_checked_sizes", lambda f: f)])
+    (verify.Tries, "_empty", staticmethod), (verify, "distance", lambda f: f),
+    (capture, "_checked_sizes", lambda f: f)])
 def test_a_mistake_of_our_own_is_not_laid_to_the_model(room, name, wrapped, file, monkeypatch):
     "Where it is looked whether a model takes a size, what else goes wrong there is seen."
     right, calls = getattr(room, name), []
