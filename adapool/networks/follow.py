@@ -125,6 +125,7 @@ def _moved(call, sources):
     def along(a): return [settled(*map(_narrowed, both)) for both in zip(move(a, 0, NEVER), move(a, 1, -NEVER))]
     return [along(a) for a in range(len(sources[0][1]))]
 
+# %% ../../nbs/inside/networks/04_follow.ipynb #3c1c29ad
 def _narrowed(t):
     "The cells of `t`, one along every axis that was only expanded."
     for a in range(t.dim()):
