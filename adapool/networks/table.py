@@ -55,6 +55,8 @@ def _field_words(row):
 _CELL = "text-align: left; vertical-align: top; padding: 0.2em 0.5em; border-bottom: 1px solid #88888855"
 _ADAPTIVE, _UNREAD = "; background: #009e7326", "; background: #e69f0059; font-weight: bold"
 
+_WIDE = "layer", "", "output shape", "receptive field", "stride", "padding", "centre"
+
 def _wrapped(word):
     "The lines of a cell of the text: what is longer than 50 letters is wrapped."
     return [part for line in word.split("\n") for part in textwrap.wrap(line, 50, subsequent_indent="  ") or [""]]
@@ -90,19 +92,17 @@ class Trace(Sequence):
 
     def _lines(self):
         "The heads, and a line of words for each row."
-        wide = "layer", "", "output shape", "receptive field", "stride", "padding", "centre"
-        yield wide if self.details else self.heads
+        yield _WIDE if self.details else self.heads
         for r in self.rows:
-            shape, fields = _once([r.output_shape]), _field_words(r)
-            if self.details: yield r.name, r.layer, shape, fields, *(_once(v) if r.fields else fields for v in r[-3:])
-            else:
-                formula, unread = _once(r.formula, "\n") if r.formula else "", _once(r.unread) if r.unread else ""
-                yield r.name, r.layer, formula, shape, unread, fields
+            shape, fields = str(r.output_shape), _field_words(r)
+            formula, unread = _once(r.formula, "\n") if r.formula else "", _once(r.unread) if r.unread else ""
+            detail = shape, fields, *(_once(v) if r.fields else fields for v in r[-3:])
+            yield r.name, r.layer, *(detail if self.details else (formula, shape, unread, fields))
 
     def _note(self):
         "What was not followed, in words."
         names = ", ".join(sorted(self.unknown))
-        return f"Not followed: {names}. Receptive fields behind are not known (?)." if self.unknown else ""
+        return f"Not followed: {names}. Receptive fields behind are not known (?)." if names else ""
 
     def __repr__(self):
         lines = [[_wrapped(word) for word in line] for line in self._lines()]
@@ -116,6 +116,6 @@ class Trace(Sequence):
         body = "\n".join("<tr>" + "".join(_html_cell("td", *pair, row) for pair in zip(heads, line)) + "</tr>"
                          for row, line in zip(self.rows, lines))
         head = "".join(_html_cell("th", word, word) for word in heads)
-        note = f"<p>{html.escape(self._note())}</p>" if self.unknown else ""
+        note = self._note() and f"<p>{html.escape(self._note())}</p>"
         return (f'<table class="adapool-trace" style="border-collapse: collapse; font-size: 0.9em">\n'
                 f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{note}")
