@@ -55,7 +55,7 @@ def sample(d, dtype, layout):
     return LAYOUTS[layout](torch.randn(2, 9, *SIZES[d][0], generator=g).to(dtype))
 
 
-def weights(y): return torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).to(y.dtype)
+def weights(y): return torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).to(y.device, y.dtype)
 
 
 def first(y): return y[0] if isinstance(y, tuple) else y
@@ -173,7 +173,7 @@ def changed_later(pool, x, change=True):
 
 def no_numbers(x):
     "Autograd's zeros, which have no memory."
-    return torch._efficientzerotensor(x.shape, dtype=x.dtype)
+    return torch._efficientzerotensor(x.shape, dtype=x.dtype, device=x.device)
 
 
 def zero_gradient(pool, x):

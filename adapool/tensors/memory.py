@@ -64,6 +64,11 @@ class Plan(tuple):
         self.output_sizes = tuple([w.output_size for _, w in self])
 
     @cached_property
+    def adaptive(self):
+        "Is it an adaptive pool?"
+        return all(w == adaptive_windows(w.input_size, w.output_size) for _, w in self)
+
+    @cached_property
     def moved(self):
         "The plan where the axis of channels has been moved behind the pooled ones."
         return Plan((dim - 1, w) for dim, w in self)

@@ -15,12 +15,17 @@ from torch.compiler import is_compiling
 from . import plain
 from .memory import (
     address, has_channels_last, in_format, is_channels_last, plan_of, result, scattered, tensor_by_kernel)
-from .private import dual_level, recording, transforms_active
+from .private import OPERATORS, dual_level, recording, transforms_active
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400005
+def _by_cuda(kind, x, plan):
+    "What torch's own kernel for a GPU of NVIDIA's gives, which no plain operations equal; None for other pools."
+    return OPERATORS[kind, len(plan)](x, plan.output_sizes) if x.is_cuda and plan.adaptive else None
+
 def mean(x, plan):
     "The mean of each window."
     y = tensor_by_kernel("mean", x, plan)
+    if y is None: y = _by_cuda("avg", x, plan)
     return plain.mean(x, plan) if y is None else y
 
 def mean_backward(g, plan):
@@ -30,7 +35,7 @@ def mean_backward(g, plan):
 
 def max_with_index(x, plan):
     "The maximum of each window, and where it was."
-    return tensor_by_kernel("indices", x, plan) or plain.max_with_index(x, plan)
+    return tensor_by_kernel("indices", x, plan) or _by_cuda("max", x, plan) or plain.max_with_index(x, plan)
 
 def maximum(x, plan):
     "The maximum of each window."
