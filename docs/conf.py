@@ -1,7 +1,5 @@
 "The site: what Sphinx is told. tools/site.py prepares the pages from the notebooks and calls it; `make site`."
 
-from pathlib import Path
-
 import adapool
 
 project = "adapool"
@@ -37,9 +35,7 @@ html_theme_options = {
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 html_show_sourcelink = html_copy_source = False
-html_show_search_summary = False  # it would be fetched, which a browser refuses for files
 html_use_index = False
-html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 
 mathjax_path = "mathjax/tex-svg-full.js"
 mathjax3_config = {"options": {"enableMenu": False, "enableAssistiveMml": True}}

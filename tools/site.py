@@ -16,7 +16,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +27,7 @@ from fastcore.docments import docments
 from notebooks import GROUPS, NBS, is_room, module_of, notebooks, one_module
 from PIL import Image
 from readme import prepare
+from sections import write as write_sections
 
 import adapool.plot
 from adapool import answers
@@ -37,7 +37,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE, SITE = ROOT / "_build/source", ROOT / "_build/site"
 _STILL = ("image/png", "image/svg+xml", "image/gif", "text/html", "text/markdown", "text/latex", "text/plain")
 _HEAVY = 120_000  # bytes of a PNG file: no drawing has as many
-SEARCHED = tomllib.loads((ROOT / "docs/searched.toml").read_text(encoding="utf-8"))
 DOCUMENTS = "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"
 _TO_PAGES = {f"{name}.md": f"{name.lower()}.md" for name in DOCUMENTS} | {"LICENSE": "license.md"}
 
@@ -108,15 +107,6 @@ def run_line(path, module):
     return f'<p class="run-line">{line}</p>'
 
 
-def searched(cells, place):
-    "Put before each heading of a page the words under which the search finds it, besides its own."
-    for heading, words in SEARCHED.get(place, {}).items():
-        line = re.compile(rf"^#+ {re.escape(heading)}$", re.MULTILINE)
-        at = next((cell for cell in cells if cell.cell_type == "markdown" and line.search(cell.source)), None)
-        if at is None: raise SystemExit(f"docs/searched.toml: {place} has no heading {heading!r}")
-        at.source = f"```{{index}} {', '.join(f'!{word}' for word in words)}\n```\n\n{at.source}"
-
-
 def is_imports(source):
     "Is a cell nothing but imports and what IPython is told?"
     lines = "\n".join(line for line in source.splitlines() if not line.startswith("%"))
@@ -141,7 +131,6 @@ def page(path):
             if cell.metadata.pop("transient", {}).get("remove_source"): cell.metadata["tags"] = ["remove-input"]
             elif group == "inside" and is_imports(cell.source): cell.metadata["tags"] = ["hide-input"]
             cell.metadata.pop("jupyter", None)
-    searched(nb.cells, path.relative_to(NBS).with_suffix("").as_posix())
     one_module(nb, live_module())
     if path.stem != "index":
         place = 1 if group == "inside" else len(nb.cells)
@@ -260,6 +249,9 @@ SAID = {
     '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="on this page">',
     '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
     '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<script src="_static/searchtools.js"></script>': '<script src="_static/sections.js"></script>',
+    '<script src="_static/language_data.js"></script>': '<script src="_static/search.js"></script>',
+    '<script src="searchindex.js"></script>': "",
     '<div id="search-results"></div>': '<h1 class="search-title">Search</h1><div id="search-results"></div>',
 }
 
@@ -283,6 +275,7 @@ def main():
     subprocess.run([*command, "-c", ROOT / "docs", SOURCE, SITE], check=True)
     math = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js"
     for file in SITE.rglob("*.html"): say(file)
+    write_sections(SITE)
     (SITE / "_static/mathjax").mkdir()
     shutil.copy(str(math), SITE / "_static/mathjax")
     size = sum(p.stat().st_size for p in SITE.rglob("*") if p.is_file())

@@ -114,20 +114,32 @@ def test_search_finds_remainder(browser, site):
     browser.get((site / "index.html").as_uri())
     browser.find_element(By.CSS_SELECTOR, "input[name=q]").send_keys("remainder", Keys.ENTER)
     found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
-    assert "Which cells does each output read?" in [link.text for link in found]
+    headings = ["Remainder m − 1: one cell of padding", "Remainder 1: equal windows, one cell shared"]
+    assert [link.text for link in found[:2]] == headings
     assert browser.complaints() == []
-    browser.press(next(link for link in found if link.text == "Which cells does each output read?"))
-    assert "windows.html" in browser.current_url
+    browser.press(found[1])
+    assert browser.current_url.endswith("windows.html#remainder-1-equal-windows-one-cell-shared")
 
 
 @pytest.mark.parametrize("words, section", [
     ("not factor of input size", "use/03_export.html#"), ("layer4", "learn/04_networks.html#"),
     ("same padding stride", "learn/01_sizes.html#"), ("Equinox", "learn/02_windows.html#"),
-    ("global average pooling", "learn/03_pools.html#"), ("mps divisible", "use/01_torch.html#")])
+    ("global average pooling", "learn/03_pools.html#"), ("mps divisible", "use/01_torch.html#"),
+    ("receptive field resnet50", "learn/04_networks.html#resnet"), ("upsampling", "learn/02_windows.html#up-sampling"),
+    ("RuntimeError: Given input size: (512x1x1). Calculated output size: (512x0x0). Output size is too small",
+     "learn/06_cheat_sheet.html#error-messages-of-pytorch:~:text=Output%20size%20is%20too%20small")])
 def test_search_leads_to_the_section(browser, site, words, section):
     browser.get((site / "search.html").as_uri() + f"?q={quote(words)}")
     found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
     assert section in found[0].get_attribute("href")
+
+
+def test_search_marks_the_words_and_says_which_nobody_has(browser, site):
+    browser.get((site / "search.html").as_uri() + "?q=xyzzyx+ceil_mode")
+    marks = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li mark"))
+    assert marks[0].text == "ceil_mode"
+    said = browser.find_element(By.CSS_SELECTOR, "#search-results p").text
+    assert said.endswith("Nowhere here: xyzzyx.")
 
 
 def test_inner_rooms_stand_in_a_group_of_their_own(browser, site):
