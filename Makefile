@@ -75,7 +75,7 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 
 bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
-	$(if $(BENCH_ARGS),,$(BIN)/python benchmarks/worth.py && $(BIN)/python tools/notebooks.py run inside/05_kernels use/08_benchmarks)
+	$(if $(BENCH_ARGS),,$(BIN)/python benchmarks/worth.py && $(BIN)/python tools/notebooks.py run inside/05_kernels use/02_arrays use/08_benchmarks)
 
 bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's exporter, in ONNX Runtime (BENCH_ARGS="--quick")
 	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)

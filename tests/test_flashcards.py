@@ -186,3 +186,9 @@ def test_a_path_that_cannot_be_written_is_refused_before_any_work(monkeypatch, t
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(flashcards.deck, "cards", lambda: pytest.fail("work was done first"))
     with pytest.raises(error, match=re.escape(words)): flashcards.write_deck(path)
+
+
+def test_the_page_shows_all_cards():
+    text = (NBS / "use/07_flashcards.ipynb").read_text(encoding="utf-8")
+    shown = re.findall(r'"cards\(\\"([\w/]+)\\"\)"', text)
+    assert sorted(shown) == sorted({card.page for card in flashcards.cards()})

@@ -25,7 +25,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 GROUPS = "learn", "use", "inside"  # folders of nbs/, in reading order
 CELL_SECONDS = 300  # some of it for kernels that are compiled for the first time
 _NO_EVAL = re.compile(r"^\s*#\s*\|\s*eval:\s*false", re.MULTILINE)
-_FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|default_exp)", re.MULTILINE)
+_FOLDED = re.compile(r"^\s*#\s*\|\s*(hide$|echo:\s*false|code-fold:\s*true|default_exp)", re.MULTILINE)
 _INLINE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+|'[A-Za-z0-9+/=]{80,}'")
 _MODULE = re.compile(r'<style class="adapool-live-module">.*?</script>', re.DOTALL)
 _PANEL = '<div class=\\"adapool-live\\"'  # as a file of JSON has it

@@ -16,7 +16,7 @@ _HEADER = "<!-- Written from nbs/index.ipynb by tools/readme.py: edit the notebo
 
 
 def prepare(nb):
-    "Take nbdev's directives out of a notebook and do what they say: hide a cell, or its source; name its picture."
+    "Take nbdev's directives out of a notebook and do what they say: leave a cell out, or its source, or fold that."
     cells = []
     for cell in nb.cells:
         cell = cell.copy()
@@ -25,6 +25,7 @@ def prepare(nb):
             if "hide" in directives or "default_exp" in directives: continue
             cell.source = _DIRECTIVE.sub("", cell.source)
             if directives.get("echo") == "false": cell.metadata["transient"] = {"remove_source": True}
+            if directives.get("code-fold") == "true": cell.metadata["tags"] = ["hide-input"]
         cells.append(cell)
     nb.cells = cells
     nb.metadata.language_info = {"name": "python"}

@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import itertools
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -60,9 +61,9 @@ _PLAYER = """<figure class="adapool-film" data-film="{name}" style="margin: 0; m
 class Film:
     """Frames of equal size, as PNG files: a player in a notebook, `len(film)` frames, `film.save('film.gif')`.
 
-    >>> film = adapool.plot.animate(adapool.plot.sliding_2d, 5, 3, stride=2, alt="Two steps right, two down.")
-    >>> film, len(film), film.save("film.gif")
-    (Film(4 frames: Two steps right, two down.), 4, 'film.gif')
+    >>> film = adapool.plot.animate(adapool.plot.adaptive_2d, (5, 6), (3, 4))
+    >>> len(film), film.seconds, film.save("film.gif")
+    (12, 0.7, 'film.gif')
     """
     def __init__(
         self,
@@ -105,10 +106,21 @@ def _few_colours(picture):
     few.save(out, format="PNG", optimize=True)
     return out.getvalue()
 
+def _in_words(boards):
+    "What there is to see while the windows of `boards` are lit, one after the other."
+    axes = boards.rows, boards.columns
+    windows = " by ".join(" or ".join(map(str, sorted({len(row) for row in axis.taps}))) for axis in axes)
+    other, board = (" by ".join(map(str, sizes)) for sizes in zip(*((len(axis.taps), axis.size) for axis in axes)))
+    met = math.prod(len({i for row in axis.taps for i in row if 0 <= i < axis.size}) for axis in axes)
+    if boards.written: return f"{other} input cells, one after the other, write to {windows} of {board} output cells."
+    left = math.prod(axis.size for axis in axes) - met
+    return (f"A window of {windows} cells moves over {board} cells, and {other} output cells fill up"
+            + (f"; {left} of the cells stay grey, for no window reads them." if left else "."))
+
 def animate(
     draw: Callable[..., Axes],  # `sliding_2d`, `spreading_2d` or `adaptive_2d`
     *args: Any,                 # what it takes
-    alt: str | None = None,     # what there is to see, for those who cannot see it; the title when left out
+    alt: str | None = None,     # what there is to see, for those who cannot see it; found when left out
     seconds: float = 0.7,       # time for each window
     **kwargs: Any,              # more of what it takes
 ) -> Film:
@@ -116,8 +128,8 @@ def animate(
 
     Raises what `draw` raises, and `ValueError` for another function.
 
-    >>> len(adapool.plot.animate(adapool.plot.sliding_2d, 5, 3, stride=2).frames)
-    4
+    >>> adapool.plot.animate(adapool.plot.sliding_2d, 5, 3, stride=2)
+    Film(4 frames: A window of 3 by 3 cells moves over 5 by 5 cells, and 2 by 2 output cells fill up.)
     """
     def frame(at):
         fig = Figure(layout="constrained")
@@ -128,4 +140,4 @@ def animate(
         f"draw must be {' or '.join(f.__name__ for f in BOARDS)}, got {draw!r}")
     boards = BOARDS[draw](*args, **kwargs)
     positions = itertools.product(range(len(boards.rows.taps)), range(len(boards.columns.taps)))
-    return Film([frame(at) for at in positions], alt or f"Animation: {boards.title((0, 0))}", seconds)
+    return Film([frame(at) for at in positions], alt or _in_words(boards), seconds)
