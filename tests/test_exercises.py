@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from adapool import answers
+from adapool.answers.subjects import SUBJECTS, about
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 from notebooks import notebooks
@@ -70,7 +71,7 @@ def test_an_exercise_is_a_question_and_one_line(path):
 
 def test_every_exercise_is_asked_on_one_page():
     names = [cell["name"] for path in TEACHING for _, cell, _ in asked(path)]
-    assert sorted(names) == sorted(name for subject in answers._SUBJECTS for name in answers._about(subject))
+    assert sorted(names) == sorted(name for subject in SUBJECTS for name in about(subject))
 
 
 @pytest.mark.parametrize("path", TEACHING, ids=lambda p: p.stem)
@@ -80,9 +81,9 @@ def test_the_solution_put_in_is_right(path):
         assert run_alone(cell[0].replace(cell["open"], solution)).right is True, f"{cell['name']}: a wrong solution"
 
 
-@pytest.mark.parametrize("subject", answers._SUBJECTS)
+@pytest.mark.parametrize("subject", SUBJECTS)
 def test_wrong_answers_get_the_hint_and_slips_what_they_tell(subject):
-    exercises = answers._about(subject)
+    exercises = about(subject)
     assert len(exercises) >= 6
     for name, exercise in exercises.items():
         verdict = answers.check(name, wrong(exercise.expected))

@@ -82,7 +82,8 @@ TESTS = {
     "networks.table": "notebook networks",
     "networks.trace": "notebook networks bad_input exercises",
     "exercises": "exercises notebook",
-    "answers": "exercises notebook",
+    **{f"answers.{room}": "exercises notebook"
+       for room in ("sizes", "windows", "arrays", "tensors", "kernels", "files", "networks", "subjects")},
     "plot.canvas": "notebook sizes bad_input explore",
     "plot.adaptive": "notebook bad_input explore flashcards",
     "plot.arithmetic": "notebook sizes bad_input explore flashcards",

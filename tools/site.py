@@ -30,7 +30,7 @@ from readme import prepare
 from sections import write as write_sections
 
 import adapool.plot
-from adapool import answers
+from adapool.answers.subjects import about
 from adapool.explore.panel import module as live_module
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +90,7 @@ def box(cell, question):
             question.source += "\n\n*The answer is a function, so this one runs in the notebook.*"
         return cell
     form, name, subject = asked.groups()
-    coded = base64.b64encode(answers._about(subject)[name].to_json().encode()).decode()
+    coded = base64.b64encode(about(subject)[name].to_json().encode()).decode()
     label = f"Your answer to exercise {re.match(r'[*]+Exercise ([0-9]+)', question.source)[1]}"
     said = "In the notebook a cell checks the answer; on this page it takes JavaScript."
     return nbformat.v4.new_markdown_cell(
@@ -223,8 +223,8 @@ def prepare_pages():
         if path.stem == "index": continue
         (SOURCE / place).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nb, SOURCE / place)
-    for module, about in modules.items():
-        (SOURCE / f"api/{module}.md").write_text(api(module, *about), encoding="utf-8")
+    for module, title_and_page in modules.items():
+        (SOURCE / f"api/{module}.md").write_text(api(module, *title_and_page), encoding="utf-8")
     lines = "# Functions\n\nAll that each module offers, one by one.\n\n"
     lines += "\n".join(f"- [adapool.{module}]({module}.md): {title}" for module, (title, _) in modules.items())
     (SOURCE / "api/index.md").write_text(f"{lines}\n\n{toctree(None, modules)}\n", encoding="utf-8")

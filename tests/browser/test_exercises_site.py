@@ -9,6 +9,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from adapool import answers
+from adapool.answers.subjects import SUBJECTS, about
 from adapool.exercises import _plain
 
 SCRIPT = (Path(__file__).resolve().parents[2] / "docs/_static/exercises.js").read_text(encoding="utf-8")
@@ -27,8 +28,8 @@ def script(browser):
 
 def exercises():
     "`(name, exercise)` for all that ask for a value."
-    for subject in answers._SUBJECTS:
-        for name, exercise in answers._about(subject).items():
+    for subject in SUBJECTS:
+        for name, exercise in about(subject).items():
             if exercise.to_json(): yield name, exercise
 
 
@@ -51,7 +52,7 @@ def test_the_page_says_what_python_says(script):
     cases = [(name, answer) for name, exercise in exercises()
              for known in (exercise.expected, *(slip for slip, _ in exercise.slips)) for answer in near(_plain(known))]
     assert len(cases) > 2000
-    said = script([(answers._about(name.rpartition("-")[0])[name].to_json(), repr(answer)) for name, answer in cases])
+    said = script([(about(name.rpartition("-")[0])[name].to_json(), repr(answer)) for name, answer in cases])
     for (name, answer), (right, text) in zip(cases, said, strict=True):
         verdict = answers.check(name, answer)
         assert (right, text) == (verdict.right, verdict.text), f"{name}: {answer!r}"
@@ -75,7 +76,7 @@ def test_an_answer_may_be_written_in_several_ways(script, typed, expected):
     "", "  ", "...", "[1, ...]", "(", "1,,2", "[1", "1 2", "1/0", "9**9**9", "'", "<b>", "a + 1", "{1: 2}", "💥",
     "1" * 1500 + "**9"])
 def test_nonsense_is_no_answer(script, typed):
-    (right, text), = script([(answers._about("pooling")["pooling-2"].to_json(), typed)])
+    (right, text), = script([(about("pooling")["pooling-2"].to_json(), typed)])
     assert right is None and text.startswith((WAITING, "This cannot be read"))
 
 
@@ -109,7 +110,7 @@ def test_typed_by_keys_on_a_page(browser, site):
 def test_nothing_beside_a_question_tells_the_answer(site):
     "What is right, and hints, stand in no attribute and no text of a page as they are."
     page = asked(site).read_text(encoding="utf-8")
-    exercise = answers._about("pooling")["pooling-2"]
+    exercise = about("pooling")["pooling-2"]
     coded = base64.b64encode(exercise.to_json().encode()).decode()
     assert coded in page and exercise.hint not in page and exercise.slips[0][1] not in page
 
