@@ -105,8 +105,8 @@ def stray_metadata(tree):
 
 def unexported_cell(tree):
     def add(nb): next(c for c in nb["cells"] if "#| export\n" in c["source"])["source"].append("\nimport math")
-    edit_notebook(tree / "nbs/inside/06_exercises.ipynb", add)
-    return "adapool/exercises.py: not what the notebooks export"
+    edit_notebook(tree / "nbs/inside/answers/05_files.ipynb", add)
+    return "adapool/answers/files.py: not what the notebooks export"
 
 
 def stale_readme(tree):
