@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -139,11 +140,11 @@ def page(path):
 
 
 def signature(name, thing):
-    "How a function or class is called, one parameter a line where there are many."
+    "How a function or class is called, in lines that fit a page."
     try: parameters = list(inspect.signature(thing).parameters.values())
     except (TypeError, ValueError): return name
     shown = ", ".join(str(p.replace(annotation=p.empty)) for p in parameters)
-    return f"{name}({shown})"
+    return textwrap.fill(f"{name}({shown})", 100, subsequent_indent=" " * (len(name) + 1), break_long_words=False)
 
 
 def members(thing):
@@ -165,11 +166,18 @@ def drawn(source):
 
 
 def shown(docstring):
-    "A docstring, its examples as code and what comes of it."
-    def block(kind, text): return f"\n```{kind}\n{text.rstrip()}\n```\n" if text else ""
-    def result(p): return drawn(p.source) if p.want.startswith("<Axes") else block("text", p.want)
-    parts = doctest.DocTestParser().parse(docstring)
-    return "".join(p if isinstance(p, str) else block("python", p.source) + result(p) for p in parts)
+    "A docstring, its examples as code, all that leads to a result in one piece, and what comes of it."
+    found, code = "", ""
+    for part in doctest.DocTestParser().parse(docstring):
+        if isinstance(part, str):
+            if part.strip(): found += part
+            continue
+        code += part.source
+        if not part.want: continue
+        found += f"\n```{{code-block}} python\n:class: example\n\n{code.rstrip()}\n```\n"
+        found += drawn(part.source) if part.want.startswith("<Axes") else f"\n```text\n{part.want.rstrip()}\n```\n"
+        code = ""
+    return found
 
 
 def entry(name, thing):
