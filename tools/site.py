@@ -83,12 +83,17 @@ def describe(cell):
     if found: cell.metadata["mystnb"] = {"image": found}
 
 
+WRITTEN = ("*The answer is a function: write it in a Python of your own, try it on small numbers, then open the solution. "
+           "To have it checked, run this page in a clone, `make lab`; there the cell below says what is wrong.*")
+
+
 def box(cell, question):
     "A box to type an answer into, in place of a cell that checks one; the cell itself where its answer is a function."
     asked = re.search(r'^answer = (.+)\n+check\("((\w+)-\d+)", answer\)', cell.source, re.MULTILINE)
     if asked is None:
         if re.search(r"^def answer\(", cell.source, re.MULTILINE) and 'check("' in cell.source:
-            question.source += "\n\n*The answer is a function, so this one runs in the notebook.*"
+            question.source += f"\n\n{WRITTEN}"
+            cell.outputs = []
         return cell
     form, name, subject = asked.groups()
     coded = base64.b64encode(about(subject)[name].to_json().encode()).decode()
