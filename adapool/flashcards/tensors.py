@@ -131,7 +131,7 @@ def _model_cards():
         net("field-two",
             "Two convolutions of three cells, the second at stride two. "
             "How many cells of the input does an output see?",
-            f"{fields[1].fields[0][0]}: $f' = f + D(K - 1)j$, with the jump $j = 1$ before the second."),
+            f"{fields[1].fields[0][0]}: $3 + D(K - 1)$ times the jump, which is 1 before the second."),
         net("field-adaptive",
             "Two convolutions of three cells, the second at stride two, then an adaptive pool 5 → 3. "
             "How far does an output see?",
