@@ -118,4 +118,5 @@ def test_nothing_beside_a_question_tells_the_answer(site):
 def test_a_question_for_a_function_runs_in_the_notebook(browser, site):
     browser.get(asked(site).as_uri())
     cell, = (e for e in browser.find_elements(By.CSS_SELECTOR, "div.cell") if 'check("pooling-8"' in e.text)
-    assert "def answer" in cell.text and "runs in the notebook" in cell.find_element(By.XPATH, "preceding::p[1]").text
+    assert "def answer" in cell.text and "a Python of your own" in cell.find_element(By.XPATH, "preceding::p[1]").text
+    assert "Not answered yet" not in browser.find_element(By.ID, "exercises").text
