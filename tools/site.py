@@ -83,8 +83,8 @@ def describe(cell):
     if found: cell.metadata["mystnb"] = {"image": found}
 
 
-WRITTEN = ("*The answer is a function: write it in a Python of your own, try it on small numbers, then open the "
-           "solution. To have it checked, run this page in a clone, `make lab`; there the cell below says what is wrong.*")
+WRITTEN = ("*The answer is a function: write it in a Python of your own, try it on small numbers, then look at the "
+           "solution. To have it checked, run this page in a clone, `make lab`: the cell then says what is wrong.*")
 
 
 def box(cell, question):
