@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['adaptive_avg_pool1d', 'adaptive_avg_pool2d', 'adaptive_avg_pool3d', 'adaptive_max_pool1d', 'adaptive_max_pool2d',
            'adaptive_max_pool3d', 'adaptive_max_pool1d_with_indices', 'adaptive_max_pool2d_with_indices',
-           'adaptive_max_pool3d_with_indices', 'enable']
+           'adaptive_max_pool3d_with_indices', 'avg_pool1d', 'avg_pool2d', 'avg_pool3d', 'max_pool1d', 'max_pool2d',
+           'max_pool3d', 'max_pool1d_with_indices', 'max_pool2d_with_indices', 'max_pool3d_with_indices', 'enable']
 
 # %% ../nbs/inside/03_functional.ipynb #ed426e24
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from .checks import needs
 with needs("torch"): from torch import Tensor
 
 from .tensors.private import THEIRS
+from .tensors.ordinary import Ordinary
 from .tensors.route import dispatched
 from .tensors.switch import enable, lead_to
 
@@ -147,6 +149,181 @@ def adaptive_max_pool3d_with_indices(
     (tensor([[[[1.]]]]), tensor([[[[0]]]]))
     """
     return adaptive_max_pool3d(input, output_size, True)
+
+# %% ../nbs/inside/03_functional.ipynb #03f00003
+def avg_pool1d(
+    input: Tensor,                         # (N, C, L) or (C, L)
+    kernel_size: int | Sequence[int],      # int, or one of them
+    stride: int | Sequence[int] | None = None,  # the kernel size when left out
+    padding: int | Sequence[int] = 0,      # on both sides, at most half the kernel
+    ceil_mode: bool = False,               # round the number of windows up?
+    count_include_pad: bool = True,        # divide by padded cells, too?
+) -> Tensor:
+    """The mean of each window of an ordinary pool over the last axis: `torch.nn.functional.avg_pool1d`.
+
+    Shape: (N, C, L) or (C, L); L becomes `pool_output_size(L, kernel_size, stride, padding, ceil_mode=ceil_mode)`.
+    Padded cells count as zeros, or not at all. float16 and bfloat16 are summed in float32. Differentiable to any order.
+
+    Raises what torch raises: `TypeError` for what is not an integer, `RuntimeError` for sizes, strides and paddings
+    that make no pool, `NotImplementedError` for types that torch does not take.
+
+    >>> adapool.functional.avg_pool1d(torch.arange(6.)[None], 3, stride=2, padding=1)
+    tensor([[0.3333, 2.0000, 4.0000]])
+    """
+    told = Ordinary(kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return dispatched("avg", 1, input, told)
+
+# %% ../nbs/inside/03_functional.ipynb #03f0000b
+def avg_pool2d(
+    input: Tensor,                         # (N, C, H, W) or (C, H, W)
+    kernel_size: int | Sequence[int],      # int, or two of them
+    stride: int | Sequence[int] | None = None,  # the kernel size when left out
+    padding: int | Sequence[int] = 0,      # on both sides, at most half the kernel
+    ceil_mode: bool = False,               # round the number of windows up?
+    count_include_pad: bool = True,        # divide by padded cells, too?
+    divisor_override: int | None = None,   # divide by this instead
+) -> Tensor:
+    """The mean of each window of an ordinary pool over the last two axes: `torch.nn.functional.avg_pool2d`.
+
+    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output, by torch's own operator, which
+    also has whatever is small. Otherwise as `avg_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.avg_pool2d(torch.arange(12.).reshape(1, 3, 4), 2)
+    tensor([[[2.5000, 4.5000]]])
+    """
+    told = Ordinary(kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return dispatched("avg", 2, input, told)
+
+
+# %% ../nbs/inside/03_functional.ipynb #03f00004
+def avg_pool3d(
+    input: Tensor,                         # (N, C, D, H, W) or (C, D, H, W)
+    kernel_size: int | Sequence[int],      # int, or three of them
+    stride: int | Sequence[int] | None = None,  # the kernel size when left out
+    padding: int | Sequence[int] = 0,      # on both sides, at most half the kernel
+    ceil_mode: bool = False,               # round the number of windows up?
+    count_include_pad: bool = True,        # divide by padded cells, too?
+    divisor_override: int | None = None,   # divide by this instead
+) -> Tensor:
+    """The mean of each window of an ordinary pool over the last three axes: `torch.nn.functional.avg_pool3d`.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W). Half precision, which torch refuses here, is summed in float32. Otherwise as
+    `avg_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.avg_pool3d(torch.ones(1, 8, 4, 6, 6), 2).shape
+    torch.Size([1, 8, 2, 3, 3])
+    """
+    told = Ordinary(kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return dispatched("avg", 3, input, told)
+
+
+# %% ../nbs/inside/03_functional.ipynb #03f00005
+def max_pool1d(
+    input: Tensor,                         # (N, C, L) or (C, L)
+    kernel_size: int | Sequence[int],      # int, or one of them
+    stride: int | Sequence[int] | None = None,  # the kernel size when left out
+    padding: int | Sequence[int] = 0,      # on both sides, at most half the kernel
+    dilation: int | Sequence[int] = 1,     # from one cell of a window to the next
+    ceil_mode: bool = False,               # round the number of windows up?
+    return_indices: bool = False,          # also return where each maximum was
+) -> Tensor | Any:
+    """The maximum of each window of an ordinary pool over the last axis: `torch.nn.functional.max_pool1d`.
+
+    Shape: (N, C, L) or (C, L); L becomes `pool_output_size(L, kernel_size, stride, padding, dilation, ceil_mode)`. With
+    `return_indices`, a pair: the maxima, and where they were as flat int64 indices into the pooled axes. The first
+    maximum wins; a NaN wins over all. Dilated windows are pooled by torch's operator.
+
+    Raises what torch raises, as `avg_pool1d` does.
+
+    >>> adapool.functional.max_pool1d(torch.tensor([[3., 1, 4, 1, 5, 9]]), 3, stride=2, padding=1)
+    tensor([[3., 4., 9.]])
+    """
+    told = Ordinary(kernel_size, stride, padding, ceil_mode, dilation=dilation)
+    return dispatched("max", 1, input, told, return_indices)
+
+
+# %% ../nbs/inside/03_functional.ipynb #03f00009
+def max_pool2d(
+    input: Tensor,                         # (N, C, H, W) or (C, H, W)
+    kernel_size: int | Sequence[int],      # int, or two of them
+    stride: int | Sequence[int] | None = None,  # the kernel size when left out
+    padding: int | Sequence[int] = 0,      # on both sides, at most half the kernel
+    dilation: int | Sequence[int] = 1,     # from one cell of a window to the next
+    ceil_mode: bool = False,               # round the number of windows up?
+    return_indices: bool = False,          # also return where each maximum was
+) -> Tensor | Any:
+    """The maximum of each window of an ordinary pool over the last two axes: `torch.nn.functional.max_pool2d`.
+
+    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output, by torch's own operator, which
+    also has whatever is small. Otherwise as `max_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.max_pool2d(torch.arange(12.).reshape(1, 3, 4), 2, ceil_mode=True)
+    tensor([[[ 5.,  7.],
+             [ 9., 11.]]])
+    """
+    told = Ordinary(kernel_size, stride, padding, ceil_mode, dilation=dilation)
+    return dispatched("max", 2, input, told, return_indices)
+
+
+# %% ../nbs/inside/03_functional.ipynb #03f0000a
+def max_pool3d(
+    input: Tensor,                         # (N, C, D, H, W) or (C, D, H, W)
+    kernel_size: int | Sequence[int],      # int, or three of them
+    stride: int | Sequence[int] | None = None,  # the kernel size when left out
+    padding: int | Sequence[int] = 0,      # on both sides, at most half the kernel
+    dilation: int | Sequence[int] = 1,     # from one cell of a window to the next
+    ceil_mode: bool = False,               # round the number of windows up?
+    return_indices: bool = False,          # also return where each maximum was
+) -> Tensor | Any:
+    """The maximum of each window of an ordinary pool over the last three axes: `torch.nn.functional.max_pool3d`.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W). Otherwise as `max_pool1d`, whose errors it raises.
+
+    >>> adapool.functional.max_pool3d(torch.ones(1, 8, 4, 6, 6), 2).shape
+    torch.Size([1, 8, 2, 3, 3])
+    """
+    told = Ordinary(kernel_size, stride, padding, ceil_mode, dilation=dilation)
+    return dispatched("max", 3, input, told, return_indices)
+
+
+# %% ../nbs/inside/03_functional.ipynb #03f00006
+def max_pool1d_with_indices(
+    input: Tensor, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """`max_pool1d(input, kernel_size, ..., return_indices=True)`, whatever `return_indices` says, as in torch.
+
+    >>> adapool.functional.max_pool1d_with_indices(torch.arange(4.)[None], 2)
+    (tensor([[1., 3.]]), tensor([[1, 3]]))
+    """
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+def max_pool2d_with_indices(
+    input: Tensor, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """`max_pool2d(input, kernel_size, ..., return_indices=True)`, whatever `return_indices` says, as in torch.
+
+    >>> adapool.functional.max_pool2d_with_indices(torch.ones(1, 4, 4), 2)[1]
+    tensor([[[ 0,  2],
+             [ 8, 10]]])
+    """
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+def max_pool3d_with_indices(
+    input: Tensor, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """`max_pool3d(input, kernel_size, ..., return_indices=True)`, whatever `return_indices` says, as in torch.
+
+    >>> adapool.functional.max_pool3d_with_indices(torch.ones(1, 4, 4, 4), 4)
+    (tensor([[[[1.]]]]), tensor([[[[0]]]]))
+    """
+    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
 
 # %% ../nbs/inside/03_functional.ipynb #7a700005
 lead_to({name: globals()[name] for name in THEIRS})

@@ -27,12 +27,17 @@ import adapool.functional as F
 from adapool import nn
 from adapool.tensors import memory, route
 
-KINDS = ("avg", "max", "max with indices")
+ADAPTIVE = ("avg", "max", "max with indices")
+KINDS = (*ADAPTIVE, *(f"ordinary {kind}" for kind in ADAPTIVE))
 DIMS = (1, 2, 3)
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
 # axes that shrink, that grow and that stay as they are
 SIZES = {1: ((10,), (7,)), 2: ((8, 9), (5, 12)), 3: ((4, 5, 6), (3, 5, 8))}
 HALF = (torch.float16, torch.bfloat16)
+# ordinary pools that pad, that overlap, that end before the input does or behind it
+ORDINARY = {1: dict(kernel_size=3, stride=2, padding=1), 3: dict(kernel_size=2, stride=(1, 2, 2), padding=(1, 0, 1)),
+            2: dict(kernel_size=(3, 2), stride=(2, 1), padding=(1, 0), ceil_mode=True)}
+COUNTS = {1: {}, 2: {"count_include_pad": False}, 3: {"divisor_override": 3}}
 
 
 def channels_last(x): return x.movedim(1, -1).contiguous().movedim(-1, 1)
@@ -64,15 +69,17 @@ def first(y): return y[0] if isinstance(y, tuple) else y
 class Case:
     "A pool of one library: as a function, and as a layer."
     def __init__(self, ours, kind, d):
-        self.functional, self.layers, self.kind, self.d = F if ours else T, nn if ours else torch.nn, kind, d
-        self.options = {"return_indices": True} if kind == "max with indices" else {}
-        self.name = f"adaptive_{kind[:3]}_pool{d}d"
+        self.functional, self.layers, ordinary = F if ours else T, nn if ours else torch.nn, kind.startswith("ordinary")
+        what = kind.removeprefix("ordinary ")[:3]
+        self.options = {"return_indices": True} if kind.endswith("with indices") else {}
+        self.options |= ORDINARY[d] if ordinary else {"output_size": SIZES[d][1]}
+        if ordinary and what == "avg": self.options |= COUNTS[d]
+        self.name = f"{'' if ordinary else 'adaptive_'}{what}_pool{d}d"
+        self.layer_name = f"{'' if ordinary else 'Adaptive'}{what.title()}Pool{d}d"
 
-    def __call__(self, x): return getattr(self.functional, self.name)(x, SIZES[self.d][1], **self.options)
+    def __call__(self, x): return getattr(self.functional, self.name)(x, **self.options)
 
-    def layer(self):
-        name = f"Adaptive{self.kind[:3].title()}Pool{self.d}d"
-        return getattr(self.layers, name)(SIZES[self.d][1], **self.options)
+    def layer(self): return getattr(self.layers, self.layer_name)(**self.options)
 
 
 def leaf_of(x): return x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
@@ -176,10 +183,10 @@ def no_numbers(x):
     return torch._efficientzerotensor(x.shape, dtype=x.dtype, device=x.device)
 
 
-def zero_gradient(pool, x):
+def zero_gradient(pool, x, zeros=no_numbers):
     leaf = leaf_of(x)
     y = first(pool(leaf))
-    return torch.autograd.grad(y, leaf, no_numbers(y)) + (pool(no_numbers(x)),)
+    return torch.autograd.grad(y, leaf, zeros(y)) + (pool(zeros(x)),)
 
 
 class Held(torch.Tensor):
@@ -334,7 +341,7 @@ def agree(operation, kind, dtype, mine, theirs):
     "Are these the same? Maxima and places to the bit, the rest up to rounding in `dtype`."
     if isinstance(mine, type) or isinstance(theirs, type): return mine is theirs
     if len(mine) != len(theirs): return False
-    exact = kind != "avg" and operation not in GRADIENTS
+    exact = "max" in kind and operation not in GRADIENTS
     for a, b in zip(mine, theirs):
         if (a.dtype, a.shape, a.device.type) != (b.dtype, b.shape, b.device.type): return False
         if a.numel() and a.stride() != b.stride(): return False
@@ -356,14 +363,17 @@ BETTER = {  # (operation, layout): what we do, and torch does not
 WORKS = {  # what torch raises an error for, and what ought to come out, by torch
     "gradient asked for twice": lambda pool, x: used_twice(pool, x, retain_graph=True),
     "input changed in place later": lambda pool, x: changed_later(pool, x, change=False),
+    "autograd's zeros": lambda pool, x: zero_gradient(pool, x, lambda x: torch.zeros(x.shape, dtype=x.dtype)),
 }
-NEEDS_LESS = "torch raises, having kept what the gradient does not need"
+NEEDS_LESS = "torch raises, and nothing stands in the way"
 REFUSED = {("forward-mode jvp", "expanded"): "both raise RuntimeError"}  # what torch does not do, and so we do not
 
 
 def expected(operation, kind, layout):
     "What may be said of a cell."
-    if operation == "gradient asked for twice" and kind != "avg": return ("both raise RuntimeError",)
+    if operation == "gradient asked for twice" and "max" in kind: return ("both raise RuntimeError",)
+    left_to_torch = operation == "input changed in place later" and kind.startswith("ordinary max")
+    if left_to_torch and layout == "channels_last": return "same", NEEDS_LESS, "both raise RuntimeError"
     if operation in WORKS: return "same", NEEDS_LESS
     return BETTER.get((operation, layout)), REFUSED.get((operation, layout), "same")
 
@@ -374,13 +384,25 @@ ONCE = {"linearize": ("float32", "channels_last")}  # which compiles; the other 
 def rows():
     "The cells of the table, `{(operation, kind, number of axes): [(type, layout), ...]}`."
     every = [*itertools.product(DTYPES, LAYOUTS)]
-    return {row: [ONCE[row[0]]] if row[0] in ONCE else every for row in itertools.product(OPERATIONS, KINDS, DIMS)}
+    whole = [cell for cell in every if DTYPES[cell[0]] not in HALF]  # all that torch has of `avg_pool3d`
+    return {row: [ONCE[row[0]]] if row[0] in ONCE else whole if row[1:] == ("ordinary avg", 3) else every
+            for row in itertools.product(OPERATIONS, KINDS, DIMS)}
 
 
 def few_cells():
-    "Two cells of each row: types and layouts go round, so that all pairs of them come in any 14 rows."
-    pairs = zip(itertools.cycle(DTYPES), itertools.cycle(LAYOUTS))
-    return {row: cells[:1] if len(cells) == 1 else [*itertools.islice(pairs, 2)] for row, cells in rows().items()}
+    """Two cells of each row: types and layouts go round, so that all pairs of them come in any 14 rows.
+
+    Of ordinary pools one cell, for one number of axes: the kind, the type and the layout go round too.
+    """
+    pairs, found = zip(itertools.cycle(DTYPES), itertools.cycle(LAYOUTS)), {}
+    turns = itertools.cycle(range(len(DTYPES) * len(LAYOUTS) - 1))
+    for (operation, kind, d), cells in rows().items():
+        ordinary = kind.startswith("ordinary")
+        if ordinary and ([*OPERATIONS].index(operation) + KINDS.index(kind)) % 3 != d - 1: few = []
+        elif ordinary: few = [cells[5 * next(turns) % len(cells)]]
+        else: few = cells if len(cells) == 1 else [*itertools.islice(pairs, 2)]
+        found[operation, kind, d] = few
+    return found
 
 
 def run(operation, kind, d, dtype, layout):

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 import torch
-from conformance import DTYPES, KINDS, LAYOUTS
+from conformance import ADAPTIVE, DTYPES, KINDS, LAYOUTS
 from quick import some
 
 import adapool.functional as F
@@ -44,7 +44,8 @@ def numbers(d, dtype, layout):
 
 
 def pool(kind, d, x):
-    options = {"return_indices": True} if kind == "max with indices" else {}
+    options = {"return_indices": True} if kind.endswith("with indices") else {}
+    if kind.startswith("ordinary"): return getattr(F, f"{kind.split()[1]}_pool{d}d")(x, 3, 2, 1, **options)
     return getattr(F, f"adaptive_{kind[:3]}_pool{d}d")(x, SHAPES[d][1], **options)
 
 
@@ -66,7 +67,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("d", SHAPES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some(KINDS, ADAPTIVE))
 @pytest.mark.parametrize("repeats", some([4, 100], 1))
 def test_the_same_bits_on_one_two_and_three_threads_however_often(repeats, kind, d, crew, monkeypatch):
     teams = []

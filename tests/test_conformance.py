@@ -39,7 +39,7 @@ def unlike_torch(operation, kind, d, which):
     return {cell: what for cell, what in said.items() if what not in expected(operation, kind, cell[1])}
 
 
-@pytest.mark.parametrize("operation, kind, d", rows())
+@pytest.mark.parametrize("operation, kind, d", [row for row, cells in few_cells().items() if cells])
 def test_as_torch(operation, kind, d):
     assert unlike_torch(operation, kind, d, few_cells()[operation, kind, d]) == {}
 

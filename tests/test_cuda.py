@@ -6,7 +6,7 @@
 import pytest
 import torch
 import torch.nn.functional as T
-from conformance import DTYPES, KINDS, LAYOUTS, OPERATIONS, SLOW, WORKS, Case, agree, gradient, outcome, sample
+from conformance import ADAPTIVE, DTYPES, LAYOUTS, OPERATIONS, SLOW, WORKS, Case, agree, gradient, outcome, sample
 
 import adapool.functional as F
 from adapool import nn
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 ELSEWHERE = ("autocast", "meta", "copied when written", "saved elsewhere", "a tensor of two",
              "a tensor that holds another")
 ROWS = [(operation, kind, d) for operation in OPERATIONS if operation not in ELSEWHERE
-        for kind in KINDS for d in (1, 2, 3)]
+        for kind in ADAPTIVE for d in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("operation, kind, d", ROWS)
@@ -36,7 +36,7 @@ def test_as_torch_on_the_gpu(operation, kind, d):
     assert found == {}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ADAPTIVE)
 @pytest.mark.parametrize("d", (1, 2, 3))
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_gpu_gives_what_the_cpu_gives(kind, d, layout):

@@ -1,6 +1,7 @@
 "`functional.enable`: torch's names, our functions, for as long as was asked for."
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -23,13 +24,16 @@ from adapool.tensors.switch import _enabled
 
 NAMES = [f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d in (1, 2, 3)]
 NAMES += [f"adaptive_max_pool{d}d_with_indices" for d in (1, 2, 3)]
+ORDINARY = [name.removeprefix("adaptive_") for name in NAMES]
+NAMES += [name for name in ORDINARY if name.startswith("max")]  # the averages are written in C
 THEIRS = {name: getattr(T, name) for name in NAMES}
 
 
 BEFORE = [(holder, name, value) for holder in (torch, torch._C, torch._C._nn, T)
           for name, value in vars(holder).items() if "pool" in name]
 WRITTEN_IN_PYTHON = [f for name, f in vars(T).items()
-                     if "adaptive_" in name and hasattr(f, "__code__") and not f.__code__.co_freevars]
+                     if re.fullmatch(r"_?(adaptive_avg|adaptive_max|max)_pool\dd(_with_indices)?", name)
+                     and hasattr(f, "__code__") and not f.__code__.co_freevars]
 CODE = [f.__code__ for f in WRITTEN_IN_PYTHON]
 
 
@@ -46,7 +50,7 @@ def named_as_ever():
 
 @pytest.fixture(autouse=True)
 def left_as_found():
-    assert off() and len(CODE) == 8
+    assert off() and len(CODE) == 8 + 6
     yield
     assert off() and named_as_ever() and not _enabled
 
@@ -127,6 +131,23 @@ def test_layers_and_calls_get_ours(kind, d, monkeypatch, kernels_only):
     many = len(calls)
     for way in ways: way(x)
     assert len(calls) == many
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_layers_and_calls_get_ours(name, monkeypatch, kernels_only):
+    "But for direct calls of the averages, which are written in C."
+    d, calls, job = int(re.search(r"\d", name)[0]), [], Job.__call__
+    monkeypatch.setattr(Job, "__call__", lambda *args: calls.append(1) or job(*args))
+    x, many = data(2, 3, *(8, 9, 7)[:d]), {"return_indices": True} if name.endswith("indices") else {}
+    layer = getattr(torch.nn, f"{name[:3].title()}Pool{d}d")(3, 2, 1, **many)
+    ways = layer, lambda x: getattr(T, name)(x, 3, 2, padding=1)
+    want = [way(x) for way in ways]
+    assert not calls
+    with F.enable(): got = [way(x) for way in ways]
+    assert len(calls) == (1 if "avg" in name else 2)
+    torch.testing.assert_close(got, want)
+    for way in ways: way(x)
+    assert len(calls) == (1 if "avg" in name else 2)
 
 
 def test_names_imported_before_follow():
@@ -271,7 +292,7 @@ def called(name, x):
 @pytest.mark.parametrize("name", NAMES)
 def test_handlers_know_functions_by_identity(name, registered, monkeypatch):
     monkeypatch.setattr(Handled, "handlers", handlers := {})
-    x = data(2, 3, *(8, 9, 7)[:int(name[17])])
+    x = data(2, 3, *(8, 9, 7)[:int(re.search(r"\d", name)[0])])
     answer = ("by name", name)
 
     def register(now):
@@ -335,7 +356,7 @@ print(json.dumps(found))
 def test_what_is_first_used_under_the_switch_finds_torchs_functions(first):
     start = lambda switched: subprocess.Popen([sys.executable, "-c", TABLES, first, switched], stdout=subprocess.PIPE)
     switched, never = (json.loads(process.communicate(timeout=240)[0]) for process in [start("yes"), start("no")])
-    assert switched == never and switched["ours resolved"] == [None] * 9
+    assert switched == never and switched["ours resolved"] == [None] * len(private.THEIRS)
     assert switched["resolved"] == [f"torch.nn.functional.{name}" for name in private.THEIRS]
 
 

@@ -120,6 +120,13 @@ def right():
                 torch.func.grad(lambda x: f(x, size).sum())(y), torch.func.functionalize(lambda x: f(x, size))(y),
                 torch.func.jvp(lambda x: f(x, size), (y,), (y,))[1], torch.jit.trace(lambda x: f(x, size), y)(y))
             for mine, want in zip(every(ours), every(theirs)): torch.testing.assert_close(mine, want)
+            name = private.ORDINARY_NAMES[kind, d]
+            f, g = (lambda x, lib=lib, name=name: getattr(lib, name)(x, 3, 2, 1) for lib in (F, T))
+            for mine, want in zip((f(y), *every(lambda x, _, f=f: f(x))), (g(y), *every(lambda x, _, g=g: g(x)))):
+                torch.testing.assert_close(mine, want)
+            if kind == "max":
+                places = (getattr(lib, name)(y, 2, return_indices=True) for lib in (F, T))
+                for mine, want in zip(*places): assert torch.equal(mine, want)
     with F.enable(): torch.testing.assert_close(torch.nn.AdaptiveAvgPool2d(7)(x), F.adaptive_avg_pool2d(x, 7))
     return True
 
@@ -137,6 +144,9 @@ for name, value in [*vars(private).items()]:
 if "_C._disabled_torch_function_impl" in gone: private._AS_IT_IS = private._AS_IT_IS[:1]
 private.OPERATORS |= {key: private.STAND_INS[f"_C._nn.{name}"] for key, name in private.NAMES.items()
                       if f"_C._nn.{name}" in gone}
+ordinary = {key: private.ORDINARY_NAMES[key[:2]] + "_with_indices" * key[2] for key in private.ORDINARY_OPERATORS}
+private.ORDINARY_OPERATORS |= {key: private.STAND_INS[f"_C._nn.{name}"] for key, name in ordinary.items()
+                               if f"_C._nn.{name}" in gone}
 import test_functional_route
 assert test_functional_route.right()
 """

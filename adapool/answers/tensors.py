@@ -83,8 +83,8 @@ def layer_answers() -> dict[str, Exercise]:
         "nn-4": Exercise(
             sum(type(layer) is not kind for layer, kind in zip(model.modules(), before)),
             "the same object is one layer.",
-            [(3, "`pool` stands in two places and is one layer"),
-             (4, "AvgPool2d is not adaptive, and `pool` is one layer")]),
+            [(4, "`pool` stands in two places and is one layer"),
+             (2, "an ordinary pool is swapped, too")]),
         "nn-5": Exercise(isinstance(pool, torch.nn.AdaptiveAvgPool2d), "see how the classes are declared."),
         "nn-6": Exercise(
             {n for n in (224, 256, 320, 416, 448) if fixed_equivalent(n // 32, 7)},

@@ -94,7 +94,7 @@ def _layer_cards():
         card("convert-count",
              "A model of `p`, `AvgPool2d(1)`, `AdaptiveMaxPool2d(1)` and `p` again, "
              "where `p` is an `AdaptiveAvgPool2d(1)`. How many layers does `convert` swap?",
-             f"{len(swapped)}: the same object is one layer, and an ordinary pool is left alone."),
+             f"{len(swapped)}: the same object is one layer, and an ordinary pool is swapped, too."),
         card("convert-isinstance", "Is a converted layer still a `torch.nn.AdaptiveAvgPool2d`?",
              "Yes, a subclass of it." if isinstance(model[0], torch.nn.AdaptiveAvgPool2d) else "No."),
     ]

@@ -102,7 +102,7 @@ def _as_output(g, ctx):
 class Mean(_Linear):
     "The mean of each window, as autograd knows it."
     @staticmethod
-    def forward(x, plan): return mean_op(x, plan.output_sizes) if _in_graph(x) else mean(x, plan)
+    def forward(x, plan): return mean_op(x, plan.output_sizes, plan.fixed) if _in_graph(x) else mean(x, plan)
     @staticmethod
     def backward(ctx, g): return MeanBackward.apply(_as_output(g, ctx), ctx.plan), None
     @staticmethod
@@ -112,7 +112,7 @@ class MeanBackward(_Linear):
     "The gradient of the mean, as autograd knows it."
     @staticmethod
     def forward(g, plan):
-        if _in_graph(g): return mean_backward_op(g, plan.input_sizes, has_channels_last(g, len(plan)))
+        if _in_graph(g): return mean_backward_op(g, plan.input_sizes, has_channels_last(g, len(plan)), plan.fixed)
         return mean_backward(g, plan)
     @staticmethod
     def backward(ctx, x): return Mean.apply(_as_output(x, ctx), ctx.plan), None
@@ -169,40 +169,45 @@ def _operator(name, compute, fake, setup_context=None, backward=None):
     if backward: op.register_autograd(backward, setup_context=setup_context)
     return op
 
-def _plan_to(x, sizes): return plan_of(x.shape[-len(sizes):], sizes)
-def _plan_from(g, sizes): return plan_of(sizes, g.shape[-len(sizes):])
+_Numbers = Sequence[int]
 
-def _mean_to(x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor: return mean(x, _plan_to(x, sizes))
+def _plan_to(x, sizes, fixed=None): return plan_of(x.shape[-len(sizes):], sizes, fixed)
+def _plan_from(g, sizes, fixed=None): return plan_of(sizes, g.shape[-len(sizes):], fixed)
 
-def _mean_from(g: torch.Tensor, sizes: Sequence[int], last: bool) -> torch.Tensor:
-    return mean_backward(in_format(g, len(sizes), last), _plan_from(g, sizes))
+def _mean_to(x: torch.Tensor, sizes: _Numbers, fixed: _Numbers | None = None) -> torch.Tensor:
+    return mean(x, _plan_to(x, sizes, fixed))
 
-def _best_to(x: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor: return maximum(x, _plan_to(x, sizes))
+def _mean_from(g: torch.Tensor, sizes: _Numbers, last: bool, fixed: _Numbers | None = None) -> torch.Tensor:
+    return mean_backward(in_format(g, len(sizes), last), _plan_from(g, sizes, fixed))
 
-def _max_to(x: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def _best_to(x: torch.Tensor, sizes: _Numbers) -> torch.Tensor: return maximum(x, _plan_to(x, sizes))
+
+def _max_to(x: torch.Tensor, sizes: _Numbers) -> tuple[torch.Tensor, torch.Tensor]:
     return max_with_index(x, _plan_to(x, sizes))
 
-def _max_from(g: torch.Tensor, index: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+def _max_from(g: torch.Tensor, index: torch.Tensor, sizes: _Numbers) -> torch.Tensor:
     return put_back(g, index, _plan_from(g, sizes))
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #c0de0004
 def _remember(ctx, inputs, output):
-    x, sizes = inputs
+    x, sizes, *fixed = inputs
+    ctx.fixed = fixed[0] if fixed else None
     ctx.sizes, ctx.last = x.shape[-len(sizes):], has_channels_last(x, len(sizes))
     if isinstance(output, tuple): ctx.save_for_backward(output[1]); ctx.mark_non_differentiable(output[1])
 
-def _fake_to(x, sizes): return _fake(x, sizes, has_channels_last(x, len(sizes)))
+def _fake_to(x, sizes, fixed=None): return _fake(x, sizes, has_channels_last(x, len(sizes)))
 
-mean_backward_op = _operator("spread", _mean_from, lambda g, sizes, last: _fake(g, sizes, last))
+mean_backward_op = _operator("spread", _mean_from, lambda g, sizes, last, fixed=None: _fake(g, sizes, last))
 put_back_op = _operator(
     "put_back", _max_from, lambda g, index, sizes: _fake(g, sizes, has_channels_last(index, len(sizes))))
 best_op = _operator("best", _best_to, _fake_to)
 mean_op = _operator(
-    "mean", _mean_to, _fake_to, _remember, lambda ctx, g: (mean_backward_op(g, ctx.sizes, ctx.last), None))
+    "mean", _mean_to, _fake_to, _remember,
+    lambda ctx, g: (mean_backward_op(g, ctx.sizes, ctx.last, ctx.fixed), None, None))
 max_op = _operator(
     "max", _max_to, lambda x, sizes: (_fake_to(x, sizes), torch.empty_like(_fake_to(x, sizes), dtype=torch.int64)),
     _remember, lambda ctx, g, _: (put_back_op(g, ctx.saved_tensors[0], ctx.sizes), None))
 
 for op in (mean_op, best_op, max_op):
-    op.register_vmap(lambda info, in_dims, x, sizes, op=op: (
-        _with_batch(lambda x: op(x, sizes), x, in_dims[0], len(sizes)), (0, 0) if op is max_op else 0))
+    op.register_vmap(lambda info, in_dims, x, *told, op=op: (
+        _with_batch(lambda x: op(x, *told), x, in_dims[0], len(told[0])), (0, 0) if op is max_op else 0))

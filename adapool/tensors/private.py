@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STAND_INS', 'dispatch_modes', 'has_storage', 'is_functional', 'unwrapped_if_dead', 'is_shared', 'storage_address',
-           'transforms_active', 'dual_level', 'is_tracing', 'NAMES', 'OPERATORS', 'THEIRS', 'functionalized',
-           'recording', 'in_function_mode', 'overridden']
+           'transforms_active', 'dual_level', 'is_tracing', 'NAMES', 'OPERATORS', 'ORDINARY_NAMES',
+           'ORDINARY_OPERATORS', 'THEIRS', 'functionalized', 'recording', 'in_function_mode', 'overridden']
 
 # %% ../../nbs/inside/tensors/00_private.ipynb #7a100003
 import operator
@@ -82,5 +82,15 @@ def _in_aten(name, d):
 OPERATORS = {(kind, d): getattr(torch, name) if d == 1 else _torchs(f"_C._nn.{name}", _in_aten(name, d))
              for (kind, d), name in NAMES.items()}
 
-THEIRS = {name: getattr(torch.nn.functional, name) for pair in NAMES.values()
+ORDINARY_NAMES = {key: name.removeprefix("adaptive_") for key, name in NAMES.items()}
+
+def _ordinary(kind, d, indices):
+    "The operator of an ordinary pool, which gives indices, too, where `indices` says so."
+    name = ORDINARY_NAMES[kind, d] + "_with_indices" * indices
+    return getattr(torch, name, None) or _torchs(f"_C._nn.{name}", getattr(torch.ops.aten, name))
+
+ORDINARY_OPERATORS = {key: _ordinary(*key) for key in [
+    *((*key, False) for key in NAMES), *(("max", d, True) for d in (1, 2, 3))]}
+
+THEIRS = {name: getattr(torch.nn.functional, name) for pair in (*NAMES.values(), *ORDINARY_NAMES.values())
           for name in (pair, f"{pair}_with_indices") if hasattr(torch.nn.functional, name)}
