@@ -363,7 +363,7 @@ BETTER = {  # (operation, layout): what we do, and torch does not
 WORKS = {  # what torch raises an error for, and what ought to come out, by torch
     "gradient asked for twice": lambda pool, x: used_twice(pool, x, retain_graph=True),
     "input changed in place later": lambda pool, x: changed_later(pool, x, change=False),
-    "autograd's zeros": lambda pool, x: zero_gradient(pool, x, lambda x: torch.zeros(x.shape, dtype=x.dtype, device=x.device)),
+    "autograd's zeros": lambda pool, x: zero_gradient(pool, x, lambda x: x.new_zeros(x.shape)),
 }
 NEEDS_LESS = "torch raises, and nothing stands in the way"
 REFUSED = {("forward-mode jvp", "expanded"): "both raise RuntimeError"}  # what torch does not do, and so we do not
