@@ -12,17 +12,18 @@ from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+):?[ \t]*(.*?)[ \t]*$\n?", re.MULTILINE)
+_PANEL = 'class="adapool-live"'
 _HEADER = "<!-- Written from nbs/index.ipynb by tools/readme.py: edit the notebook, then `make notebooks`. -->\n\n"
 
 
-def prepare(nb):
+def prepare(nb, readme=False):
     "Take nbdev's directives out of a notebook and do what they say: leave a cell out, or its source, or fold that."
     cells = []
     for cell in nb.cells:
         cell = cell.copy()
         if cell.cell_type == "code":
             directives = dict(_DIRECTIVE.findall(cell.source))
-            if "hide" in directives or "default_exp" in directives: continue
+            if "hide" in directives or "default_exp" in directives or ("readme" in directives and not readme): continue
             cell.source = _DIRECTIVE.sub("", cell.source)
             if directives.get("echo") == "false": cell.metadata["transient"] = {"remove_source": True}
             if directives.get("code-fold") == "true": cell.metadata["tags"] = ["hide-input"]
@@ -34,10 +35,11 @@ def prepare(nb):
 
 def render(path):
     "The notebook as Markdown, and its pictures as `{name: bytes}`."
-    nb = prepare(nbformat.read(path, as_version=4))
+    nb = prepare(nbformat.read(path, as_version=4), readme=True)
+    for cell in nb.cells:  # what can be played with cannot be played with there: a wide picture stands in its place
+        outputs = [o for o in cell.get("outputs", []) if _PANEL not in o.get("data", {}).get("text/html", "")]
+        if "outputs" in cell: cell.outputs = outputs
     outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-    for output in outputs:  # a panel shows its still
-        if "image/png" in output.get("data", {}): output.data.pop("text/html", None)
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     alts = [output.metadata.get("image/png", {}).get("alt") for output in pictures]
     if not all(alts): raise SystemExit(f"{path.name}: a cell that draws needs a line `#| fig-alt:`, and to be run anew")

@@ -130,7 +130,8 @@ def draw_boards(
     first, stop = -columns.before, columns.size + columns.beyond
     height, width = rows.before + rows.size + rows.beyond, stop - first + 1.5 + shape[1]
     refuse_many(height * (stop - first) + shape[0] * shape[1], "input_size")
-    ax = given_axes(ax, 0.36 * width + 0.2, 0.36 * max(height, shape[0]) + 0.5)
+    wide = max(0.36 * width + 0.2, 0.085 * len(title((i, j))))  # inches: the picture, and the words above it
+    ax = given_axes(ax, wide, 0.36 * max(height, shape[0]) + 0.5)
     left = first - 1.5 - shape[1] if written else stop + 1.5
     _draw_windows(ax, boards, (i, j))
     _draw_plain(ax, shape, (i, j), left, rows.before - (height - shape[0]) / 2, written)

@@ -134,7 +134,8 @@ def animate(
     def frame(at):
         fig = Figure(layout="constrained")
         ax = draw_boards(boards, at, fig.add_subplot())
-        fig.set_size_inches(0.36 * np.ptp(ax.get_xlim()) + 0.2, 0.36 * np.ptp(ax.get_ylim()) + 0.5)
+        wide = max(0.36 * np.ptp(ax.get_xlim()) + 0.2, 0.085 * len(ax.get_title(loc="left")))  # the words above it, too
+        fig.set_size_inches(wide, 0.36 * np.ptp(ax.get_ylim()) + 0.5)
         return _few_colours(png(fig))
     if not any(draw is f for f in BOARDS): raise ValueError(
         f"draw must be {' or '.join(f.__name__ for f in BOARDS)}, got {draw!r}")

@@ -17,7 +17,7 @@
   }
   // The words of a text; of `adaptive_avg_pool2d` and `AdaptiveAvgPool2d` the parts too, of ResNet-50 and U-Net the whole.
   function* words(text) {
-    for (const [found] of text.matchAll(/[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu)) {
+    for (const [found] of text.replace(/(\d)[,\u202f ](?=\d{3}\b)/g, "$1").matchAll(/[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu)) {
       const parts = found.split("-");
       if (parts.length > 1) yield parts.join("").toLowerCase();
       for (const part of parts) {
@@ -87,7 +87,8 @@
     let most = 0, line = place.lines[0] || "";
     for (const text of place.lines.filter((line) => !line.endsWith(" |"))) {
       const found = told(text), met = [...new Set(found)].reduce((sum, word) => sum + (asked.get(word) || 0), 0);
-      const worth = (met + together(` ${found.join(" ")} `, asked, order)) / (1 + found.length / 100);
+      const code = /^(from|import) /.test(text) ? 0.5 : 1;
+      const worth = code * (met + together(` ${found.join(" ")} `, asked, order)) / (1 + found.length / 100);
       if (worth > most) [most, line] = [worth, text];
     }
     return line;
