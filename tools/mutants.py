@@ -85,11 +85,11 @@ TESTS = {
     "exercises": "exercises notebook",
     **{f"answers.{room}": "exercises notebook"
        for room in ("sizes", "windows", "arrays", "tensors", "kernels", "files", "networks", "subjects")},
-    "plot.canvas": "notebook sizes bad_input explore",
+    "plot.canvas": "plot notebook sizes bad_input explore",
     "plot.adaptive": "notebook bad_input explore flashcards",
-    "plot.arithmetic": "notebook sizes bad_input explore flashcards",
-    "plot.boards": "notebook sizes bad_input",
-    "plot.film": "notebook bad_input",
+    "plot.arithmetic": "plot notebook sizes bad_input explore flashcards",
+    "plot.boards": "plot notebook sizes bad_input",
+    "plot.film": "plot notebook bad_input",
     "plot.images": "notebook sizes bad_input explore",
     "plot.networks": "notebook bad_input networks",
     **{f"explore.{room}": "explore notebook"
