@@ -47,7 +47,7 @@ def rectangles(ax):
 
 
 def split(ax, written):
-    "The board with the windows and the one at its other end, `{(column, row): colour}` from its corner, and the corners."
+    "The board with the windows and the one at its other end, `{(column, row): colour}`, and where their corners are."
     found = cells(ax)
     columns = sorted({x for x, _ in found})
     gap = next(a for a, b in itertools.pairwise(columns) if b - a > 1)
@@ -117,10 +117,28 @@ def test_a_window_that_writes(n, K, S, P, extra, D, at):
 
 @pytest.mark.parametrize("n, m, at", [((8, 9), (5, 7), (2, 3)), ((3, 4), (5, 2), (4, 1)), ((6, 6), (3, 3), (0, 0))])
 def test_the_window_of_an_adaptive_pool(n, m, at):
-    board, out, *_ = split(plot.adaptive_2d(n, m, at=at), written=False)
+    ax = plot.adaptive_2d(n, m, at=at)
+    board, out, *_ = split(ax, written=False)
     spans = [range(i * a // b, -(-(i + 1) * a // b)) for i, a, b in zip(at, n, m)]
     assert board == {(c, r): WINDOW if r in spans[0] and c in spans[1] else INPUT for r, c in ranges(*n)}
     assert out == {(c, r): OUTPUT if (r, c) <= at else BLANK for r, c in ranges(*m)}
+    assert ax.get_ylim() == pytest.approx((-n[0]/2 - max(n[0], m[0])/2 - 0.1, -n[0]/2 + max(n[0], m[0])/2 + 0.1))
+    inches = 0.36 * (n[1] + 1.5 + m[1]) + 0.2, 0.36 * max(n[0], m[0]) + 0.5  # of a new figure
+    assert ax.figure.get_size_inches().tolist() == pytest.approx(inches)
+
+
+def test_what_is_left_out_is_a_step_of_one_and_no_padding():
+    for ax, title in ((plot.sliding_2d(4, 2), "n = 4, K = 2, S = 1 → 3 × 3"),
+                      (plot.spreading_2d(4, 2), "n = 4, K = 2, S = 1, transposed → 5 × 5"),
+                      (plot.adaptive_2d(4, 3), "4 × 4 → 3 × 3: a window of 2 × 2"),
+                      (plot.sliding(4, 2), "n = 4, K = 2, S = 1 → 3"),
+                      (plot.spreading(4, 2), "n = 4, K = 2, S = 1, transposed → 5"),
+                      (plot.convolution([1] * 4, [1] * 2), "n = 4, K = 2, S = 1 → 3"),
+                      (plot.shrinking(np.ones((4, 4)), 2, 1), "4 × 4 → 3 × 3")):
+        assert ax.get_title("left") == title
+    for ax in plot.sliding_2d(4, 2), plot.spreading_2d(4, 2), plot.adaptive_2d(4, 3):
+        assert cells(ax)[0, -1] == WINDOW  # the first of all
+    assert plot.channels().alt.startswith("Left, 3 blue") and "right, 4 green" in plot.channels().alt
 
 
 def test_what_stands_over_a_board_and_what_is_said_of_it():
@@ -130,8 +148,8 @@ def test_what_stands_over_a_board_and_what_is_said_of_it():
                       "right, an output of 3 by 7, green up to the cell in row 1 and column 2.")
     ax = plot.spreading_2d(2, 3, 2, 1, output_padding=1, at=(0, 1))
     assert ax.get_title("left") == "n = 2, K = 3, S = 2, P = 1, output_padding = 1, transposed → 4 × 4"
-    assert ax.alt == ("Left, an input of 2 by 2 with the cell in row 0 and column 1 lit; right, a board of 4 by 4 cells "
-                      "with a window lit, rows -1, 0, 1 and columns 1, 2, 3, written up to there.")
+    assert ax.alt == ("Left, an input of 2 by 2 with the cell in row 0 and column 1 lit; right, a board of 4 by 4 "
+                      "cells with a window lit, rows -1, 0, 1 and columns 1, 2, 3, written up to there.")
     ax = plot.adaptive_2d((5, 6), (3, 4), at=(1, 0))
     assert ax.get_title("left") == "5 × 6 → 3 × 4: a window of 3 × 2"
     edges = {tuple(r.get_xy()): to_hex(r.get_edgecolor()) for r in ax.patches}
@@ -162,7 +180,7 @@ def test_sheets_of_channels():
     (arrow,) = (t for t in ax.texts if not t.get_text())
     assert (arrow.xyann, arrow.xy) == ((8.6, 3.5), (11, 3.5))
     assert ax.get_xlim() == pytest.approx((-0.2, 19.8)) and ax.get_ylim() == pytest.approx((-2.8, 8))
-    assert ax.alt.startswith("Left, 2 blue sheets, one") and ax.alt.endswith("right, 3 green sheets, one cell outlined.")
+    assert ax.alt.startswith("Left, 2 blue sheets, ") and ax.alt.endswith("right, 3 green sheets, one cell outlined.")
     assert plot.channels(1, 6).get_ylim() == pytest.approx((-2.8, 9.2))
     assert plot.channels(1, 6).get_xlim() == pytest.approx((-0.2, 20))
 
@@ -182,6 +200,7 @@ def test_what_layers_leave_of_an_image():
     assert {r.get_alpha() for r in ax.patches if r.get_fill()} == {0.65}
     assert (ax.get_title("left"), ax.alt) == ("7 × 10 → 1 × 4",
                                               "An image of 7 by 10 pixels in which 2 rims leave 1 by 4 in the middle.")
+    assert ax.figure.get_size_inches().tolist() == pytest.approx([2.5, 2.5 * 7 / 10 + 0.4])
     (image,) = ax.images
     assert image.get_extent() == [0, 10, 7, 0] and image.get_array().tolist() == np.arange(70).reshape(7, 10).tolist()
 
@@ -228,8 +247,8 @@ def test_every_position_of_a_window(n, K, S, P, D, ceil_mode):
      "writes to 3, 4; red, written more than once: none; grey, written by none: 2, 5."),
     (lambda: plot.spreading(2, 3, 2, 1), "3 output cells over 2 rows. input 0 writes to -1, 0, 1; input 1 writes to "
                                          "1, 2, 3; red, written more than once: 1; hatched, taken off: 2 cells."),
-    (lambda: plot.convolution([3, -1, 2], [1, -2]), "3 cells with the numbers 3, −1, 2; weights 1, −2 under each window. "
-     "output 0 = 3 · 1 + −1 · (−2) = 5, output 1 = −1 · 1 + 2 · (−2) = −5."),
+    (lambda: plot.convolution([3, -1, 2], [1, -2]), "3 cells with the numbers 3, −1, 2; weights 1, −2 under each "
+     "window. output 0 = 3 · 1 + −1 · (−2) = 5, output 1 = −1 · 1 + 2 · (−2) = −5."),
 ])
 def test_a_picture_along_one_axis_in_words(draw, words): assert draw().alt == words
 
@@ -267,7 +286,7 @@ def test_a_convolution_with_its_numbers():
 
 
 @pytest.mark.parametrize("values, weights, fault, words", [
-    ([], [1], ValueError, "values must have one number at least"), ([1], [], ValueError, "weights must have one number"),
+    ([], [1], ValueError, "values must have one number at least"), ([1], [], ValueError, "weights must have one"),
     ([True, 1], [1], TypeError, "values must be finite numbers, got True"),
     ([1, float("inf")], [1], TypeError, "got inf"), (["1"], [1], TypeError, "got '1'")])
 def test_what_is_no_number_is_not_drawn(values, weights, fault, words):
@@ -313,11 +332,12 @@ def test_a_film_plays_by_itself_and_as_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("draw, args, words", [
-    (plot.sliding_2d, (5, 2, 2), "A window of 2 by 2 cells moves over 5 by 5 cells, and 2 by 2 output cells fill up; "
-                                 "9 of the cells stay grey, for no window reads them."),
-    (plot.adaptive_2d, ((5, 4), (3, 2)), "A window of 2 or 3 by 2 cells moves over 5 by 4 cells, and 3 by 2 output cells "
-                                         "fill up."),
-    (plot.spreading_2d, ((2, 1), 2), "2 by 1 input cells, one after the other, write to 2 by 2 of 3 by 2 output cells."),
+    (plot.sliding_2d, (5, 2, 2), "A window of 2 by 2 cells moves over 5 by 5 cells, and 2 by 2 output cells fill "
+                                 "up; 9 of the cells stay grey, for no window reads them."),
+    (plot.adaptive_2d, ((5, 4), (3, 2)), "A window of 2 or 3 by 2 cells moves over 5 by 4 cells, and 3 by 2 output "
+                                         "cells fill up."),
+    (plot.spreading_2d, ((2, 1), 2), "2 by 1 input cells, one after the other, write to 2 by 2 of "
+     "3 by 2 output cells."),
 ])
 def test_a_film_in_words(draw, args, words): assert plot.animate(draw, *args).alt == words
 

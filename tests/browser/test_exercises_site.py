@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 
 from adapool import answers
 from adapool.answers.subjects import SUBJECTS, about
-from adapool.exercises import _plain
+from adapool.exercises import _as_lists
 
 SCRIPT = (Path(__file__).resolve().parents[2] / "docs/_static/exercises.js").read_text(encoding="utf-8")
 WAITING = "Not answered yet"
@@ -50,7 +50,7 @@ def near(value):
 
 def test_the_page_says_what_python_says(script):
     cases = [(name, answer) for name, exercise in exercises()
-             for known in (exercise.expected, *(slip for slip, _ in exercise.slips)) for answer in near(_plain(known))]
+             for known in (exercise.expected, *(slip for slip, _ in exercise.slips)) for answer in near(_as_lists(known))]
     assert len(cases) > 2000
     said = script([(about(name.rpartition("-")[0])[name].to_json(), repr(answer)) for name, answer in cases])
     for (name, answer), (right, text) in zip(cases, said, strict=True):
