@@ -10,6 +10,7 @@ import json
 import math
 import numbers
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
@@ -100,16 +101,21 @@ def _tuples(name, values, length=None):
         f"{name} must be a list of {'pairs' if length else 'tuples'}, got {values!r}")
     return tuples
 
-def _wrong(fault, hint): return Verdict(False, f"Not yet: {fault}.{f' Hint: {hint}' if hint else ''}")
+_MOST_LETTERS = 200  # of what is said to be wrong, which repeats the answer
+
+def _wrong(fault, hint):
+    short = fault if len(fault) <= _MOST_LETTERS else f"{fault[:_MOST_LETTERS]}…"
+    return Verdict(False, f"Not yet: {short}.{f' Hint: {hint}' if hint else ''}")
 
 def _on_cases(answer, expected, cases, hint):
     "The verdict on a function: the first of the `cases` on which it differs from `expected`."
     if not callable(answer): return _wrong(f"a function is asked for, got {answer!r}", hint)
     for case in cases:
-        try: got = answer(*case)
+        right = expected(*case)
+        try: got = answer(*deepcopy(case))  # which it may change
         except Exception as error: return _wrong(f"answer{case} raises {type(error).__name__}: {error}", hint)
         if _unanswered(got): return None
-        if fault := _fault(got, expected(*case)): return _wrong(f"for answer{case}, {fault}", hint)
+        if fault := _fault(got, right): return _wrong(f"for answer{case}, {fault}", hint)
     return Verdict(True, f"Right, for all of the {len(cases)} cases that were tried.")
 
 # %% ../nbs/inside/06_exercises.ipynb #c2882eb7

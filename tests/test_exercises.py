@@ -1,5 +1,6 @@
 "Every exercise: alone in its cell, without its answer; its solution, folded below, is right, and its slips are wrong."
 
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from adapool import answers
 from adapool.answers.subjects import SUBJECTS, about
+from adapool.exercises import Exercise
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 from notebooks import notebooks
@@ -98,3 +100,23 @@ def test_the_last_exercise_is_a_proof_and_every_one_has_a_solution(path):
     assert [cells[i].source.split(".")[0] for i in questions] == [f"**Exercise {k + 1}" for k in range(len(questions))]
     for i in questions: assert "<details>" in cells[i + 1].source or "<details>" in cells[i + 2].source
     assert "Prove that" in cells[questions[-1]].source and "∎" in cells[questions[-1] + 1].source
+
+
+def test_a_function_that_changes_what_it_is_given_spoils_nothing():
+    "Neither what is right for a case nor the case, the next time."
+    exercise = Exercise(lambda x: x[0], cases=[([3, 1],), ([5, 2],)])
+    def first(x):
+        x.sort(reverse=True)
+        return x[0]
+    def smallest(x): return x.sort() or x[0]
+    for _ in range(2):
+        assert exercise.check(first).right is True
+        assert exercise.check(smallest).text == "Not yet: for answer([3, 1],), 1 is too small by 2."
+
+
+@pytest.mark.parametrize("answer", [10**4000, "x" * 5000, range(10**5), {(i,) for i in range(999)}, itertools.count()])
+def test_a_long_answer_is_not_repeated_as_a_whole(answer):
+    hint = "round down."
+    for exercise in Exercise(15, hint), Exercise({15}, hint), Exercise(len, hint, cases=[("",)]):
+        verdict = exercise.check(answer if exercise.cases == [] else lambda x, answer=answer: answer)
+        assert verdict.right is False and len(verdict.text) < 250 and verdict.text.endswith(" Hint: round down.")

@@ -5,16 +5,18 @@
   const WAITING = "Not answered yet: type your answer into the box, and press Enter.";
   const ELLIPSIS = Symbol("...");
   const NAMES = {True: true, False: false, None: null, nan: NaN, inf: Infinity};
-  const MOST_DIGITS = 1000;
+  const MOST_DIGITS = 1000, MOST_LETTERS = 200;
 
   class Tuple extends Array {}
+  class Impossible extends Error {}
   const isNumber = (v) => typeof v === "bigint" || typeof v === "number";
 
   // What is typed, read as Python reads it: numbers and sums of them, words, lists, tuples, sets.
   function read(text) {
     const TOKEN = /\s*(?:(\.\.\.|…)|((?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_.]*)|("[^"]*"|'[^']*')|(\*\*|\/\/|[-+*\/%()[\]{},]))/uy;
     const tokens = [];
-    text = text.replace(/[−–]/g, "-").replace(/[×·]/g, "*").trim();
+    text = text.replace(/[−–]/g, "-").replace(/[×·]/g, "*").replace(/[“”]/g, '"').replace(/[‘’]/g, "'")
+      .replace(/^\s*answer\s*=/, "").trim();
     for (TOKEN.lastIndex = 0; TOKEN.lastIndex < text.length;) {
       const from = TOKEN.lastIndex, found = TOKEN.exec(text);
       if (!found) throw new SyntaxError(text.slice(from).trim());
@@ -79,9 +81,9 @@
 
   function calculated(sign, a, b) {
     if (!isNumber(a) || !isNumber(b)) throw new SyntaxError(sign);
-    if ("//%".includes(sign) && b == 0) throw new SyntaxError("division by zero");
+    if ("//%".includes(sign) && b == 0) throw new Impossible("division by zero");
     if (sign === "**" && typeof a === typeof 1n && typeof b === typeof 1n && b >= 0n) {
-      if (BigInt(a.toString().length) * b > MOST_DIGITS) throw new SyntaxError("a number with too many digits");
+      if (BigInt(a.toString().length) * b > MOST_DIGITS) throw new Impossible("a number with too many digits");
       return a ** b;
     }
     const whole = typeof a === "bigint" && typeof b === "bigint" && sign !== "/" && sign !== "**";
@@ -171,6 +173,7 @@
     if (!text.trim()) return [null, WAITING];
     let answer;
     try { answer = read(text); } catch (error) {
+      if (error instanceof Impossible) return [null, `This cannot be worked out: ${error.message}.`];
       return [null, "This cannot be read. An answer is a number, a word, True, False or None, "
         + "several of them with commas between, or a set: {1, 2}."];
     }
@@ -178,7 +181,9 @@
     const found = fault(answer, read(exercise.expected));
     if (!found) return [true, "Right."];
     const slip = exercise.slips.find(([wrong]) => !fault(answer, read(wrong)));
-    return [false, `Not yet: ${slip ? slip[1] : found}.${exercise.hint ? ` Hint: ${exercise.hint}` : ""}`];
+    const letters = Array.from(slip ? slip[1] : found);
+    const told = letters.slice(0, MOST_LETTERS).join("") + (letters.length > MOST_LETTERS ? "…" : "");
+    return [false, `Not yet: ${told}.${exercise.hint ? ` Hint: ${exercise.hint}` : ""}`];
   }
 
   function element(tag, attributes, text = "") {
