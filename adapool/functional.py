@@ -17,7 +17,7 @@ from .checks import needs
 with needs("torch"): from torch import Tensor
 
 from .tensors.private import THEIRS
-from .tensors.ordinary import Ordinary
+from .tensors.ordinary import LEFT_OUT, Ordinary
 from .tensors.route import dispatched
 from .tensors.switch import enable, lead_to
 
@@ -170,7 +170,8 @@ def avg_pool1d(
     >>> adapool.functional.avg_pool1d(torch.arange(6.)[None], 3, stride=2, padding=1)
     tensor([[0.3333, 2.0000, 4.0000]])
     """
-    told = Ordinary(kernel_size, stride, padding, ceil_mode, count_include_pad)
+    stride = LEFT_OUT if stride is None else stride
+    told = Ordinary((kernel_size, stride, padding, ceil_mode, count_include_pad))
     return dispatched("avg", 1, input, told)
 
 # %% ../nbs/inside/03_functional.ipynb #03f0000b
@@ -185,13 +186,13 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window of an ordinary pool over the last two axes: `torch.nn.functional.avg_pool2d`.
 
-    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output, by torch's own operator, which
-    also has whatever is small. Otherwise as `avg_pool1d`, whose errors it raises.
+    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output. Otherwise as `avg_pool1d`, whose errors it raises.
 
     >>> adapool.functional.avg_pool2d(torch.arange(12.).reshape(1, 3, 4), 2)
     tensor([[[2.5000, 4.5000]]])
     """
-    told = Ordinary(kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    stride = LEFT_OUT if stride is None else stride
+    told = Ordinary((kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override))
     return dispatched("avg", 2, input, told)
 
 
@@ -213,7 +214,8 @@ def avg_pool3d(
     >>> adapool.functional.avg_pool3d(torch.ones(1, 8, 4, 6, 6), 2).shape
     torch.Size([1, 8, 2, 3, 3])
     """
-    told = Ordinary(kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    stride = LEFT_OUT if stride is None else stride
+    told = Ordinary((kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override))
     return dispatched("avg", 3, input, told)
 
 
@@ -238,7 +240,8 @@ def max_pool1d(
     >>> adapool.functional.max_pool1d(torch.tensor([[3., 1, 4, 1, 5, 9]]), 3, stride=2, padding=1)
     tensor([[3., 4., 9.]])
     """
-    told = Ordinary(kernel_size, stride, padding, ceil_mode, dilation=dilation)
+    stride = LEFT_OUT if stride is None else stride
+    told = Ordinary((kernel_size, stride, padding, dilation, ceil_mode))
     return dispatched("max", 1, input, told, return_indices)
 
 
@@ -254,14 +257,14 @@ def max_pool2d(
 ) -> Tensor | Any:
     """The maximum of each window of an ordinary pool over the last two axes: `torch.nn.functional.max_pool2d`.
 
-    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output, by torch's own operator, which
-    also has whatever is small. Otherwise as `max_pool1d`, whose errors it raises.
+    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output. Otherwise as `max_pool1d`, whose errors it raises.
 
     >>> adapool.functional.max_pool2d(torch.arange(12.).reshape(1, 3, 4), 2, ceil_mode=True)
     tensor([[[ 5.,  7.],
              [ 9., 11.]]])
     """
-    told = Ordinary(kernel_size, stride, padding, ceil_mode, dilation=dilation)
+    stride = LEFT_OUT if stride is None else stride
+    told = Ordinary((kernel_size, stride, padding, dilation, ceil_mode))
     return dispatched("max", 2, input, told, return_indices)
 
 
@@ -282,7 +285,8 @@ def max_pool3d(
     >>> adapool.functional.max_pool3d(torch.ones(1, 8, 4, 6, 6), 2).shape
     torch.Size([1, 8, 2, 3, 3])
     """
-    told = Ordinary(kernel_size, stride, padding, ceil_mode, dilation=dilation)
+    stride = LEFT_OUT if stride is None else stride
+    told = Ordinary((kernel_size, stride, padding, dilation, ceil_mode))
     return dispatched("max", 3, input, told, return_indices)
 
 

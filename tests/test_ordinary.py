@@ -107,6 +107,12 @@ def test_unusual_tensors_are_taken_or_refused_as_torch_does(name, kernels):
             assert_same(mine, theirs, getattr(a, "device", None) != torch.device("meta"))
 
 
+def numbers_of(kind, d, kernel_size, stride, padding, ceil_mode=False, count_include_pad=True, divisor_override=None):
+    "What a plan is told."
+    rest = (1, ceil_mode) if kind == "max" else (ceil_mode, count_include_pad, divisor_override)
+    return ordinary.numbers_of(kind, d, ordinary.Ordinary((kernel_size, stride, padding, *rest)))
+
+
 def random_call(rng, kind, d):
     "A shape and parameters that make a pool."
     while True:
@@ -145,7 +151,7 @@ def test_random_pools(kind, d, seed, kernels):
             assert a.stride() == b.stride() or 1 in a.shape, options
             torch.testing.assert_close(a, b, equal_nan=True, **dict(rtol=0, atol=0) if kind == "max" else {})
         for a, b in zip(grads, want_grads): torch.testing.assert_close(a, b, equal_nan=True)
-        numbers = ordinary.numbers_of(ordinary.Ordinary(**options), d)
+        numbers = numbers_of(kind, d, **options)
         plan = memory.plan_of(x.shape[-d:], None, numbers)
         if kind == "avg":
             torch.testing.assert_close(plain.mean(x, plan), want_alone)
@@ -192,7 +198,7 @@ def test_the_same_bits_on_any_number_of_threads(kind, d, kernels):
 
 
 def test_who_takes_a_call(monkeypatch):
-    "A kernel takes large ones; torch's operator small ones, those with channels innermost, and what is unusual."
+    "A kernel takes large ones; torch's operator small ones, maxima with places in channels_last, and what is unusual."
     calls, job = [], Job.__call__
     monkeypatch.setattr(Job, "__call__", lambda *args: calls.append(1) or job(*args))
 
@@ -204,7 +210,9 @@ def test_who_takes_a_call(monkeypatch):
     last = x.contiguous(memory_format=torch.channels_last)
     for pool in (F.max_pool2d, F.avg_pool2d):
         assert by_kernel(pool, x, 3, 2, 1) and by_kernel(pool, x, (3, 3), [2, 2], 1) and by_kernel(pool, x[..., ::2], 2)
-        assert not by_kernel(pool, x[:1, :1, :9, :9], 3) and not by_kernel(pool, last, 3, 2, 1)
+        assert by_kernel(pool, last, 3, 2, 1) and not by_kernel(pool, last.half(), 3, 2, 1)
+        assert not by_kernel(pool, x[:1, :1, :9, :9], 3) and not by_kernel(pool, last[:1, :, :9, :9], 3, 2, 1)
+        assert by_kernel(pool, last.clone().requires_grad_(), 3, 1) == (pool is F.avg_pool2d)
         assert not by_kernel(pool, x, np.int64(3))
     assert not by_kernel(F.max_pool2d, x, 3, dilation=2) and not by_kernel(F.avg_pool2d, x, 3, divisor_override=-9)
     assert not by_kernel(F.avg_pool1d, data(1, 2, 2**15), 2)
@@ -314,7 +322,7 @@ def test_a_compiled_backward_pass(name, kernels):
 
 
 def test_what_is_decided_depends_on_the_shape_alone():
-    numbers = ordinary.numbers_of(ordinary.Ordinary(3, 2, 1), 2)
+    numbers = numbers_of("max", 2, 3, 2, 1)
     assert route.small("max", 2, (1, 2, 9, 9), torch.float32, True, (5, 5), False, numbers, False)
     assert not route.small("max", 2, (8, 64, 56, 56), torch.float32, True, (28, 28), True, numbers, False)
     assert route.small("max", 2, (8, 64, 56, 56), torch.bfloat16, False, (28, 28), True, numbers, True)
@@ -324,7 +332,7 @@ def test_what_is_decided_depends_on_the_shape_alone():
 def test_sizes_are_torchs(n):
     for k, s, p, up in itertools.product(range(1, 7), range(1, 6), range(4), (False, True)):
         if p > k // 2: continue
-        numbers = ordinary.numbers_of(ordinary.Ordinary(k, s, p, up), 1)
+        numbers = numbers_of("max", 1, k, s, p, up)
         want = outcome(T.max_pool1d, torch.zeros(1, 1, n), k, s, p, 1, up)
         size, = ordinary.sizes_of((n,), numbers)
         assert (max(size, 0) or RuntimeError) == (want if isinstance(want, type) else want[0].shape[-1])

@@ -24,11 +24,11 @@ from ..checks import integer
 from .memory import (
     CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, fixed_plan, is_channels_last, ready, run)
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
-from .ordinary import Ordinary, by_operator, is_plain, numbers_of, operators_ns, sizes_for_us
+from .ordinary import LEFT_OUT, Ordinary, by_operator, is_plain, numbers_of, operators_ns, sizes_for_us
 from .plain import wide
-from adapool.tensors.private import (
-    NAMES, OPERATORS, ORDINARY_NAMES, THEIRS, dual_level, functionalized, in_function_mode, is_tracing, overridden,
-    transforms_active)
+from .private import (
+    NAMES, OPERATORS, ORDINARY_NAMES, ORDINARY_OPERATORS, THEIRS, dual_level, functionalized, in_function_mode,
+    is_tracing, overridden, transforms_active)
 
 # %% ../../nbs/inside/tensors/05_route.ipynb #301726a3
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -90,12 +90,13 @@ _SINGLE = torch.float32, torch.float64
 
 def small(kind, d, shape, dtype, contiguous, sizes, wanted, ordinary=None, last=False):
     "Is torch's own operator done with such a call before a kernel of ours has begun? In nanoseconds of one thread."
-    if dtype not in _SINGLE or (ordinary and last): return bool(ordinary and last)
+    if last and ordinary and (dtype not in _SINGLE or (kind == "max" and wanted)): return True
+    if dtype not in _SINGLE: return False
     planes, cells, read, sides = math.prod(shape[:-d]), 1, 1, 0
     for n, m in zip(shape[-d:], sizes): cells, read, sides = cells*m, read*(n + m), sides + n
-    if ordinary: return operators_ns(planes, ordinary, sizes) / max(1, min(2, planes)) < SMALL_NS[kind][wanted]
-    if kind == "avg" and cells == planes == 1 and math.prod(shape) >= SHARED_CELLS: return False
-    if kind == "avg" and cells == 1: time = planes * read / 5  # to torch it is an ordinary mean
+    if kind == "avg" and cells == planes == 1 and math.prod(shape) >= SHARED_CELLS and not ordinary: return False
+    if ordinary: time = operators_ns(planes, ordinary, sizes, shape[-d - 1] if last else 1)
+    elif kind == "avg" and cells == 1: time = planes * read / 5  # to torch it is an ordinary mean
     elif contiguous: time = planes * (10*cells + read/2 + sides)
     else: time = planes * (read + 2*cells) / min(16 if kind == "avg" else 5, shape[-d - 1])  # kernels for channels_last
     return time / max(1, min(2, planes)) < SMALL_NS[kind][wanted]  # as on two threads, however many there are
@@ -124,7 +125,7 @@ class _Asked(NamedTuple):
 def _asked(kind, d, shape, strides, dtype, layout, on_cpu, told, indices):
     "What a call asks for."
     if type(told) is Ordinary:
-        torchs, numbers = by_operator(kind, d, told, indices), numbers_of(told, d) if on_cpu else None
+        torchs, numbers = by_operator(kind, d, told, indices), numbers_of(kind, d, told) if on_cpu else None
         sizes = sizes_for_us(kind, d, shape, strides, dtype, numbers) if layout is torch.strided else None
         return _Asked(torchs) if sizes is None else _Asked(torchs, sizes, (fixed_plan, tuple(shape[-d:]), numbers))
     sizes = checked_sizes(kind, d, shape, dtype, layout, told)
@@ -209,7 +210,7 @@ def dispatched(kind: str, d: int, x: Any, told: Any, indices: bool = False) -> A
             y = OPERATORS[kind, d](x, (told,) * d)
             return y if kind == "avg" or indices else y[0]
     elif type(told) is Ordinary:
-        if dtype in _SINGLE and 8 * x.numel() < TINY_NS: return by_operator(kind, d, told, indices)(x)
+        if dtype in _SINGLE and 8 * x.numel() < TINY_NS: return ORDINARY_OPERATORS[kind, d, bool(indices)](x, *told)
         if not is_plain(told): return _elsewhere(kind, d, x, told, indices)
     elif type(told) is not tuple or not _SIZE_TYPES.issuperset(map(type, told)):
         return _elsewhere(kind, d, x, told, indices)
@@ -221,12 +222,11 @@ def dispatched(kind: str, d: int, x: Any, told: Any, indices: bool = False) -> A
 def _as_torch_names_it(kind, d, told, indices):
     "The name of torch's function, and the arguments that a handler of `__torch_function__` is given after the tensor."
     if type(told) is not Ordinary: return NAMES[kind, d], (told,), {} if kind == "avg" else {"return_indices": indices}
-    size, *_, include, divisor, dilation = told
-    more = dict(zip(("stride", "padding"), told[1:]))
-    if kind == "max": more |= dict(dilation=dilation, ceil_mode=told.ceil_mode, return_indices=indices)
-    else: more |= dict(ceil_mode=told.ceil_mode, count_include_pad=include)
-    if kind == "avg" and d > 1: more["divisor_override"] = divisor
-    return ORDINARY_NAMES[kind, d], (size,), more
+    size, stride, *rest = told
+    names = ("padding", "dilation", "ceil_mode") if kind == "max" else (
+        "padding", "ceil_mode", "count_include_pad", "divisor_override")
+    more = {"stride": None if stride is LEFT_OUT else stride} | dict(zip(names, rest))
+    return ORDINARY_NAMES[kind, d], (size,), more if kind == "avg" else more | {"return_indices": indices}
 
 def _elsewhere(kind, d, x, told, indices):
     "What `dispatched` returns where the call is not plain."
