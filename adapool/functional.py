@@ -186,7 +186,8 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window of an ordinary pool over the last two axes: `torch.nn.functional.avg_pool2d`.
 
-    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output. Otherwise as `avg_pool1d`, whose errors it raises.
+    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output. Otherwise as `avg_pool1d`,
+    whose errors it raises.
 
     >>> adapool.functional.avg_pool2d(torch.arange(12.).reshape(1, 3, 4), 2)
     tensor([[[2.5000, 4.5000]]])
@@ -257,7 +258,8 @@ def max_pool2d(
 ) -> Tensor | Any:
     """The maximum of each window of an ordinary pool over the last two axes: `torch.nn.functional.max_pool2d`.
 
-    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output. Otherwise as `max_pool1d`, whose errors it raises.
+    Shape: (N, C, H, W) or (C, H, W). A channels_last input gives a channels_last output. Otherwise as `max_pool1d`,
+    whose errors it raises.
 
     >>> adapool.functional.max_pool2d(torch.arange(12.).reshape(1, 3, 4), 2, ceil_mode=True)
     tensor([[[ 5.,  7.],
