@@ -249,6 +249,10 @@ def test_every_position_of_a_window(n, K, S, P, D, ceil_mode):
                                          "1, 2, 3; red, written more than once: 1; hatched, taken off: 2 cells."),
     (lambda: plot.convolution([3, -1, 2], [1, -2]), "3 cells with the numbers 3, −1, 2; weights 1, −2 under each "
      "window. output 0 = 3 · 1 + −1 · (−2) = 5, output 1 = −1 · 1 + 2 · (−2) = −5."),
+    (lambda: plot.convolution([-3.14159], [-0.5]), "1 cell with the numbers −3.142; weights −0.5 under each window. "
+     "output 0 = −3.142 · (−0.5) = 1.571."),
+    (lambda: plot.convolution([1], [0]), "1 cell with the numbers 1; weights 0 under each window. "
+                                         "output 0 = 1 · 0 = 0."),
 ])
 def test_a_picture_along_one_axis_in_words(draw, words): assert draw().alt == words
 
@@ -285,6 +289,38 @@ def test_a_convolution_with_its_numbers():
     assert labels["= 3"] == GREEN
 
 
+def test_how_large_a_new_figure_is():
+    for ax, inches in ((plot.sliding(8, 3, 2, 1), (0.42 * 10 + 1.4, 0.36 * 4 + 1)),
+                       (plot.spreading(4, 4, 2, 1), (0.42 * (9 + 1) + 1.4, 0.36 * 4 + 1)),
+                       (plot.convolution([1, 2, 3, 4], [1, 1]),
+                        (0.42 * (4.6 + 0.17 * len("1 · 1 + 2 · 1")) + 0.7, 0.36 * 3 + 1))):
+        assert ax.figure.get_size_inches().tolist() == pytest.approx(inches)
+
+
+def test_long_lists_in_words_end_after_eight():
+    for words, verb in ((plot.sliding(19, 11).alt, "reads"), (plot.spreading(9, 11).alt, "writes to")):
+        first = ", ".join(map(str, range(7)))
+        assert re.search(rf"put 0 {verb} {first}, …; ", words) and f"put 7 {verb} 7, 8, 9" in words
+        assert f"put 8 {verb}" not in words and "; and so on; " in words
+    words = plot.spreading(8, 8).alt
+    assert f"input 0 writes to {', '.join(map(str, range(8)))}; " in words and "and so on" not in words
+
+
+@pytest.mark.parametrize("draw, words", [
+    (lambda: plot.spreading(500, 81), "kernel_size must leave at most 40000 cells to be drawn, got 40500"),
+    (lambda: plot.sliding(999, 499), "kernel_size must leave at most 40000 cells"),
+    (lambda: plot.spreading(400, 1, 101), "stride must leave at most 40000 cells"),
+    (lambda: plot.convolution([1] * 100, [1] * 10), "weights must leave at most 40000 cells"),
+    (lambda: plot.sliding_2d(300, 3), "input_size must leave at most 40000 cells")])
+def test_what_is_too_large_is_not_drawn(draw, words):
+    with pytest.raises(ValueError, match=words): draw()
+
+
+def test_windows_that_write_step_by_one():
+    assert plot.arithmetic.writes(3, 2) == (4, 0, 0, 0, [[0, 1], [1, 2], [2, 3]])
+    assert plot.arithmetic.steps(3, 2) == (3, 0, 0, 0, [[0, 1], [1, 2]])
+
+
 @pytest.mark.parametrize("values, weights, fault, words", [
     ([], [1], ValueError, "values must have one number at least"), ([1], [], ValueError, "weights must have one"),
     ([True, 1], [1], TypeError, "values must be finite numbers, got True"),
@@ -314,15 +350,15 @@ def test_a_film_shows_one_window_after_the_other_row_by_row():
 
 
 def test_a_film_plays_by_itself_and_as_a_file(tmp_path):
-    film = plot.animate(plot.sliding_2d, (3, 2), 2, seconds=0.25, alt='A "window" & more')
-    assert (len(film), film.seconds, film.alt, repr(film)) == (2, 0.25, 'A "window" & more',
+    film = plot.animate(plot.sliding_2d, (3, 2), 2, seconds=2.5, alt='A "window" & more')
+    assert (len(film), film.seconds, film.alt, repr(film)) == (2, 2.5, 'A "window" & more',
                                                                'Film(2 frames: A "window" & more)')
     assert film.save(tmp_path / "film.gif") == tmp_path / "film.gif"
     with Image.open(tmp_path / "film.gif") as gif:
-        assert (gif.n_frames, gif.info["duration"], gif.info["loop"]) == (2, 250, 0)
+        assert (gif.n_frames, gif.info["duration"], gif.info["loop"]) == (2, 2500, 0)
         wide = gif.size[0]
     text = film._repr_html_()
-    assert 'alt="A &quot;window&quot; &amp; more"' in text and "pause = 250" in text
+    assert 'alt="A &quot;window&quot; &amp; more"' in text and "pause = 2500" in text
     assert f"max-width: {wide * 100 // 120}px" in text and f'width="{wide * 100 // 120}"' in text
     frames = re.search(r"frames = \[(.*?)\]", text)[1]
     assert [base64.b64decode(frame) for frame in re.findall(r"'([^']+)'", frames)] == film.frames
