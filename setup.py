@@ -39,7 +39,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["adapool", "adapool.*"]),
-    package_data={"adapool": ["py.typed", "explore/live.css", "explore/live.js"]},
+    package_data={"adapool": ["py.typed", "explore/live.*"]},
     install_requires=cfg["requirements"].split(),
     extras_require={key.removesuffix("_requirements"): cfg[key].split()
                     for key in cfg if key.endswith("_requirements")},

@@ -1,5 +1,6 @@
 "The explorer: no position of its sliders ends in an error, its numbers are torch's, its panels hold their answers."
 
+import ast
 import base64
 import html
 import itertools
@@ -17,6 +18,7 @@ import torch
 from quick import some
 from torch.nn import functional
 
+import adapool
 from adapool import explore, plot
 from adapool.arithmetic import conv_output_size
 
@@ -135,6 +137,13 @@ def test_a_mistake_in_the_program_stays_an_error(no_pictures, monkeypatch, room,
     with pytest.raises(mistake, match="stray"): explain(*args)
 
 
+def spoken(words, n, what="cell"):
+    "The cells that are named: `the last 2 cells`, or `cells 1, 3`."
+    if found := re.search(rf"the last (?:(\d+) {what}s|{what})", words): return list(range(n - int(found[1] or 1), n))
+    found = re.search(rf"{what}s? ((?:\d+, )*\d+)", words)
+    return [int(i) for i in found[1].split(", ")] if found else []
+
+
 def test_unread_cells_are_those_without_a_gradient(no_pictures):
     for n, K, S, P, D in itertools.product(range(1, 13), (1, 2, 3), (1, 2, 4), (0, 1, 2), (1, 2)):
         if D * (K - 1) + 1 > n + 2 * P: continue
@@ -142,20 +151,25 @@ def test_unread_cells_are_those_without_a_gradient(no_pictures):
         functional.conv1d(x, torch.ones(1, 1, K), None, S, P, D).sum().backward()
         unread = (x.grad.reshape(-1) == 0).nonzero().reshape(-1).tolist()
         words = explore.explain_layer(n, K, S, P, D).message.splitlines()[0]
-        if not unread: assert words == "Every input cell is read."
-        else: assert words.startswith(f"{len(unread)} input cell") and f": {', '.join(map(str, unread))}." in words
+        assert (words == "Every input cell is read.") == (not unread) and spoken(words, n) == unread, (n, K, S, P, D)
+
+
+def test_the_calculator_names_the_rows_and_columns_without_a_gradient(no_way_back):
+    for n, K, S, P, D in itertools.product([(7, 10), (11, 6)], [(2, 3), 1, 3], [1, 2, (4, 3)], (0, (0, 1)), (1, 2)):
+        x = torch.zeros(1, 1, *n, requires_grad=True)
+        weight = torch.ones(1, 1, *plot.canvas.rows_and_columns("kernel_size", K))
+        functional.conv2d(x, weight, None, S, P, D).sum().backward()
+        words = explore.explain_sizes(n, K, S, P, D).message.splitlines()[1]
+        for axis, what in ((1, "row"), (0, "column")):
+            unread = (x.grad[0, 0].sum(axis) == 0).nonzero().reshape(-1).tolist()
+            assert spoken(words, n[1 - axis], what) == unread, (words, n, K, S, P, D)
 
 
 @pytest.mark.parametrize("at, words", [
-    ((10, 3, 3), "1 input cell of 10 is read by no window: 9. The floor drops it."),
-    ((11, 3, 3), "2 input cells of 11 are read by no window: 9, 10. The floor drops the last 2."),
-    ((11, 3, 3, 0, 1, True), "Every input cell is read."),
-    ((3, 1, 2), "1 input cell of 3 is read by no window: 1. The steps of the window leave out it."),
-    ((5, 1, 2), "2 input cells of 5 are read by no window: 1, 3. The steps of the window leave out these."),
-    ((6, 1, 2), "3 input cells of 6 are read by no window: 1, 3, 5. The floor drops the last one. "
-                "The steps of the window leave out the others."),
-    ((6, 1, 2, 0, 1, True), "3 input cells of 6 are read by no window: 1, 3, 5. "  # a fourth would start beyond the end
-                            "The steps of the window leave out these."),
+    ((10, 3, 3), "No window reads the last cell."), ((11, 3, 3), "No window reads the last 2 cells."),
+    ((11, 3, 3, 0, 1, True), "Every input cell is read."), ((3, 1, 2), "No window reads cell 1."),
+    ((5, 1, 2), "No window reads cells 1, 3."), ((6, 1, 2), "No window reads cells 1, 3, 5."),
+    ((60, 1, 2), "No window reads cells 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, …."),
 ])
 def test_unread_cells_in_words(no_pictures, at, words):
     assert explore.explain_layer(*at).message.splitlines()[0] == words
@@ -172,21 +186,72 @@ def test_same_padding_is_what_the_message_says(no_pictures):
 
 
 def test_a_transposed_convolution_is_described_as_torch_does_it(no_pictures):
-    pattern = r"cells (\d+|none) (gets?) more .* and (\d+|none) (is|are) left without"
+    pattern = r"More than one input cell reaches (\d+) of \d+ output cells?, none reaches (\d+)\."
     for n, K, S, P, D in itertools.product(range(1, 8), (1, 2, 3, 4), (1, 2, 3), (0, 1), (1, 2)):
         answer = explore.explain_layer(n, K, S, P, D, transposed=True)
         if not answer.formula: continue
         write = partial(functional.conv_transpose1d, torch.ones(1, 1, n), torch.ones(1, 1, K), None, S, dilation=D)
         written = write(P).reshape(-1)
-        several, gets, none, left = re.search(pattern, answer.message.replace("cell ", "cells ")).groups()
-        counts = [0 if v == "none" else int(v) for v in (several, none)]
-        assert counts == [int((written > 1).sum()), int((written == 0).sum())]
-        assert [gets == "gets", left == "is"] == [count < 2 for count in counts]
+        several, none = map(int, re.match(pattern, answer.message).groups())
+        assert (several, none) == (int((written > 1).sum()), int((written == 0).sum()))
         same = re.search(r"need P = (\d+)(?: and output_padding = (\d+))?", answer.message)
         if same: assert write(int(same[1]), int(same[2] or 0)).shape[-1] == n * S
         else:
             assert "come with no P" in answer.message
             assert n * S not in [write(p).shape[-1] for p in range((K + 1) // 2)]
+
+
+@pytest.fixture
+def no_way_back(monkeypatch):
+    "Sizes without the convolutions that lead to them, which take time to find."
+    monkeypatch.setattr(explore.sizes, "find_conv", lambda *args, **kwargs: [])
+
+
+def run_line(line, x):
+    "What a line to copy makes of a tensor."
+    return eval(line, dict(nn=torch.nn, c_in=x.shape[1], c_out=2))(x)
+
+
+def test_lines_for_adaptive_pools_give_what_the_adaptive_pool_gives(no_pictures):
+    for n, m in itertools.product(range(1, 25), repeat=2):
+        x, ((_, line),) = torch.rand(1, 1, n, dtype=torch.float64), explore.explain_adaptive(n, m).code
+        assert ("Adaptive" in line) == (adapool.fixed_equivalent(n, m) is None)
+        torch.testing.assert_close(run_line(line, x), torch.nn.AdaptiveAvgPool1d(m)(x))
+
+
+def test_every_line_of_the_calculator_runs_as_it_stands(no_way_back):
+    sizes = [(7, 7), (9, 12)], [1, 3, (2, 5)], [1, 2, (3, 2)], [0, 1, (0, 2)], [1, 2], [*FLAGS[:3]], [0, 1, (1, 0)]
+    ran = set()
+    for n, K, S, P, D, (ceil_mode, transposed), more in itertools.product(*sizes):
+        answer = explore.explain_sizes(n, K, S, P, D, ceil_mode, transposed, output_padding=more)
+        lines, x = dict(answer.code), torch.zeros(1, 1, *n)
+        assert bool(lines) == bool(answer.formula)
+        if not lines: continue
+        out = [int(v) for v in re.search(r"→ (\d+)(?: × (\d+))?", answer.message).groups() if v]
+        assert run_line(lines["PyTorch"], x).shape[2:] == (out[0], out[-1]), lines
+        if "SAME" in lines:
+            steps = plot.canvas.rows_and_columns("stride", S)
+            same = tuple(-(-cells // step) for cells, step in zip(n, steps))
+            assert run_line(lines["SAME"], x).shape[2:] == same, lines
+            assert "ZeroPad2d" not in lines["SAME"] or "padding=0" in lines["SAME"]
+        if not lines["Keras"].startswith("none: "): ast.parse(lines["Keras"], mode="eval")
+        ran |= {line.split("(")[0] for line in lines.values()}
+    assert ran > {"nn.Conv2d", "nn.MaxPool2d", "nn.ConvTranspose2d", "nn.Sequential", "Conv2D", "Conv2DTranspose"}
+
+
+def test_the_line_for_keras_crops_what_torch_leaves_out(no_way_back):
+    "Keras' own sizes: without output_padding n·S + max(span − S, 0) cells, with it (n − 1)·S + span + output_padding."
+    for n, K, S, P, D, more in itertools.product((4, 7), (1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2), (0, 1, 2)):
+        answer = explore.explain_sizes(n, K, S, P, D, False, True, 1, more)
+        line = dict(answer.code).get("Keras", "none")
+        if line.startswith("none"): continue
+        added, cropped = re.search(r"output_padding=(\d+)", line), re.search(r"Cropping2D\((.*)\)\]\)", line)
+        span = D * (K - 1) + 1
+        made = (n - 1) * S + span + int(added[1]) if added else n * S + max(span - S, 0)
+        sides = ast.literal_eval(cropped[1]) if cropped else 0
+        made -= 2 * sides if isinstance(sides, int) else sum(sides[0])
+        assert answer.message.startswith(f"{n} → {made}\n"), (line, answer.message)
+        assert not added or int(added[1]) < S
 
 
 @pytest.mark.parametrize("make, name, moved", [

@@ -204,6 +204,19 @@ def test_no_line_is_long():
         assert [line for line in text.splitlines()[first:] if len(line) > 120] == [], path
 
 
+TOKEN = "    const TOKEN = /"  # a regular expression is one line
+
+
+def test_no_line_of_a_script_or_a_style_sheet_is_long():
+    written = [path for kind in ("js", "css") for folder in (PACKAGE / "explore", PACKAGE.parent / "docs/_static")
+               for path in folder.glob(f"*.{kind}")]
+    assert {"live.js", "live.css", "live.words.js", "adapool.css"} <= {path.name for path in written}
+    for path in written:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if len(line) > 120 and not line.startswith(TOKEN)] == [], path
+        if path.parent.name == "explore": assert len(lines) <= 450, path
+
+
 def test_files_functions_and_cells_are_short():
     "What is longer is listed above with its reason, and nothing is listed that is not."
     files, functions, cells = set(), set(), set()

@@ -43,12 +43,18 @@ def why_exact(
 # %% ../../nbs/inside/explore/03_adaptive.ipynb #781269f9
 def _nearest(n, m):
     "The nearest other input and output sizes for which one ordinary pool has the windows, without a reshape."
-    outputs = [k for k in range(1, n + 2) if fixed_equivalent(n, k)]
-    def beside(size, sizes):
+    def beside(letter, size, sizes):
         found = [max((s for s in sizes if s < size), default=None), min((s for s in sizes if s > size), default=None)]
-        return " or ".join(str(s) for s in found if s) or "no other number of"
-    return (f"The nearest exact sizes, by one pool without a reshape: {beside(n, exact_sizes(m, n + m + 1))} "
-            f"input cells for {m} outputs, {beside(m, outputs)} outputs for {n} input cells.")
+        return [f"{letter} = {s}" for s in found if s]
+    outputs = [k for k in range(1, n + 2) if fixed_equivalent(n, k)]
+    found = [*beside("n", n, exact_sizes(m, n + m + 1)), *beside("m", m, outputs)]
+    return f"Nearest exact, by one pool without a reshape: {'; '.join(found)}."
+
+def _line(n, m):
+    "The layer in PyTorch: the ordinary pool, where one has these windows."
+    if (same := fixed_equivalent(n, m)) is None: return f"nn.AdaptiveAvgPool1d({m})"
+    padded = f", padding={same.padding}, count_include_pad=False" if same.padding else ""
+    return f"nn.AvgPool1d(kernel_size={same.kernel_size}, stride={same.stride}{padded})"
 
 # %% ../../nbs/inside/explore/03_adaptive.ipynb #2b61134b
 def _adaptive(n, m):
@@ -59,14 +65,15 @@ def _adaptive(n, m):
     rows = (("output i", *range(m)), ("cells", *(f"[{a}, {b})" for a, b in w)), ("size", *w.sizes.tolist()),
             ("shared with the next", *shared))
     rule = f"window i = [⌊i·n/m⌋, ⌈(i + 1)·n/m⌉) = [⌊i·{n}/{m}⌋, ⌈(i + 1)·{n}/{m}⌉)"
-    lines = f"{rule}\n{formula(Layer('adaptive', (m,)), 0, n)}"
+    back = f"cell j is read by the outputs [⌊j·m/n⌋, ⌈(j + 1)·m/n⌉) = [⌊j·{m}/{n}⌋, ⌈(j + 1)·{m}/{n}⌉)"
+    lines = f"{rule}\n{formula(Layer('adaptive', (m,)), 0, n)}\n{back}"
     draws = partial(plot.windows, n, m), partial(plot.rulers, n, m)
     picture, large = drawn(n, m, *draws, stretch=(1, max(1, m / n)))
-    message = f"{why[0].upper()}{why[1:]}.\n{_nearest(n, m)}\n{large}".rstrip()
+    message = "\n".join(filter(None, [f"{why[0].upper()}{why[1:]}.", large, _nearest(n, m)]))
     reads = reads_in_words([list(range(a, b)) for a, b in w])
     alt = f"{counted(n, 'input cell')} with {counted(m, 'window')} as bars below, and two rulers of {n} and {m} " \
           f"cells that are equally long. {reads}"
-    return Answer(picture, lines, message, alt, rows if picture else ())
+    return Answer(picture, lines, message, alt, rows if picture else (), (("PyTorch", _line(n, m)),))
 
 def explain_adaptive(
     input_size: int,   # number of input cells n
@@ -74,7 +81,8 @@ def explain_adaptive(
 ) -> Answer:
     """An `Answer` on an adaptive pool along one axis.
 
-    It has its windows, whether an ordinary pool has them and why, and the nearest sizes for which one has.
+    It has its windows, whether an ordinary pool has them and why, the line for PyTorch, and the nearest sizes for which
+    an ordinary pool does.
     It never raises for a number: one that makes no sense, or is above 1024, is answered in words.
 
     >>> print(adapool.explore.explain_adaptive(13, 6).message.splitlines()[0])

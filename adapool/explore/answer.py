@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DPI', 'SCREEN', 'MOST', 'DRAWN', 'Answer', 'encoded', 'stacked', 'drawn', 'Refused', 'refused', 'TooMany', 'bounded',
-           'or_words', 'reads_in_words']
+           'or_words', 'reads_in_words', 'the_cells', 'unread_in_words', 'window_in_words']
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #3bfaab91
 import io
@@ -18,7 +18,7 @@ from ..checks import integer, needs
 
 with needs("explore"): from matplotlib import figure
 
-from ..plot.canvas import listed, png
+from ..plot.canvas import counted, listed, png
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #380a11db
 class Answer(NamedTuple):
@@ -35,6 +35,7 @@ class Answer(NamedTuple):
     message: str           # what follows, or why there is no answer; lines
     alt: str = ""          # the picture in words
     table: tuple = ()      # rows: a heading, then one value per output cell
+    code: tuple = ()       # lines to copy: where they belong, and the line
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #9bea4599
 _CELL, DPI, SCREEN = 0.34, 120, 100  # inches per cell; dots per inch of the file, and as they are shown
@@ -118,3 +119,27 @@ def reads_in_words(
     "Which cells each output cell reads, as far as anybody listens."
     shown = [f"output {j}: {listed(row, 8)}" for j, row in enumerate(taps[:8])]
     return "; ".join([*shown, "and so on"] if len(taps) > 8 else shown) + "."
+
+def the_cells(
+    cells: Sequence[int],  # some cells of an axis, in order
+    n: int,                # of so many
+    what: str = "cell",
+) -> str:
+    "Some cells of an axis in words: the last ones, or by their numbers; no words for none."
+    if not cells: return ""
+    if cells[0] < n - len(cells): return f"{what}{'s' * (len(cells) > 1)} {listed(cells)}"
+    return f"the last {what}" if len(cells) == 1 else f"the last {counted(len(cells), what)}"
+
+def unread_in_words(
+    *cells: str,  # those that nobody reads, in words, by axis
+) -> str:
+    "Which input cells no window reads."
+    return f"No window reads {' and '.join(filter(None, cells))}." if any(cells) else "Every input cell is read."
+
+def window_in_words(
+    *sizes: Iterable[int],  # of windows, down and across
+    what: str = "cell",
+) -> str:
+    "How high and how wide windows in two dimensions are."
+    high, wide = (" or ".join(map(str, sorted(set(axis)))) for axis in sizes)
+    return f"a window {high} {what}{'s' * (high != '1')} high and {wide} wide"

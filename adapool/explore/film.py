@@ -10,7 +10,7 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
-from .answer import Answer, bounded, or_words, refused, stacked
+from .answer import Answer, bounded, or_words, refused, stacked, window_in_words
 from .layer import layer_output_size, taps_of
 from .panel import Control, Panel, pair
 from ..plot.arithmetic import Steps, letters
@@ -23,8 +23,8 @@ FILMED = 24  # cells along an axis of a film, at most
 
 def _sliding(sizes, ceil_mode, transposed):
     "The windows along one axis."
-    n, K, S, P, D = bounded(FILMED, **sizes)
-    out = layer_output_size((n, K, S, P, D), ceil_mode, transposed)
+    n, K, S, P, D, more = bounded(FILMED, **sizes)
+    out = layer_output_size((n, K, S, P, D), ceil_mode, transposed, more)
     taps = taps_of(n if transposed else out, K, S, P, D)
     size, beyond = (out, 0) if transposed else (n, P)
     return Steps(size, P, max(beyond, taps[-1][-1] + 1 - size), P, taps)
@@ -48,8 +48,8 @@ def _both(values):
     "A number, or two with a cross between them where rows and columns differ."
     return values[0] if values[0] == values[1] else f"{values[0]} × {values[1]}"
 
-def _film(n, K, S, P, D, ceil_mode, transposed, m):
-    given = dict(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D)
+def _film(n, K, S, P, D, ceil_mode, transposed, m, more):
+    given = dict(input_size=n, kernel_size=K, stride=S, padding=P, dilation=D, output_padding=more)
     if m is not None: given = dict(input_size=n, output_size=m)
     with refused(): given = {name: rows_and_columns(name, v) for name, v in given.items()}
     axes = []
@@ -58,18 +58,18 @@ def _film(n, K, S, P, D, ceil_mode, transposed, m):
         axes.append(_sliding(sizes, ceil_mode, transposed) if m is None else _adaptive(**sizes))
     board, units = (" × ".join(str(v) for v in sizes) for sizes in zip(*((a.size, len(a.taps)) for a in axes)))
     inn, out = (units, board) if transposed else (board, units)
-    windows = " × ".join(" or ".join(map(str, sorted({len(row) for row in a.taps}))) for a in axes)
+    cells = " × ".join(str(len(a.taps[0])) for a in axes)
     every, read = axes[0].size * axes[1].size, _cells(axes, lambda t: t > 0)
-    words = f"Each of the {out} output cells reads {windows} cells"
-    if m is not None: words = f"Each of the {out} output cells reads a window of {windows} cells."
-    elif transposed: words = (f"Each of the {inn} input cells writes to {windows} cells: "
-                              f"{read - _cells(axes, lambda t: t == 1)} of {every} output cells get more than one, "
-                              f"{every - read} none.")
+    windows = window_in_words(*([len(row) for row in a.taps] for a in axes))
+    words = f"Each of the {out} output cells reads {windows if m is not None else f'{cells} cells'}"
+    if m is None and transposed: words = (f"Each of the {inn} input cells writes to {cells} cells. "
+                            f"More than one reaches {read - _cells(axes, lambda t: t == 1)} of {every} output cells, "
+                            f"none reaches {every - read}.")
     else: words += f"; {every - read} of {every} input cells are read by none." if read < every else "."
     line = inn
     if m is None:
-        n, K, S, P, D = map(_both, given.values())
-        line = letters(n, K, S, P, D, ceil_mode)
+        n, K, S, P, D, more = map(_both, given.values())
+        line = letters(n, K, S, P, D, ceil_mode, more)
     alt = f"A board of {inn} input cells, one of them lit, and a board of {out} output cells with those lit " \
           "that it writes to."
     if not transposed: alt = (f"A board of {inn} input cells with a window lit, and a board of {out} output cells "
@@ -88,6 +88,7 @@ def explain_film(
     ceil_mode: bool = False,   # round up, as pooling layers can
     transposed: bool = False,  # a transposed convolution
     output_size: Any = None,   # of an adaptive pool, which has none of the others
+    output_padding: Any = 0,   # cells added after the output of a transposed convolution
 ) -> Answer:
     """An `Answer` on a layer in two dimensions: its sizes, what its windows are, which cells are left out.
 
@@ -96,7 +97,8 @@ def explain_film(
     >>> print(adapool.explore.explain_film(5, 3, stride=2).formula.splitlines()[0])
     n = 5, K = 3, S = 2 → 2 × 2
     """
-    return or_words(_film, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed, output_size)
+    return or_words(_film, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed, output_size,
+                    output_padding)
 
 # %% ../../nbs/inside/explore/05_film.ipynb #f11a0019
 def film_panel(
@@ -108,6 +110,7 @@ def film_panel(
     ceil_mode: bool = False,   # round up, as pooling layers can
     transposed: bool = False,  # a transposed convolution
     output_size: Any = None,   # of an adaptive pool, which has none of the others
+    output_padding: Any = 0,   # cells added after the output of a transposed convolution
 ) -> Panel:
     """A `Panel` on a layer in two dimensions that plays, or goes step by step, with the answers of `explain_film`.
 
@@ -119,5 +122,5 @@ def film_panel(
     size = pair("input_size", input_size, 12)
     if output_size is not None: return Panel("film", explain_film, size, pair("output_size", output_size, 12))
     return Panel("film", explain_film, size, pair("kernel_size", kernel_size, 7), pair("stride", stride, 4),
-                 pair("padding", padding, 4, 0), pair("dilation", dilation, 3),
+                 pair("padding", padding, 4, 0), pair("dilation", dilation, 3), pair("output_padding", output_padding, 3, 0),
                  Control("ceil_mode", bool(ceil_mode)), Control("transposed", bool(transposed)))

@@ -11,9 +11,10 @@ from functools import partial
 
 from .. import plot
 from ..arithmetic import conv_output_size, conv_transpose_output_size, pool_output_size
-from ..arithmetic import same_padding_pair, unused_inputs
-from .answer import Answer, Refused, TooMany, bounded, drawn, or_words, reads_in_words, refused
-from ..plot.canvas import counted, listed
+from ..arithmetic import same_padding_pair
+from .answer import (
+    Answer, Refused, TooMany, bounded, drawn, or_words, reads_in_words, refused, the_cells, unread_in_words)
+from ..plot.canvas import counted
 from .panel import Control, Panel, slider
 from ..networks.layers import Layer, formula, written
 
@@ -35,20 +36,10 @@ def taps_of(
     "The cells of each window, those of the padding too, which come before 0 and after the last."
     return [[j * S - P + t * D for t in range(K)] for j in range(windows)]
 
-def _of_unread(n, K, S, P, D, ceil_mode, taps):
+def _of_unread(n, taps):
     "What to say of input cells that no window reads."
     read = {i for row in taps for i in row}
-    cells = sorted(set(range(n)) - read)
-    if not (unread := len(cells)): return "Every input cell is read."
-    dropped = 0 if ceil_mode else unused_inputs(n, K, S, P, D)
-    are = "is" if unread == 1 else "are"
-    words = f"{counted(unread, 'input cell')} of {n} {are} read by no window: {listed(cells)}."
-    if dropped:
-        them = "it" if dropped == unread == 1 else f"the last {dropped}" if dropped > 1 else "the last one"
-        words += f" The floor drops {them}."
-    if unread > dropped:
-        words += f" The steps of the window leave out {'it' if unread == 1 else 'the others' if dropped else 'these'}."
-    return words
+    return unread_in_words(the_cells([i for i in range(n) if i not in read], n))
 
 # %% ../../nbs/inside/explore/02_layer.ipynb #4d82be63
 def _of_same(n, K, S, P, D):
@@ -75,13 +66,12 @@ def _of_transposed(n, out, K, S, P, D):
     "What to say of a transposed convolution."
     first, last, idle = written(n, out, K, S, P, D)
     several, none, span = int((first < last).sum()), int((first > last).sum()), D * (K - 1) + 1
-    get, are, write = "gets" if several < 2 else "get", "is" if none < 2 else "are", "writes" if idle == 1 else "write"
+    write = "writes" if idle == 1 else "write"
     half, odd = (-(-(span - S) // 2), (span - S) % 2) if span > S else (0, S - span)
     extra = f" and output_padding = {odd}" if odd else ""
     same = f"need P = {half}{extra}" if odd < max(S, D) else "come with no P, as the kernel is even"
     return "\n".join([
-        f"Of {counted(out, 'output cell')} {several or 'none'} {get} more than one input cell, "
-        f"and {none or 'none'} {are} left without.",
+        f"More than one input cell reaches {several} of {counted(out, 'output cell')}, none reaches {none}.",
         *([f"{counted(idle, 'input cell')} {write} only to cells that the padding takes away."] if idle else []),
         f"A convolution with the same K, S, P, D takes {out} cells back to {conv_output_size(out, K, S, P, D)}.",
         f"n·S = {n * S} cells (SAME) {same}."])
@@ -91,13 +81,16 @@ def layer_output_size(
     sizes: Sequence[int],  # n, K, S, P, D
     ceil_mode: bool,
     transposed: bool,
+    output_padding: int = 0,
 ) -> int:
     "The output cells of a convolution, a pool or a transposed convolution, or `Refused`."
     n, K, S, P, D = sizes
     if transposed and ceil_mode: raise Refused("There is no such layer: "
         "ceil_mode belongs to pooling layers: a transposed convolution has nothing to round.")
+    if output_padding and not transposed: raise Refused(
+        f"There is no such layer: output_padding belongs to transposed convolutions, got {output_padding}.")
     with refused():
-        if transposed: return conv_transpose_output_size(n, K, S, P, 0, D)
+        if transposed: return conv_transpose_output_size(n, K, S, P, output_padding, D)
         return pool_output_size(n, K, S, P, D, True) if ceil_mode else conv_output_size(n, K, S, P, D)
 
 def _layer(n, K, S, P, D, ceil_mode, transposed):
@@ -112,8 +105,7 @@ def _layer(n, K, S, P, D, ceil_mode, transposed):
               "with the cells that it writes to."
     else:
         taps = taps_of(out, K, S, P, D)
-        words = (_of_unread(n, K, S, P, D, ceil_mode, taps), _of_same(n, K, S, P, D),
-                 _of_pool(n, out, K, S, P, D, ceil_mode))
+        words = _of_unread(n, taps), _of_same(n, K, S, P, D), _of_pool(n, out, K, S, P, D, ceil_mode)
         if P > D * (K - 1): words = *words, "Some output cells read nothing but padding."
         words = "\n".join(filter(None, words))
         picture, large = drawn(P + max(n + P, taps[-1][-1] + 1), out, partial(plot.sliding, n, K, S, P, D, ceil_mode))

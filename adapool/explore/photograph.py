@@ -12,7 +12,7 @@ from functools import cache
 
 from ..checks import integer
 from .adaptive import why_exact
-from .answer import Answer, Refused, bounded, encoded, or_words, refused
+from .answer import Answer, Refused, bounded, encoded, or_words, refused, window_in_words
 from .panel import Control, Panel, slider
 from .. import plot
 from ..networks.layers import Layer, formula
@@ -41,9 +41,8 @@ def _pooled(rows, columns, reduction):
     axes = list(zip(("rows", "columns"), photo.shape, sizes))
     lines = "\n".join(f"{name + ':':<9}{formula(Layer('adaptive', (m,)), 0, n)}" for name, n, m in axes)
     why = "\n".join(f"{name.capitalize()}: {why_exact(n, m)}." for name, n, m in axes)
-    windows = " × ".join(" or ".join(map(str, sorted(set(adaptive_windows(n, m).sizes.tolist())))) for _, n, m in axes)
-    words = f"Each of the {rows} × {columns} blocks is the {reduction} of a window of {windows} pixels, " \
-            "for each colour by itself."
+    windows = window_in_words(*(adaptive_windows(n, m).sizes.tolist() for _, n, m in axes), what="pixel")
+    words = f"Each of the {rows} × {columns} blocks is the {reduction} of {windows}, for each colour by itself."
     alt = f"A portrait under a grid of {rows} rows and {columns} columns of windows, and beside it the " \
           f"{rows} × {columns} coloured blocks that their {reduction} gives."
     return Answer(encoded(fig), lines, f"{words}\n{why}", alt)

@@ -9,39 +9,36 @@ __all__ = ['explain_sizes', 'size_calculator']
 from typing import Any
 
 from ..arithmetic import find_conv, same_padding, same_padding_pair
-from .answer import Answer, bounded, or_words, refused
+from .answer import Answer, bounded, or_words, refused, the_cells, unread_in_words
 from .layer import layer_output_size
 from .panel import Control, Panel, pair
-from ..networks.layers import Layer, formula, reads
+from ..networks.layers import Layer, formula, unread
 from ..plot.canvas import counted, rows_and_columns
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0006
 _MOST = 8192  # cells along an axis, at most
-_NAMES = "input_size", "kernel_size", "stride", "padding", "dilation"
+_NAMES = "input_size", "kernel_size", "stride", "padding", "dilation", "output_padding"
 
 def _described(sizes, out, ceil_mode, transposed):
     "One axis as a `Layer`."
-    _, K, S, P, D = sizes
+    _, K, S, P, D, more = sizes
     return Layer("transposed" if transposed else "pool", (out,), (K,), (S,), (P,), (D,), after=(P,),
-                 ceil_mode=ceil_mode, output_padding=(0,))
+                 ceil_mode=ceil_mode, output_padding=(more,))
 
-def _of_more(out, m, most):
-    "Which `output_padding`, below `most`, makes m cells of a transposed convolution."
+def _of_more(least, out, m, most):
+    "Which `output_padding`, below `most`, makes m cells of a transposed convolution that has `least` without any."
     if m == out: return []
-    if out < m < out + most: return [f"output_padding={m - out} makes it {counted(m)}."]
-    there = " or ".join(str(v) for v in dict.fromkeys((out, out + most - 1)))
+    if least <= m < least + most: return [f"output_padding={m - least} makes it {counted(m)}."]
+    there = " or ".join(str(v) for v in dict.fromkeys((max(least, 1), least + most - 1)))
     between = " and what lies between" if most > 2 else ""
     return [f"No output_padding makes it {counted(m)}: with these K, S, P, D there are {there}{between}."]
 
-def _of_axis(sizes, out, m, ceil_mode, transposed):
-    "What there is to say of one axis: unread cells, and SAME of both kinds."
-    n, K, S, _, D = sizes
-    if transposed: return [f"SAME in Keras and JAX: n·S = {n * S} cells.", *_of_more(out, m, max(S, D))]
-    unread = reads(_described(sizes, out, ceil_mode, False), 0, n).unread
+def _of_axis(sizes, out, m, transposed):
+    "What there is to say of one axis: SAME of both kinds, and `output_padding`."
+    n, K, S, _, D, more = sizes
+    if transposed: return [f"SAME in Keras and JAX: n·S = {n * S} cells.", *_of_more(out - more, out, m, max(S, D))]
     half, (before, after) = same_padding(K, D), same_padding_pair(n, K, S, D)
-    words = f"{unread} of {n} input cells {'is' if unread == 1 else 'are'} read by no window."
-    return [words if unread else "Every input cell is read.",
-            f"SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = {half} on both sides, "
+    return [f"SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = {half} on both sides, "
             f"{counted(max((n + 2 * half - D * (K - 1) - 1) // S + 1, 0))}"
             + ('; with a stride, padding="same" is refused.' if S > 1 else "."),
             f"SAME in TensorFlow and Keras: ⌈n/S⌉ = {counted(-(-n // S))}, "
@@ -54,65 +51,89 @@ def _both(values):
 
 def _call(name, first, **more):
     "A call as it is typed, without what has its default."
-    defaults = dict(stride="1", strides="1", padding="0", dilation="1", dilation_rate="1")
+    defaults = dict(stride="1", strides="1", padding="0", dilation="1", dilation_rate="1", output_padding="0")
     given = [f"{k}={v}" for k, v in more.items() if v != defaults.get(k)]
     return f"{name}({', '.join([*first, *given])})"
 
-def _torch_line(K, S, P, D, ceil_mode, transposed):
+def _torch_line(K, S, P, D, more, ceil_mode, transposed):
     "The layer in PyTorch."
-    kernel, more = _both(K), dict(stride=_both(S), padding=_both(P), dilation=_both(D))
-    if not ceil_mode: return _call(f"nn.Conv{'Transpose' * transposed}2d", ["c_in", "c_out", kernel], **more)
-    if more["stride"] == "1": return _call("nn.MaxPool2d", [kernel, "1"], padding=more["padding"],
-                                           dilation=more["dilation"], ceil_mode=True)
-    return _call("nn.MaxPool2d", [kernel], **more, ceil_mode=True)
+    kernel, stride, padding, dilation = map(_both, (K, S, P, D))
+    if transposed: return _call("nn.ConvTranspose2d", ["c_in", "c_out", kernel], stride=stride, padding=padding,
+                                output_padding=_both(more), dilation=dilation)
+    given = dict(stride=stride, padding=padding, dilation=dilation)
+    if not ceil_mode: return _call("nn.Conv2d", ["c_in", "c_out", kernel], **given)
+    return _call("nn.MaxPool2d", [kernel, "1"] if stride == "1" else [kernel], **given, ceil_mode=True)
 
-def _keras_line(n, K, S, P, D, ceil_mode, transposed):
-    "The layer in Keras, or why there is none."
+def _same_line(K, S, D, pads):
+    "A convolution with the padding of SAME, in PyTorch."
+    first, given = ["c_in", "c_out", _both(K)], dict(stride=_both(S), dilation=_both(D))
+    if max(S) == 1: return _call("nn.Conv2d", first, padding='"same"', dilation=given["dilation"])
+    if all(before == after for before, after in pads):
+        return _call("nn.Conv2d", first, stride=given["stride"], padding=_both([p for p, _ in pads]),
+                     dilation=given["dilation"])
+    sides = ", ".join(str(side) for pair in reversed(pads) for side in pair)
+    return f"nn.Sequential(nn.ZeroPad2d(({sides})), {_call('nn.Conv2d', [*first, 'padding=0'], **given)})"
+
+# %% ../../nbs/inside/explore/06_sizes.ipynb #dcb4a7a1
+def _keras_line(K, S, P, D, more, ceil_mode, transposed, same):
+    "The layer in Keras, or why there is none; `same` where P is the padding of SAME."
     if ceil_mode: return "none: Keras has no ceil_mode"
     if max(S) > 1 and max(D) > 1: return "none: Keras takes a stride or a dilation, not both"
-    name, more = f"Conv2D{'Transpose' * transposed}", dict(strides=_both(S), dilation_rate=_both(D))
-    layer = _call(name, ["c_out", _both(K)], **more)
-    if transposed:
-        cut = [(p, p + max(s - d * (k - 1) - 1, 0)) for k, s, p, d in zip(K, S, P, D)]
-        if not any(map(any, cut)): return layer
-        even = all(a == b for a, b in cut)
-        return f"Sequential([{layer}, Cropping2D({_both(P) if even else tuple(cut)})])"
-    if not any(P): return layer
-    if [same_padding_pair(*v) for v in zip(n, K, S, D)] == [(p, p) for p in P]:
-        return _call(name, ["c_out", _both(K)], **more, padding='"same"')
-    return f"Sequential([ZeroPadding2D({_both(P)}), {layer}])"
+    name, given = f"Conv2D{'Transpose' * transposed}", dict(strides=_both(S), dilation_rate=_both(D))
+    layer = _call(name, ["c_out", _both(K)], **given)
+    if not transposed:
+        if not any(P): return layer
+        if same: return _call(name, ["c_out", _both(K)], **given, padding='"same"')
+        return f"Sequential([ZeroPadding2D({_both(P)}), {layer}])"
+    cut = [(p, p + max(s - d * (k - 1) - 1, 0) - o) for k, s, p, d, o in zip(K, S, P, D, more)]
+    if min(map(min, cut)) < 0:
+        if any(o >= s for o, s in zip(more, S)): return "none: Keras takes an output_padding below its stride only"
+        layer = _call(name, ["c_out", _both(K)], **given, output_padding=_both(more))
+        cut = [(p, p) for p in P]
+    if not any(map(any, cut)): return layer
+    even = all(a == b for a, b in cut)
+    return f"Sequential([{layer}, Cropping2D({_both(P) if even else tuple(cut)})])"
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0013
-def _way_back(n, m):
-    "Convolutions that make m cells of n."
-    with refused(): choices = find_conv(n, m, stride=range(1, 65))[:5]
+def _way_back(n, m, most):
+    "At most `most` convolutions that make m cells of n."
+    with refused(): choices = find_conv(n, m, stride=range(1, 65))[:most]
     found = [f"K = {K}, S = {S}" + (f", P = {P}" if P else "") for K, S, P, _ in choices]
     if found: return f"{counted(m)} of {n}: {'; '.join(found)}."
     return f"{counted(m)} of {n}: no convolution; a transposed one, more padding than SAME, or a stride above 64."
 
-def _sizes(n, K, S, P, D, ceil_mode, transposed, m):
+def _lines(n, K, S, P, D, more, ceil_mode, transposed):
+    "Where the layer is to be copied to, and the line."
+    pads = [same_padding_pair(*axis) for axis in zip(n, K, S, D)]
+    same = pads == [(p, p) for p in P]
+    lines = [("PyTorch", _torch_line(K, S, P, D, more, ceil_mode, transposed)),
+             ("Keras", _keras_line(K, S, P, D, more, ceil_mode, transposed, same))]
+    if not (ceil_mode or transposed or same): lines.append(("SAME", _same_line(K, S, D, pads)))
+    return tuple(lines)
+
+def _sizes(n, K, S, P, D, ceil_mode, transposed, m, more):
     ceil_mode, transposed = bool(ceil_mode), bool(transposed)
-    given = dict(zip((*_NAMES, "output_size"), (n, K, S, P, D, m)))
+    given = dict(zip((*_NAMES, "output_size"), (n, K, S, P, D, more, m)))
     with refused(): given = {name: rows_and_columns(name, v) for name, v in given.items()}
     axes, wanted = [], given.pop("output_size")
     for axis in (0, 1):
         along = tuple(bounded(_MOST, **{name: v[axis] for name, v in given.items()}))
-        axes.append((along, layer_output_size(along, ceil_mode, transposed)))
+        axes.append((along, layer_output_size(along[:5], ceil_mode, transposed, along[5])))
     bounded(_MOST, output_size=wanted[0]), bounded(_MOST, output_size=wanted[1])
-    back = [] if transposed else [_way_back(axis[0][0], m) for axis, m in zip(axes, wanted)]
-    said = [_of_axis(*axis, m, ceil_mode, transposed) for axis, m in zip(axes, wanted)]
+    ways = dict.fromkeys((axis[0][0], m) for axis, m in zip(axes, wanted))
+    back = [] if transposed else [_way_back(n, m, 5 if len(ways) == 1 else 3) for n, m in ways]
+    said = [_of_axis(*axis, m, transposed) for axis, m in zip(axes, wanted)]
     numbers = [formula(_described(*axis, ceil_mode, transposed), 0, axis[0][0]) for axis in axes]
     if said[0] == said[1]: lines = said[0]
     else: lines = [f"{name}: {line}" for name, found in zip(("Rows", "Columns"), said) for line in found]
+    if not transposed:
+        cells = [the_cells(unread(*along[:5], out).tolist(), along[0], what)
+                 for (along, out), what in zip(axes, ("row", "column"))]
+        lines = [unread_in_words(*cells), *lines]
     sizes = " → ".join(str(v[0]) if v[0] == v[1] else f"{v[0]} × {v[1]}"
                        for v in (given["input_size"], (axes[0][1], axes[1][1])))
-    n, K, S, P, D = given.values()
-    table: tuple = (("PyTorch", _torch_line(K, S, P, D, ceil_mode, transposed)),
-                    ("Keras", _keras_line(n, K, S, P, D, ceil_mode, transposed)))
-    pads = [side for axis in (1, 0) for side in same_padding_pair(*(v[axis] for v in (n, K, S, D)))]
-    if max(S) > 1 and any(pads) and not (ceil_mode or transposed):
-        table += (("SAME", f"functional.pad(x, ({', '.join(map(str, pads))}))"),)
-    return Answer(None, "\n".join(dict.fromkeys(numbers)), "\n".join([sizes, *lines, *dict.fromkeys(back)]), "", table)
+    return Answer(None, "\n".join(dict.fromkeys(numbers)), "\n".join([sizes, *lines, *back]), "",
+                  code=_lines(*given.values(), ceil_mode, transposed))
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0014
 def explain_sizes(
@@ -124,16 +145,18 @@ def explain_sizes(
     ceil_mode: bool = False,   # round up, as pooling layers can
     transposed: bool = False,  # a transposed convolution
     output_size: Any = 1,      # the output cells that are wanted, for the way back
+    output_padding: Any = 0,   # cells added after the output of a transposed convolution
 ) -> Answer:
-    """An `Answer` on the size of an output: formula, unread cells, SAME of both kinds, the layer in PyTorch and Keras.
+    """An `Answer` on the size of an output: formula, unread cells, SAME of both kinds.
 
-    Its last lines are convolutions that make the wanted `output_size`. It has no picture, and never raises for a
+    Its `code` is the layer in PyTorch and Keras, and with SAME. The last lines of its message are convolutions that make the wanted `output_size`. It has no picture, and never raises for a
     number: one that makes no sense, or is above 8192, is answered in words.
 
     >>> print(adapool.explore.explain_sizes(224, 7, 2, 3).formula)
     ⌊(224 + 2·3 − 7)/2⌋ + 1 = 112
     """
-    return or_words(_sizes, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed, output_size)
+    return or_words(_sizes, input_size, kernel_size, stride, padding, dilation, ceil_mode, transposed, output_size,
+                    output_padding)
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0019
 def size_calculator(
@@ -145,6 +168,7 @@ def size_calculator(
     ceil_mode: bool = False,   # round up, as pooling layers can
     transposed: bool = False,  # a transposed convolution
     output_size: Any = 56,     # the output cells that are wanted, for the way back
+    output_padding: Any = 0,   # cells added after the output of a transposed convolution
 ) -> Panel:
     """A `Panel` of fields to type sizes into, with the answers of `explain_sizes`.
 
@@ -153,7 +177,7 @@ def size_calculator(
     >>> adapool.explore.size_calculator(224, 7, stride=2, padding=3).answer.message.splitlines()[0]
     '224 → 112'
     """
-    given = input_size, kernel_size, stride, padding, dilation
-    fields = [pair(name, v, _MOST, int(name != "padding")) for name, v in zip(_NAMES, given)]
+    given = input_size, kernel_size, stride, padding, dilation, output_padding
+    fields = [pair(name, v, _MOST, int("padding" not in name)) for name, v in zip(_NAMES, given)]
     return Panel("sizes", explain_sizes, *fields, Control("ceil_mode", bool(ceil_mode)),
                  Control("transposed", bool(transposed)), pair("output_size", output_size, _MOST))

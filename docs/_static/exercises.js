@@ -123,7 +123,8 @@
     if (!isNumber(got)) return `a number is asked for, got ${repr(got)}`;
     if (want !== want) return got !== got ? null : "that is not it";
     const exact = typeof want === "bigint";
-    const near = (a, b) => Number.isFinite(a - b) && Math.abs(a - b) <= Math.max(1e-5 * Math.max(Math.abs(a), Math.abs(b)), 1e-9);
+    const near = (a, b) => Number.isFinite(a - b) &&
+      Math.abs(a - b) <= Math.max(1e-5 * Math.max(Math.abs(a), Math.abs(b)), 1e-9);
     if (got == want || (!exact && near(Number(got), want))) return null;
     const side = got > want ? "large" : "small";
     if (!exact) return `${repr(got)} is too ${side}`;

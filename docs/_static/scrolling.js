@@ -1,6 +1,7 @@
 // What is wider than its box can be reached and scrolled by the keyboard.
 function reach() {
-  for (const box of document.querySelectorAll("article pre, article .table-wrapper, article .cell_output, article .math")) {
+  const boxes = "article pre, article .table-wrapper, article .cell_output, article .math";
+  for (const box of document.querySelectorAll(boxes)) {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import random
 import statistics
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -14,7 +13,7 @@ from test_lab import IDLE, cell, command, open_notebook, wait
 
 from adapool import explore
 
-SOURCE = (Path(explore.__file__).parent / "live.js").read_text(encoding="utf-8")
+SOURCE = explore.panel.script()
 # Hand over the functions of the module, and what they say of some settings as one text, or as the hash of it.
 LOAD = """
 const done = arguments[1], url = URL.createObjectURL(new Blob([arguments[0]], {type: 'text/javascript'}));
@@ -23,9 +22,11 @@ window.told = (kind, values) => {
   try { a = KINDS[kind].explain(values); }
   catch (e) {
     if (!(e instanceof RangeError)) throw e;
-    a = {formula: '', message: refused(e), alt: '', table: []};
+    a = {formula: '', message: e.message, alt: ''};
   }
-  return [a.formula, a.message, a.alt, ...a.table.map(row => row.join('|'))].join('\\n');
+  const near = (a.near ?? []).map(([title, all, none]) => `${title}: ${all.map(way => way[0]).join('; ') || none}.`);
+  const code = (a.code ?? []).map(row => row.join('|'));
+  return [a.formula, ...[a.message, a.large].filter(Boolean), ...new Set(near), a.alt, ...code].join('\\n');
 };
 window.hashed = async (kind, batch) => {
   const text = new TextEncoder().encode(batch.map(values => told(kind, values)).join('\\n\\n'));
@@ -56,7 +57,7 @@ def no_pictures(monkeypatch):
 def told(kind, values):
     "What Python says, as one text."
     answer = EXPLAIN[kind](**values)
-    return "\n".join([answer.formula, answer.message, answer.alt, *("|".join(map(str, row)) for row in answer.table)])
+    return "\n".join([answer.formula, answer.message, answer.alt, *map("|".join, answer.code)])
 
 
 EXPLAIN = {"adaptive": explore.explain_adaptive, "layer": explore.explain_layer, "film": explore.explain_film,
@@ -108,15 +109,38 @@ def some_pairs(rng, *most, least=1):
     return [[a, a if rng.random() < 0.5 else one(m)] for m in most for a in [one(m)]]
 
 
-def test_films_and_sizes_are_explained_alike(asked, no_pictures):
+FILMS = [*LAYER[:5], "output_padding", *LAYER[5:]]
+
+
+def some_layers(rng, *most, dilation=None):
+    "Settings in two dimensions: some round up, some are transposed; `output_padding` mostly where it may be."
+    pairs, flags = some_pairs(rng, *most), (rng.random() < 0.3, rng.random() < 0.4)
+    (P,), (more,) = some_pairs(rng, 4, least=0), some_pairs(rng, 3, least=0)
+    if dilation: pairs[3] = dilation
+    if not flags[1] and rng.random() < 0.9: more = [0, 0]
+    return dict(zip(FILMS, (*pairs[:3], P, pairs[3], more, *flags)))
+
+
+def films_and_sizes(many):
     rng, films, sizes = random.Random(0), [], []
-    for _ in range(2500):
-        n, K, S, D = some_pairs(rng, 12, 7, 4, 3)
-        flags, (P,) = (rng.random() < 0.3, rng.random() < 0.4), some_pairs(rng, 4, least=0)
-        films.append(dict(zip(LAYER, (n, K, S, P, D, *flags))))
-        n, m = some_pairs(rng, rng.choice([30, 1000]), 300)
-        sizes.append(dict(zip(LAYER, (n, K, S, P, rng.choice([[1, 1], D]), *flags)), output_size=m))
-    films += [dict(zip(("input_size", "output_size"), some_pairs(rng, 14, 14))) for _ in range(300)]
+    for _ in range(many):
+        films.append(some_layers(rng, 12, 7, 4, 3))
+        ones = [1, 1] if rng.random() < 0.5 else None
+        sizes.append(some_layers(rng, rng.choice([30, 1000]), 7, 4, 3, dilation=ones))
+        sizes[-1]["output_size"], = some_pairs(rng, 300)
+    pools = [dict(zip(("input_size", "output_size"), some_pairs(rng, 14, 14))) for _ in range(many // 8)]
+    return films + pools, sizes
+
+
+def written_sizes():
+    "Settings of small transposed convolutions, and sizes close to theirs that are wanted."
+    every = itertools.product((4, 5), (1, 3), (1, 2, 3), (0, 1), (1, 2), (0, 1, 2), (False,), (True,), (7, 8, 9, 11))
+    return [dict(zip((*FILMS, "output_size"), ([v, v] if type(v) is int else v for v in at))) for at in every]
+
+
+def test_films_and_sizes_are_explained_alike(asked, no_pictures):
+    films, sizes = films_and_sizes(2500)
+    sizes += written_sizes()
     assert same(asked, "film", films) == [] and same(asked, "sizes", sizes) == []
 
 
@@ -136,16 +160,24 @@ MUTANTS = [  # a part of the module and another in its place; what says somethin
     ("r === m - 1 ? [q + 2", "r === m - 2 ? [q + 2", "adaptive"), ("n >= m && r <= 1", "n >= m && r <= 2", "adaptive"),
     ("ceil((i + 1) * n, m)", "floor((i + 1) * n, m)", "adaptive"), ("[1, gcd(n, m)]", "[gcd(n, m)]", "adaptive"),
     ("range(1, n + m + 2)", "range(1, n + m)", "adaptive"), ("range(1, n + 2)", "range(1, n + 1)", "adaptive"),
-    ("b - spans[i + 1][0]", "spans[i + 1][0] - b", "adaptive"), ("taps.length > 8", "taps.length > 9", "adaptive"),
-    ("D * (K - 1) - 1, S) + 1;\n  const", "D * (K - 1), S) + 1;\n  const", "layer"),
-    ("(out - 1) * S >= n + P", "(out - 1) * S > n + P", "layer"), ("2 * P > K &&", "2 * P >= K &&", "layer"),
+    ("v > size)", "v >= size)", "adaptive"), ("taps.length > 8", "taps.length > 9", "adaptive"),
+    ("fixed(n, m) ?? []", "blocked(n, m) ?? []", "adaptive"),
+    ("- D * (K - 1) - 1, out", "- D * (K - 1), out", "layer"),
+    ("(out - 1) * S >= n + P", "(out - 1) * S > n + P", "layer"), ("2 * P > K && `", "2 * P >= K && `", "layer"),
     ("ceil_mode && 2 * P > K", "ceil_mode && 2 * P >= K", "layer"),
     ("transposed && out < 1", "transposed && out < 0", "layer"),
-    ("dropped > 1 ?", "dropped > 2 ?", "layer"), ("t > 1).length", "t > 2).length", "layer"),
-    ("(span - S) % 2 : S - span", "(span - S) % 2 : span - S", "layer"), ("- n - 2 * P;", "- n - P;", "layer"),
+    ("cells[0] < n - cells.length", "cells[0] <= n - cells.length", "layer"),
+    ("t => t > 1)} of", "t => t > 2)} of", "layer"),
+    ("2 * half + S - span", "half + S - span", "layer"), ("- n - 2 * P;", "- n - P;", "layer"),
     ("total - floor(total, 2)]", "floor(total, 2)]", "layer"), ("if (over < 0)", "if (over <= 0)", "layer"),
     ("P > span - 1 &&", "P > span &&", "layer"),
-    ("odd < Math.max(S, D)", "odd <= Math.max(S, D)", "layer"), ("most = 12)", "most = 11)", "layer"),
+    ("odd >= Math.max(S, D)", "odd > Math.max(S, D)", "layer"), ("most = 12)", "most = 11)", "layer"),
+    ("read - both(t => t === 1)", "read - both(t => t === 2)", "film"),
+    ("more >= Math.max(S", "more > Math.max(S", "film"), ("P + span + more", "P + span", "film"),
+    ("0) - x.more]", "0)]", "sizes"), ("x.more >= x.S", "x.more > x.S", "sizes"), ("m <= most)", "m < most)", "sizes"),
+    ("[...pads[1], ...pads[0]]", "[...pads[0], ...pads[1]]", "sizes"),
+    ("start + out * S)", "start + out * S - S)", "sizes"), ("(m - 1) * S + K - P - n", "(m - 1) * S + K - n", "sizes"),
+    ("jumps[i] * S", "jumps[i] + S", "field"),
 ]
 
 
@@ -153,7 +185,11 @@ def test_every_mutant_is_noticed(asked, no_pictures):
     adaptive = [dict(input_size=n, output_size=m) for n, m in itertools.product(range(1, 25), repeat=2)]
     some = (1, 2, 3, 5, 9, 10, 24), (1, 2, 3, 4, 11), (1, 2, 3, 8), (0, 1, 2, 3, 6), (1, 2, 4)
     every = itertools.product(*some, (False, True), (False, True))
-    grid = {"adaptive": adaptive, "layer": [dict(zip(LAYER, at)) for at in every]}
+    chains = [dict(input_size=24, layers=3, kernel_size=3, stride=S, padding=1, dilation=1) for S in (1, 2, 3)]
+    films, sizes = films_and_sizes(300)
+    sizes += written_sizes()
+    grid = {"adaptive": adaptive, "layer": [dict(zip(LAYER, at)) for at in every], "film": films, "sizes": sizes,
+            "field": chains}
     missed, ours = [], {kind: [told(kind, values) for values in settings] for kind, settings in grid.items()}
     tell = """return arguments[1].map(values => {
         try { return told(arguments[0], values) } catch (e) { return String(e) } })"""
@@ -220,7 +256,7 @@ def test_keys_move_picture_words_and_what_a_screen_reader_hears(opened):
 def test_what_is_typed_is_answered_in_words(opened, text, words):
     panel = panels(opened)[0]
     assert words in type_in(panel, "input_size", text)
-    if text == "100": assert "Too large to draw: 100 × 7 cells." in part(panel, ".more").text
+    if text == "100": assert "Too large to draw: 100 × 7 cells." in part(panel, ".about").text
     empty = "empty" in part(panel, ".stage").get_attribute("class")
     assert empty == (text != "13") == (part(panel, "svg").get_attribute("innerHTML") == "")
     assert part(panel, "input[type=number]").get_attribute("aria-invalid") == str(text not in ("13", "100")).lower()
@@ -249,13 +285,14 @@ def test_a_window_its_cells_and_its_line_light_up_together(opened):
     panel = panels(opened)[0]
     option = panel.find_elements(By.CSS_SELECTOR, "[role=option]")[0]
     opened.execute_script("arguments[0].focus()", option)
-    assert sorted(opened.execute_script(LIT, panel)) == ["bottom0", "row0", "row0", "top0", "top1"]
+    assert sorted(opened.execute_script(LIT, panel)) == ["cell0", "cell0", "cell1", "cell1", "row0", "row0", "unit0"]
     option.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
-    assert sorted(opened.execute_script(LIT, panel)) == ["bottom2", "row2", "row2", "top2", "top3", "top4"]
+    assert sorted(opened.execute_script(LIT, panel)) == [
+        *("cell2", "cell2", "cell3", "cell3", "cell4", "cell4"), "row2", "row2", "unit2"]
     assert part(panel, ".about").text.startswith("Window 2 = [⌊20/7⌋, ⌈30/7⌉) = [2, 5): 3 cells")
-    shared = part(panel, "[data-side=top][data-at='4']")
+    shared = part(panel, "svg [data-side=cell][data-at='4']")
     opened.point_at(shared)
-    assert {"top4", "row2", "row3", "bottom2", "bottom3"} == set(opened.execute_script(LIT, panel))
+    assert {"cell4", "row2", "row3", "unit2", "unit3"} == set(opened.execute_script(LIT, panel))
     assert part(panel, ".about").text == "Input cell 4 is read by outputs 2, 3."
 
 
@@ -293,11 +330,12 @@ def test_a_link_in_the_page_moves_its_panel_and_a_link_can_be_copied(opened):
 
 
 PLACES = """
-const all = [...document.querySelectorAll('article p, article h2, .adapool-live > *')];
-return all.filter(e => !e.closest('.verdict, .more, .near')).map(e => {
+const parts = '.adapool-live > *, .adapool-live .words > *, .adapool-live .lists > *';
+return [...document.querySelectorAll(`article p, article h2, ${parts}`)].filter(e =>
+    !e.closest('.adapool-live') || e.matches(parts)).map(e => {
   const r = e.getBoundingClientRect();
-  return [r.top + scrollY, r.height].map(Math.round).join(' ');
-}).join()"""
+  return e.closest('.free') ? '' : [r.top + scrollY, r.height].map(Math.round).join(' '); // a refusal stands alone
+})"""
 MOVE = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
 WATCH = """window.shift = 0;
 document.querySelectorAll('.adapool-live').forEach(e => e.live.timer && e.live.run(false));
@@ -320,8 +358,39 @@ def test_nothing_moves_that_was_not_touched(browser, site, width):
                 begin = slider.get_attribute("value")
                 for value in [*range(least, most + 1), begin]:
                     browser.execute_script(MOVE, slider, value)
-                    assert browser.execute_script(PLACES) == places, (slider.get_attribute("aria-label"), value)
+                    now = browser.execute_script(PLACES)
+                    moved = [(old, new) for old, new in zip(places, now, strict=True) if new not in (old, "")]
+                    assert moved == [], (slider.get_attribute("aria-label"), value)
         assert browser.execute_async_script(SHIFT) == 0
+    finally: browser.set_window_size(1400, 1000)
+
+
+ROOM = """
+const { live } = arguments[0], parts = [...live.words.children, ...live.lists.children].filter(e => e !== live.lists);
+const heights = () => parts.map(e => Math.ceil(e.getBoundingClientRect().height)), kept = heights();
+const most = parts.map(() => 0);
+for (const e of [live.lists, ...parts]) e.style.minHeight = '';
+for (const values of arguments[1]) {
+  live.say(live.answer(values));
+  heights().forEach((h, i) => { most[i] = Math.max(most[i], h); });
+}
+return [kept, most]"""
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_words_have_the_room_that_they_need_and_no_more(browser, site, width, no_pictures):
+    browser.set_window_size(width, 1000)
+    try:
+        browser.get((site / "use/05_explore.html").as_uri())
+        wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".adapool-live[data-ready] .block"))
+        pools = [dict(input_size=n, output_size=m) for n, m in itertools.product(range(1, 25), repeat=2)]
+        kept, most = browser.execute_script(ROOM, panels(browser)[0], pools)
+        assert kept == most
+        rng = random.Random(0)
+        layers = [dict(zip(LAYER, map(rng.choice, RANGES))) for _ in range(600)]
+        layers = [values for values in layers if explore.explain_layer(**values).formula]
+        kept, most = browser.execute_script(ROOM, panels(browser)[1], layers)
+        assert all(m <= k <= m + 45 for k, m in zip(kept, most, strict=True)), (kept, most)
     finally: browser.set_window_size(1400, 1000)
 
 
@@ -426,7 +495,7 @@ def test_the_calculator_answers_and_its_way_back_fills_the_fields_in(opened):
     assert part(panel, ".verdict").text == "224 → 112"
     assert [c.text for c in panel.find_elements(By.CSS_SELECTOR, ".code code")] == [
         "nn.Conv2d(c_in, c_out, 7, stride=2, padding=3)", "Sequential([ZeroPadding2D(3), Conv2D(c_out, 7, strides=2)])",
-        "functional.pad(x, (2, 3, 2, 3))"]
+        "nn.Sequential(nn.ZeroPad2d((2, 3, 2, 3)), nn.Conv2d(c_in, c_out, 7, padding=0, stride=2))"]
     typed = part(panel, "input[aria-label=input_size]")
     typed.send_keys(Keys.CONTROL + "a")
     typed.send_keys("224, 160")
