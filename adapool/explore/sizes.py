@@ -149,8 +149,9 @@ def explain_sizes(
 ) -> Answer:
     """An `Answer` on the size of an output: formula, unread cells, SAME of both kinds.
 
-    Its `code` is the layer in PyTorch and Keras, and with SAME. The last lines of its message are convolutions that make the wanted `output_size`. It has no picture, and never raises for a
-    number: one that makes no sense, or is above 8192, is answered in words.
+    Its `code` is the layer in PyTorch and Keras, and with SAME; its last lines are convolutions that make the wanted
+    `output_size`. It has no picture, and never raises for a number: one that makes no sense, or is above 8192, is
+    answered in words.
 
     >>> print(adapool.explore.explain_sizes(224, 7, 2, 3).formula)
     ⌊(224 + 2·3 − 7)/2⌋ + 1 = 112
