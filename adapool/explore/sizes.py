@@ -127,13 +127,13 @@ def _sizes(n, K, S, P, D, ceil_mode, transposed, m, more):
     if said[0] == said[1]: lines = said[0]
     else: lines = [f"{name}: {line}" for name, found in zip(("Rows", "Columns"), said) for line in found]
     if not transposed:
-        cells = [the_cells(unread(*along[:5], out).tolist(), along[0], what)
+        cells = [the_cells(unread(*along[:5], out=out).tolist(), along[0], what)
                  for (along, out), what in zip(axes, ("row", "column"))]
         lines = [unread_in_words(*cells), *lines]
     sizes = " → ".join(str(v[0]) if v[0] == v[1] else f"{v[0]} × {v[1]}"
                        for v in (given["input_size"], (axes[0][1], axes[1][1])))
     return Answer(None, "\n".join(dict.fromkeys(numbers)), "\n".join([sizes, *lines, *back]), "",
-                  code=_lines(*given.values(), ceil_mode, transposed))
+                  code=_lines(*given.values(), ceil_mode=ceil_mode, transposed=transposed))
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0014
 def explain_sizes(
