@@ -102,8 +102,14 @@ def _way_back(n, m, most):
     if found: return f"{counted(m)} of {n}: {'; '.join(found)}."
     return f"{counted(m)} of {n}: no convolution; a transposed one, more padding than SAME, or a stride above 64."
 
-def _lines(n, K, S, P, D, more, ceil_mode, transposed):
+def _unread(sizes, out, what):
+    "The input cells of one axis that no window reads, in words."
+    n, K, S, P, D, _ = sizes
+    return the_cells(unread(n, K, S, P, D, out).tolist(), n, what)
+
+def _lines(sizes, ceil_mode, transposed):
     "Where the layer is to be copied to, and the line."
+    n, K, S, P, D, more = sizes
     pads = [same_padding_pair(*axis) for axis in zip(n, K, S, D)]
     same = pads == [(p, p) for p in P]
     lines = [("PyTorch", _torch_line(K, S, P, D, more, ceil_mode, transposed)),
@@ -127,13 +133,11 @@ def _sizes(n, K, S, P, D, ceil_mode, transposed, m, more):
     if said[0] == said[1]: lines = said[0]
     else: lines = [f"{name}: {line}" for name, found in zip(("Rows", "Columns"), said) for line in found]
     if not transposed:
-        cells = [the_cells(unread(*along[:5], out=out).tolist(), along[0], what)
-                 for (along, out), what in zip(axes, ("row", "column"))]
-        lines = [unread_in_words(*cells), *lines]
+        lines = [unread_in_words(*(_unread(*axis, what) for axis, what in zip(axes, ("row", "column")))), *lines]
     sizes = " → ".join(str(v[0]) if v[0] == v[1] else f"{v[0]} × {v[1]}"
                        for v in (given["input_size"], (axes[0][1], axes[1][1])))
     return Answer(None, "\n".join(dict.fromkeys(numbers)), "\n".join([sizes, *lines, *back]), "",
-                  code=_lines(*given.values(), ceil_mode=ceil_mode, transposed=transposed))
+                  code=_lines(tuple(given.values()), ceil_mode, transposed))
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0014
 def explain_sizes(
