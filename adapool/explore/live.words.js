@@ -1,7 +1,7 @@
 // The words of the panels: what adapool.explore says in Python, letter for letter. Each kind of panel has a function
 // that explains its values: `formula` and `message` (lines), `scene` (a picture of live.pictures.js) or why it is too
-// `large`, `alt` (the picture in words), `code` (lines to copy), `near` (lines that end with buttons, which set values),
-// `lists` (of windows), `mark` and `words` (for the strip below a slider).
+// `large`, `alt` (the picture in words), `code` (lines to copy), `near` (lines with buttons that set values), `lists`
+// (of windows), `mark` and `words` (for the strip below a slider).
 
 // ---- Numbers and words ----
 const MOST = 1024, DRAWN = 64, FILMED = 24, WIDE = 8192; // the most cells: of a panel, drawn, filmed, calculated with
