@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as T
 from conformance import HALF, nothing_left_to_torch
 from quick import some
+from test_functional_route import frames
 from test_torch_samples import outcome
 
 import adapool.functional as F
@@ -72,7 +73,7 @@ WRONG = [  # torch's type of error, or none, for each number of axes
     *({"kernel_size": k} for k in (0, -1, 2.5, True, None, "3", (), (2,), [2], (2, 2), (2, 2, 2), (True,), 20)),
     {"kernel_size": 2**31}, {"kernel_size": 2**63},
     *({"kernel_size": np.int64(2)}, {"kernel_size": torch.tensor(2)}, {"kernel_size": np.array([2, 2])}),
-    *({"stride": s} for s in (0, -1, (), [], 1.5, True, (1,), (1, 1), (None,), 2**31, 2**63)),
+    *({"stride": s} for s in (0, -1, (), [], 1.5, True, (1,), (1, 1), (True, 1), (None,), 2**31, 2**63)),
     *({"padding": p} for p in (-1, 2, 1, None, (), True, (1,), (1, 1), "same")),
     *({"ceil_mode": c} for c in (1, None)), {"kernel_size": 20, "ceil_mode": True},
     *({"kernel_size": 7, "padding": 3, "ceil_mode": up} for up in (False, True)),
@@ -216,6 +217,16 @@ def test_who_takes_a_call(monkeypatch):
         assert not by_kernel(pool, x, np.int64(3))
     assert not by_kernel(F.max_pool2d, x, 3, dilation=2) and not by_kernel(F.avg_pool2d, x, 3, divisor_override=-9)
     assert not by_kernel(F.avg_pool1d, data(1, 2, 2**15), 2)
+
+
+def test_a_warm_call_runs_few_functions():
+    "As an adaptive pool's, and what asks whether the numbers are plain."
+    x = data(8, 64, 40, 41)
+    leaf = x.clone().requires_grad_()
+    for pool in (F.max_pool2d, F.avg_pool2d):
+        assert frames(lambda pool=pool: pool(x, 3, 2, 1))[0] <= 13
+        assert frames(lambda pool=pool: pool(leaf, 3, 2, 1))[0] <= 27
+        assert frames(lambda pool=pool: pool(x[:1, :1, :5, :5], 3))[0] <= 4  # torch's own operator
 
 
 def test_cells_that_no_window_reads_have_a_gradient_of_zero(kernels):
