@@ -12,6 +12,7 @@ import importlib
 import importlib.resources
 import inspect
 import io
+import itertools
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from fastcore.docments import docments
 from notebooks import GROUPS, NBS, is_room, module_of, notebooks, one_module
 from PIL import Image
 from readme import prepare
+from sections import plain
 from sections import write as write_sections
 
 import adapool.plot
@@ -67,7 +69,7 @@ def lighter(output):
     png = base64.b64decode(output.get("data", {}).get("image/png", ""))
     if not png: return
     picture, out, photograph = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO(), len(png) > _HEAVY
-    if photograph: picture.save(out, "JPEG", quality=88)
+    if photograph: picture.save(out, "JPEG", quality=80)
     else: picture.quantize(128, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     if out.tell() >= len(png): return
     del output.data["image/png"]
@@ -256,6 +258,9 @@ def prepare_pages():
     (SOURCE / "license.md").write_text(f"# Licence\n\n```text\n{licence}\n```\n", encoding="utf-8")
 
 
+STACKED, WORDS = 54, 25  # letters: a row that is longer has no room on a phone; a cell that is longer has words
+
+
 # What the theme leaves unsaid to those who listen to a page.
 SAID = {
     '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="all pages">',
@@ -269,6 +274,24 @@ SAID = {
 }
 
 
+def stacked(table):
+    "A table of three to five columns of words, for a phone: each cell knows its heading, to stand below it."
+    def said(cell): return html.unescape(plain(re.sub(r"<[^>]+>", "", cell))).strip()
+    rows = [re.findall(r"<(?:td|th)[^>]*>.*?</(?:td|th)>", row, re.DOTALL)
+            for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)]
+    heads = [said(cell) for cell in rows[0]]
+    widest = [max(len(said(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    if not 3 <= len(heads) <= 5 or sum(widest) < STACKED or max(widest) < WORDS: return table
+    column = itertools.cycle(["", *heads[1:]])
+    def labelled(cell):
+        head, nothing = next(column), ' class="nothing"' * (not said(cell[3]))
+        label = f' data-label="{html.escape(head)}"' * bool(head)
+        return f"{cell[1]}{cell[2]}{nothing}{label}>{cell[3]}{cell[4]}"
+    first, row, rest = table.partition("<tbody")
+    first = first.replace("docutils", "docutils stacked", 1)
+    return first + row + re.sub(r"(<td)([^>]*)>(.*?)(</td>)", labelled, rest, flags=re.DOTALL)
+
+
 def say(page):
     "Put into a page what the theme leaves unsaid."
     text = page.read_text(encoding="utf-8")
@@ -278,7 +301,10 @@ def say(page):
     # A letter for a heading is a letter: what is set as a formula has no text.
     letters = r'(<th[^>]*><p>)<span class="math[^"]*">\\\(([\w ]+|n \\to m)\\\)</span>(</p></th>)'
     text = re.sub(letters, lambda m: f"{m[1]}<em>{m[2].replace(chr(92) + 'to', '→')}</em>{m[3]}", text)
-    page.write_text(text, encoding="utf-8")
+    text = re.sub(r'<table class="docutils.*?</table>', lambda m: stacked(m[0]), text, flags=re.DOTALL)
+    head, article, rest = text.partition("<article")
+    head = re.sub(r'<symbol id="svg-(eye|pencil)">.*?</symbol>', "", head, flags=re.DOTALL)  # no such buttons
+    page.write_text(re.sub(r"\s+", " ", head) + article + rest, encoding="utf-8")
 
 
 def main():

@@ -125,9 +125,12 @@ def test_search_finds_remainder(browser, site):
     ("not factor of input size", "use/03_export.html#"), ("layer4", "learn/04_networks.html#"),
     ("same padding stride", "learn/01_sizes.html#"), ("Equinox", "learn/02_windows.html#"),
     ("global average pooling", "learn/03_pools.html#"), ("mps divisible", "use/01_torch.html#"),
-    ("receptive field resnet50", "learn/04_networks.html#resnet"), ("upsampling", "learn/02_windows.html#up-sampling"),
+    ("receptive field resnet50", "learn/04_networks.html#how-far-an-output-sees"),
+    ("upsampling", "learn/02_windows.html#up-sampling"),
     ("RuntimeError: Given input size: (512x1x1). Calculated output size: (512x0x0). Output size is too small",
-     "learn/06_cheat_sheet.html#error-messages-of-pytorch:~:text=Output%20size%20is%20too%20small")])
+     "learn/04_networks.html#output-size-is-too-small"),
+    ("Expected more than 1 value per channel when training, got input size torch.Size([1, 8, 1, 1])",
+     "learn/06_cheat_sheet.html#error-messages-of-pytorch:~:text=Expected%20more%20than%201%20value%20per%20channel")])
 def test_search_leads_to_the_section(browser, site, words, section):
     browser.get((site / "search.html").as_uri() + f"?q={quote(words)}")
     found = WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#search-results li a"))
