@@ -5,9 +5,10 @@
   const MOST = 20;            // results that are shown
   const LINE = 240;           // characters of what is said of one
   const PLACES = [[/^(learn|index)/, 1.3], [/^use/, 1.2], [/^api/, 0.9], [/^inside/, 0.5], [/./, 0.3]];
-  const STOP = new Set(("a about all also an and any are as at be but by can cannot could did do does doing for from get gets give gives got had has "
-    + "have how i if in into is it its like make me must my no not of on one or please should so some than that the their then there these "
-    + "they this to use using want was we what when where which why will with without would you your").split(" "));
+  const STOP = new Set(`a about all also an and any are as at be but by can cannot could did do does doing for from get
+    gets give gives got had has have how i if in into is it its like make me must my no not of on
+    one or please should so some than that the their then there these they this to use using want
+    was we what when where which why will with without would you your`.split(/\s+/));
 
   // "windows", "window" and "windowed" are one word; so are "dilated" and "dilation".
   function stem(word) {
@@ -15,9 +16,10 @@
     const one = word.replace(/([^s])s$/, "$1");
     return one.replace(/(?<=...)(?:ing|ion|ed|e)$/, "").replace(/(.)\1$/, "$1");
   }
-  // The words of a text; of `adaptive_avg_pool2d` and `AdaptiveAvgPool2d` the parts too, of ResNet-50 and U-Net the whole.
+  // The words of a text; of `adaptive_avg_pool2d` and `AvgPool2d` the parts too, of ResNet-50 and U-Net the whole.
+  const WORD = /[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu;
   function* words(text) {
-    for (const [found] of text.replace(/(\d)[,\u202f ](?=\d{3}\b)/g, "$1").matchAll(/[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu)) {
+    for (const [found] of text.replace(/(\d)[,\u202f ](?=\d{3}\b)/g, "$1").matchAll(WORD)) {
       const parts = found.split("-");
       if (parts.length > 1) yield parts.join("").toLowerCase();
       for (const part of parts) {
@@ -31,11 +33,14 @@
 
   const places = SECTIONS.map(([page, title, anchor, heading, asked, lines]) => {
     const counts = new Map(), text = told(lines.join("\n"));
-    const add = (found, worth) => { for (const word of new Set(found)) counts.set(word, (counts.get(word) || 0) + worth); };
+    const add = (found, worth) => {
+      for (const word of new Set(found)) counts.set(word, (counts.get(word) || 0) + worth);
+    };
     const times = new Map();
     for (const word of text) times.set(word, (times.get(word) || 0) + 1);
     const long = 1 / (1 + text.length / 1500);
-    for (const [word, n] of times) counts.set(word, (0.7 + 0.3 * Math.min(4, Math.log2(n + 1))) * (0.6 + 0.4 * long));
+    const often = (n) => 0.7 + 0.3 * Math.min(4, Math.log2(n + 1));
+    for (const [word, n] of times) counts.set(word, often(n) * (0.6 + 0.4 * long));
     add(told(title), 0.5), add(told(heading), 1.5), add(asked.flatMap(told), 1.5);
     const prior = PLACES.find(([where]) => where.test(page))[1];
     return {page, title, anchor, heading, lines, counts, prior, asked: asked.map(told), run: ` ${text.join(" ")} `};
@@ -47,14 +52,14 @@
   // What is asked for: each word as it is known here, or all known words that begin with it; and what nobody knows.
   function read(query) {
     const asked = new Map(), unknown = [];
-    for (const [found] of query.matchAll(/[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu)) {
+    for (const [found] of query.matchAll(WORD)) {
       if (STOP.has(found.toLowerCase()) || /^\d$/.test(found)) continue;
       let parts = told(found).filter((word) => known.has(word));
       if (!parts.length && found.length > 3) {
         const start = stem(found.toLowerCase());
         parts = [...known.keys()].filter((word) => word.startsWith(start)).slice(0, 8);
       }
-      if (!parts.length) parts = (found.match(/\p{L}{3,}/gu) || []).map((part) => stem(part.toLowerCase())).filter((word) => known.has(word));
+      if (!parts.length) parts = told((found.match(/\p{L}{3,}/gu) || []).join(" ")).filter((word) => known.has(word));
       if (!parts.length) unknown.push(found);
       for (const part of parts) asked.set(part, Math.max(asked.get(part) || 0, rare(part) / Math.sqrt(parts.length)));
     }
@@ -94,8 +99,9 @@
     return line;
   }
   function marked(line, asked) {
-    const found = [...line.matchAll(/[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu)].filter((m) => told(m[0]).some((word) => asked.has(word)));
-    const from = line.length > LINE && found.length ? Math.max(0, Math.min(found[0].index - 60, line.length - LINE)) : 0;
+    const found = [...line.matchAll(WORD)].filter((m) => told(m[0]).some((word) => asked.has(word)));
+    const cut = line.length > LINE && found.length;
+    const from = cut ? Math.max(0, Math.min(found[0].index - 60, line.length - LINE)) : 0;
     const said = document.createElement("p");
     let at = from;
     if (from) said.append("… ");
@@ -113,7 +119,8 @@
     const [asked, unknown] = read(query), order = told(query).filter((word) => asked.has(word));
     const found = places.map((place) => [score(place, asked, order), place]).filter(([worth]) => worth > 0);
     found.sort(([a], [b]) => b - a);
-    return {found: found.slice(0, MOST).filter(([worth]) => worth > 0.2 * found[0][0]).map(([, place]) => place), unknown, asked, order};
+    const good = found.slice(0, MOST).filter(([worth]) => worth > 0.2 * found[0][0]);
+    return {found: good.map(([, place]) => place), unknown, asked, order};
   }
 
   function show(query) {
@@ -122,7 +129,8 @@
     list.className = "search";
     status.setAttribute("role", "status");
     const none = unknown.length && found.length ? ` Nowhere here: ${unknown.join(", ")}.` : "";
-    status.textContent = found.length ? `${found.length === 1 ? "One section" : `${found.length} sections`}, the best first.${none}`
+    const many = found.length === 1 ? "One section" : `${found.length} sections`;
+    status.textContent = found.length ? `${many}, the best first.${none}`
       : "Your search did not match any section.";
     for (const place of found) {
       const item = document.createElement("li"), link = document.createElement("a"), line = best(place, asked, order);
@@ -131,7 +139,9 @@
       link.href = `${place.page}.html${place.anchor || row ? "#" : ""}${place.anchor}${row}`;
       link.textContent = place.heading;
       item.append(link);
-      if (place.title !== place.heading) item.append(Object.assign(document.createElement("span"), {textContent: ` in ${place.title}`}));
+      const where = document.createElement("span");
+      where.textContent = place.title === place.heading ? "" : ` in ${place.title}`;
+      item.append(where);
       item.append(marked(line, asked));
       list.append(item);
     }
