@@ -121,7 +121,7 @@ def film_panel(
     """
     size = pair("input_size", input_size, 12)
     if output_size is not None: return Panel("film", explain_film, size, pair("output_size", output_size, 12))
+    more = [pair("output_padding", output_padding, 3, 0)] if transposed or output_padding else []
     return Panel("film", explain_film, size, pair("kernel_size", kernel_size, 7), pair("stride", stride, 4),
-                 pair("padding", padding, 4, 0), pair("dilation", dilation, 3),
-                 pair("output_padding", output_padding, 3, 0),
+                 pair("padding", padding, 4, 0), pair("dilation", dilation, 3), *more,
                  Control("ceil_mode", bool(ceil_mode)), Control("transposed", bool(transposed)))

@@ -259,7 +259,7 @@ function film(values) {
   const read = both(t => t > 0), several = read - both(t => t === 1);
   const letters = { n: "input_size", K: "kernel_size", S: "stride", P: "padding", D: "dilation",
     ceil_mode: "ceil_mode", output_padding: "output_padding" };
-  const shown = Object.entries(letters).map(([k, name]) => [k, by([values[name]].flat())])
+  const shown = Object.entries(letters).map(([k, name]) => [k, by([values[name] ?? 0].flat())])
     .filter(([k, v]) => v !== { P: "0", D: "1", ceil_mode: "false", output_padding: "0" }[k]);
   return {
     formula: `${pooled ? inn : shown.map(([k, v]) => v === "true" ? k : `${k} = ${v}`).join(", ")}` +
