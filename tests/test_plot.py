@@ -357,6 +357,7 @@ def test_a_film_plays_by_itself_and_as_a_file(tmp_path):
     with Image.open(tmp_path / "film.gif") as gif:
         assert (gif.n_frames, gif.info["duration"], gif.info["loop"]) == (2, 2500, 0)
         wide = gif.size[0]
+        assert gif.size == (int(120 * (0.36 * 4.7 + 0.2)), int(120 * (0.36 * 3.2 + 0.5)))
     text = film._repr_html_()
     assert 'alt="A &quot;window&quot; &amp; more"' in text and "pause = 2500" in text
     assert f"max-width: {wide * 100 // 120}px" in text and f'width="{wide * 100 // 120}"' in text
@@ -372,6 +373,7 @@ def test_a_film_plays_by_itself_and_as_a_file(tmp_path):
                                  "up; 9 of the cells stay grey, for no window reads them."),
     (plot.adaptive_2d, ((5, 4), (3, 2)), "A window of 2 or 3 by 2 cells moves over 5 by 4 cells, and 3 by 2 output "
                                          "cells fill up."),
+    (plot.sliding_2d, (4, 2, 2, 1), "A window of 2 by 2 cells moves over 4 by 4 cells, and 3 by 3 output cells fill up."),
     (plot.spreading_2d, ((2, 1), 2), "2 by 1 input cells, one after the other, write to 2 by 2 of "
      "3 by 2 output cells."),
 ])

@@ -64,16 +64,30 @@ def still(output):
     return output if output.data else None
 
 
+def as_photograph(png):
+    "A PNG file as a JPEG file."
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def as_drawing(png, colours=128):
+    "A PNG file with fewer colours."
+    out = io.BytesIO()
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    few.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
 def lighter(output):
     "The picture of an output in fewer bytes: a photograph as a JPEG file, a drawing in 128 colours."
     png = base64.b64decode(output.get("data", {}).get("image/png", ""))
     if not png: return
-    picture, out, photograph = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO(), len(png) > _HEAVY
-    if photograph: picture.save(out, "JPEG", quality=80)
-    else: picture.quantize(128, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
-    if out.tell() >= len(png): return
+    photograph = len(png) > _HEAVY
+    less = as_photograph(png) if photograph else as_drawing(png)
+    if len(less) >= len(png): return
     del output.data["image/png"]
-    output.data["image/jpeg" if photograph else "image/png"] = base64.b64encode(out.getvalue()).decode()
+    output.data["image/jpeg" if photograph else "image/png"] = base64.b64encode(less).decode()
 
 
 def describe(cell):
@@ -168,7 +182,7 @@ def drawn(source):
     ax.figure.savefig(file, format="png", dpi=140)
     width = round(100 * ax.figure.get_figwidth())
     matplotlib.pyplot.close(ax.figure)
-    coded = base64.b64encode(file.getvalue()).decode()
+    coded = base64.b64encode(as_drawing(file.getvalue(), 32)).decode()
     return f'\n<img src="data:image/png;base64,{coded}" width="{width}" alt="{html.escape(ax.alt)}">\n'
 
 
