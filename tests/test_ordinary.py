@@ -215,6 +215,9 @@ def test_who_takes_a_call(monkeypatch):
         assert not by_kernel(pool, x[:1, :1, :9, :9], 3) and not by_kernel(pool, last[:1, :, :9, :9], 3, 2, 1)
         assert by_kernel(pool, last.clone().requires_grad_(), 3, 1) == (pool is F.avg_pool2d)
         assert not by_kernel(pool, x, np.int64(3))
+    deep = data(2, 8, 16, 16, 17)
+    assert by_kernel(F.max_pool3d, deep, 2) and by_kernel(F.avg_pool3d, deep, 2)
+    assert not by_kernel(F.max_pool3d, deep.to(memory_format=torch.channels_last_3d), 2)
     assert not by_kernel(F.max_pool2d, x, 3, dilation=2) and not by_kernel(F.avg_pool2d, x, 3, divisor_override=-9)
     assert not by_kernel(F.avg_pool1d, data(1, 2, 2**15), 2)
 
