@@ -45,12 +45,12 @@ def assert_same(mine, theirs, exact=False, **close):
 
 
 FEW_SAMPLES = ("avg_pool3d", torch.float64), ("max_pool3d", torch.bfloat16)  # of others there are hundreds
+SAMPLED = [case for case in itertools.product(NAMES, FLOATS) if case[0] != "avg_pool3d" or case[1] not in HALF]
 
 
-@pytest.mark.parametrize("name, dtype", some(itertools.product(NAMES, FLOATS), FEW_SAMPLES), ids=str)
+@pytest.mark.parametrize("name, dtype", some(SAMPLED, FEW_SAMPLES), ids=str)
 def test_torchs_samples(name, dtype, kernels):
     "Also with every tensor made non-contiguous, and with the gradient of what comes out."
-    if name == "avg_pool3d" and dtype in HALF: pytest.skip("torch has none")
     for sample in operators()[name].sample_inputs("cpu", dtype, requires_grad=True):
         for case in (sample, sample.noncontiguous()):
             mine, wanted = (outcome(getattr(lib, name), case.input, *case.args, **case.kwargs) for lib in (F, T))
