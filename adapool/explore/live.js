@@ -23,7 +23,10 @@ const legend = (names, mark = "") => names.map(([k, v]) => html("span", {}, html
 
 async function copy(text, pressed) {
   const words = pressed.textContent;
-  pressed.textContent = await navigator.clipboard.writeText(text).then(() => "copied", () => "not allowed here");
+  try {
+    await navigator.clipboard.writeText(text);
+    pressed.textContent = "copied";
+  } catch { pressed.textContent = "not allowed here"; }
   setTimeout(() => { pressed.textContent = words; }, 1500);
 }
 
@@ -182,7 +185,7 @@ class Live {
       return html("p", {}, html("b", {}, name), html("code", {}, line), line.startsWith("none") ? [] : take);
     }));
     this.near.replaceChildren(...near.map(([title, choices, none]) => html("p", {}, `${title}: `, choices.length
-      ? choices.map(([words, values]) => button(words, () => this.take(words, values))) : `${none}.`)));
+      ? choices.map(([words, values]) => button(words, e => this.take(e.currentTarget, values))) : `${none}.`)));
     this.formula.replaceChildren(...formula.split("\n").map(line => html("code", { class: "line" }, line)));
     [...this.lists.children].forEach((where, i) => where.replaceChildren(...list(...lists[i] ?? [])));
     const kinds = Object.entries(scene?.names ?? {}).filter(([kind]) => scene.kinds.includes(kind));
@@ -190,9 +193,10 @@ class Live {
     this.words.classList.toggle("free", mark === "refused" || !this.tall);
   }
 
-  take(words, values) { // what a button offers; the focus stays on the buttons
+  take(pressed, values) { // what a button offers; the focus stays where it was among them
+    const place = [...this.near.querySelectorAll("button")].indexOf(pressed);
     this.set(values);
-    this.near.querySelector("button")?.focus();
+    this.near.querySelectorAll("button")[place]?.focus();
   }
 
   draw() {

@@ -276,6 +276,8 @@ def test_the_nearest_exact_sizes_are_buttons(opened):
     assert [b.text for b in buttons] == ["n = 8", "n = 13", "m = 5", "m = 9"]
     opened.press(buttons[1])
     assert "13 → 7" in part(panel, ".formula").text and field(panel, "input_size").get_attribute("value") == "13"
+    assert opened.switch_to.active_element.text == panel.find_elements(By.CSS_SELECTOR, ".near button")[1].text
+    assert part(panel, ".code code").text == "nn.AvgPool1d(kernel_size=3, stride=2, padding=1, count_include_pad=False)"
 
 
 LIT = "return [...arguments[0].querySelectorAll('.on')].map(e => e.dataset.side + e.dataset.at)"
