@@ -12,8 +12,8 @@ _SIGNS = {"lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "cdo
 _SPHINXS = "searchindex.js", *(f"_static/{name}.js" for name in (
     "searchtools", "language_data", "base-stemmer", "english-stemmer"))
 _LINES = "p", "li", "tr", "pre", "h1", "h2", "h3", "summary", "blockquote"  # what begins a line
-HEAD = " |"  # ends a line that names the columns of a table
-_UNREAD = "script", "style", "svg", "button", "title"
+HEAD = "¦"  # ends a line that names the columns of a table
+_UNREAD, _UNREAD_KINDS = ("script", "style", "svg", "button", "title"), {"headerlink", "run-line", "on-this-page"}
 
 
 def plain(formula):
@@ -35,7 +35,7 @@ class _Sections(HTMLParser):
         kinds = (attrs.get("class") or "").split()
         if tag in ("img", "br", "input", "hr", "meta", "link", "path"): return
         self.open.append(tag)
-        skipped = tag in _UNREAD or "headerlink" in kinds or "run-line" in kinds or "data-exercise" in attrs
+        skipped = tag in _UNREAD or _UNREAD_KINDS & set(kinds) or "data-exercise" in attrs
         if skipped or (not self.code and "cell_input" in kinds): self.unread.append(len(self.open))
         if tag == "section": self.anchor = attrs.get("id", "")
         if tag in ("h1", "h2", "h3"): self.found.append([self.anchor if tag != "h1" else "", "", [""]])
@@ -73,7 +73,7 @@ def sections(site):
         words = {heading.replace("`", ""): given for heading, given in asked.pop(page, {}).items()}
         for anchor, heading, lines in reader.found:
             lines = [" ".join(line.split()) for line in lines]
-            lines = [line for line in lines if line.strip(" |")]
+            lines = [line.strip(" |") for line in lines if line.strip(f" |{HEAD}")]
             if heading: all_found.append([page, title, anchor, heading, words.pop(heading, []), lines])
         if words: raise SystemExit(f"docs/searched.toml: {page} has no heading {', '.join(words)}")
     if asked: raise SystemExit(f"docs/searched.toml: there is no page {', '.join(asked)}")

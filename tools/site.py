@@ -316,6 +316,11 @@ def say(page):
     letters = r'(<th[^>]*><p>)<span class="math[^"]*">\\\(([\w ]+|n \\to m)\\\)</span>(</p></th>)'
     text = re.sub(letters, lambda m: f"{m[1]}<em>{m[2].replace(chr(92) + 'to', '→')}</em>{m[3]}", text)
     text = re.sub(r'<table class="docutils.*?</table>', lambda m: stacked(m[0]), text, flags=re.DOTALL)
+    tree = re.search(r'<div class="toc-tree">(.*?)</div>', text, re.DOTALL)
+    if page.parent.name in ("learn", "use") and tree:  # a window that is not wide has no list of sections
+        listed = re.search(r"<ul>(?:\s*<li>.*?</a>)\s*<ul>(.*)</ul>\s*</li>\s*</ul>", tree[1], re.DOTALL)[1]
+        listed = f'<details class="on-this-page"><summary>On this page</summary><ul>{listed}</ul></details>'
+        text = text.replace("</blockquote>", f"</blockquote>{listed}", 1)
     head, article, rest = text.partition("<article")
     head = re.sub(r'<symbol id="svg-(eye|pencil)">.*?</symbol>', "", head, flags=re.DOTALL)  # no such buttons
     page.write_text(re.sub(r"\s+", " ", head) + article + rest, encoding="utf-8")

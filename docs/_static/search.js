@@ -90,7 +90,7 @@
   // The line of a section that has most of what is asked for; no line that names the columns of a table.
   function best(place, asked, order) {
     let most = 0, line = place.lines[0] || "";
-    for (const text of place.lines.filter((line) => !line.endsWith(" |"))) {
+    for (const text of place.lines.filter((line) => !line.endsWith("¦"))) {
       const found = told(text), met = [...new Set(found)].reduce((sum, word) => sum + (asked.get(word) || 0), 0);
       const code = /^(from|import) /.test(text) ? 0.5 : 1;
       const worth = code * (met + together(` ${found.join(" ")} `, asked, order)) / (1 + found.length / 100);
