@@ -19,7 +19,7 @@
   // The words of a text; of `adaptive_avg_pool2d` and `AvgPool2d` the parts too, of ResNet-50 and U-Net the whole.
   const WORD = /[\p{L}\p{N}_]+(?:-[\p{L}\p{N}]+)*/gu;
   function* words(text) {
-    for (const [found] of text.replace(/(\d)[,\u202f ](?=\d{3}\b)/g, "$1").matchAll(WORD)) {
+    for (const [found] of text.replace(/(\d)[,\u202f](?=\d{3}\b)/g, "$1").matchAll(WORD)) {
       const parts = found.split("-");
       if (parts.length > 1) yield parts.join("").toLowerCase();
       for (const part of parts) {

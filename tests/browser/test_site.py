@@ -93,6 +93,19 @@ def test_code_is_a_small_part_of_a_lesson_and_none_of_it_is_cut(browser, site, l
     assert cut == [] and code <= 0.15, f"{code:.0%} of {lesson} is code"
 
 
+def test_a_table_on_a_phone_keeps_its_headings(browser, site):
+    browser.set_window_size(400, 1000)
+    try:
+        browser.get((site / "learn/06_cheat_sheet.html").as_uri())
+        heads, labels, fits = browser.execute_script("""
+            const table = document.querySelector('#error-messages-of-pytorch table');
+            const cells = [...table.querySelectorAll('tbody tr:first-child td')];
+            return [getComputedStyle(table.tHead).display, cells.map(e => getComputedStyle(e, '::before').content),
+                    cells.every(e => e.getBoundingClientRect().left < 60)]""")
+    finally: browser.set_window_size(1400, 1000)
+    assert (heads, labels, fits) == ("none", ["none", '"what is wrong"', '"what helps"'], True)
+
+
 def anchors(path):
     "What a page can be asked to show."
     return set(re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8")))
