@@ -11,7 +11,7 @@ from conformance import ADAPTIVE, DTYPES, LAYOUTS, OPERATIONS, SLOW, WORKS, Case
 import adapool.functional as F
 from adapool import nn
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use by CUDA")
+if not torch.cuda.is_available(): pytest.skip("needs a GPU that torch can use by CUDA", allow_module_level=True)
 
 # what is of the CPU's memory or of another device, or is asked for by the tests below
 ELSEWHERE = ("autocast", "meta", "copied when written", "saved elsewhere", "a tensor of two",
