@@ -350,3 +350,36 @@ def test_sizes_are_torchs(n):
         want = outcome(T.max_pool1d, torch.zeros(1, 1, n), k, s, p, 1, up)
         size, = ordinary.sizes_of((n,), numbers)
         assert (max(size, 0) or RuntimeError) == (want if isinstance(want, type) else want[0].shape[-1])
+
+
+CLIPPED = [(1, (8,), dict(kernel_size=3, stride=2, ceil_mode=True)),
+           (2, (8, 9), dict(kernel_size=3, stride=2, ceil_mode=True)),
+           (2, (10, 7), dict(kernel_size=(4, 3), stride=(3, 2), padding=(1, 0), ceil_mode=True)),
+           (3, (5, 6, 4), dict(kernel_size=3, stride=2, padding=1, ceil_mode=True))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("d, cells, options, dtype", [
+    (*case, dtype) for case in CLIPPED for dtype in (torch.float32, torch.float64, torch.bfloat16)
+    if case[0] < 3 or dtype not in HALF])
+def test_inductor_divides_a_clipped_window_by_what_it_counts(d, cells, options, dtype):
+    "pytorch #198119: it divides the gradient by all cells of the kernel."
+    x, name = data(2, 3, *cells, dtype=dtype).requires_grad_(), f"avg_pool{d}d"
+    torch._dynamo.reset()
+    mine, wanted = torch.compile(lambda x: getattr(F, name)(x, **options))(x), getattr(T, name)(x, **options)
+    g = data(*wanted.shape, dtype=dtype, seed=1)
+    close = dict(rtol=2e-2, atol=2e-2) if dtype in HALF else {}
+    torch.testing.assert_close(mine, wanted, **close)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, g)[0] for y in (mine, wanted)), **close)
+
+
+@pytest.mark.parametrize("d, padding", [(1, 1), (1, 0), (2, 1), (2, (0, 1)), (2, 0), (3, 1)])
+def test_where_a_gradient_of_channels_last_is_wrong_the_operator_sees_rows(d, padding, monkeypatch):
+    "pytorch #188344, on CUDA: here it is what the operator is given that is looked at."
+    seen, op = [], ordinary.ORDINARY_OPERATORS["avg", d, False]
+    monkeypatch.setitem(ordinary.ORDINARY_OPERATORS, ("avg", d, False), lambda x, *told: seen.append(x) or op(x, *told))
+    last = data(2, *[6] * d, 3).movedim(-1, 1)
+    pool = ordinary.on_other_devices("avg", d, ordinary.Ordinary((3, 2, padding, False, True)), False)
+    for x in (last, last.clone().requires_grad_(), last.contiguous().requires_grad_()):
+        assert_same([pool(x)], [op(x, 3, 2, padding, False, True)])
+    assert [x.is_contiguous() for x in seen] == [False, d < 3 and padding != 0, True]

@@ -4,10 +4,15 @@
 
 # %% auto #0
 __all__ = ['LEFT_OUT', 'MOST_CELLS', 'Ordinary', 'is_plain', 'by_operator', 'numbers_of', 'sizes_of', 'sizes_for_us',
-           'operators_ns']
+           'in_compiled_graph', 'on_other_devices', 'operators_ns']
 
 # %% ../../nbs/inside/tensors/04_ordinary.ipynb #0a0d0003
-from .memory import CODES, COMPILER, is_channels_last
+import math
+
+import torch
+
+from .memory import CODES, COMPILER, in_format, is_channels_last
+from .plain import wide
 from .private import ORDINARY_OPERATORS
 
 # %% ../../nbs/inside/tensors/04_ordinary.ipynb #0a0d0006
@@ -78,6 +83,36 @@ def sizes_for_us(kind, d, shape, strides, dtype, numbers):
     if kind == "avg" and d == 3 and any(k > n for n, k in zip(shape[-3:], numbers)): return None  # an error of torch's
     sizes = sizes_of(shape[-d:], numbers)
     return sizes if min(sizes) > 0 else None
+
+# %% ../../nbs/inside/tensors/04_ordinary.ipynb #0a0d0012
+def _by_kept_divisor(x, sizes, strides, paddings):
+    "An average that counts padded cells and rounds up, by an operator that is told what to divide by."
+    d = len(sizes)
+    if d == 1: return _by_kept_divisor(x.unsqueeze(-2), (1, *sizes), (1, *strides), (0, *paddings)).squeeze(-2)
+    y = ORDINARY_OPERATORS["avg", d, False](wide(x), sizes, strides, paddings, True, True, math.prod(sizes))
+    for dim, k, s, p in zip(range(-d, 0), sizes, strides, paddings):
+        start = torch.arange(y.shape[dim], device=x.device) * s - p
+        cells = (start + k).clamp(max=x.shape[dim] + p) - start
+        y = y * (k / cells.to(y.dtype)).reshape(-1, *[1] * (-dim - 1))
+    return y.to(x.dtype)
+
+def in_compiled_graph(kind, d, told, indices):
+    "As `by_operator`, with the gradient that it ought to have when Inductor has compiled it."
+    op = by_operator(kind, d, told, indices)
+    if kind == "max" or not (told[3] and told[4]) or (len(told) > 5 and told[5] is not None): return op
+    axes = [_per_axis(v, d) for v in (told[0], told[0] if type(told[1]) is tuple and not told[1] else told[1], told[2])]
+    if None in axes or not torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting(): return op
+    return lambda x: _by_kept_divisor(x, *axes) if x.is_floating_point() else op(x)
+
+def on_other_devices(kind, d, told, indices):
+    "As `by_operator`, with the gradient that it ought to have on a GPU."
+    op = by_operator(kind, d, told, indices)
+    if kind == "max" or d == 3: return op
+    padded = _per_axis(told[2], d) != (0,) * d
+    def pool(x):
+        if not (x.requires_grad and (padded or x.is_mps) and is_channels_last(x.shape, x.stride(), d)): return op(x)
+        return in_format(op(x.contiguous()), d, True)
+    return pool
 
 # %% ../../nbs/inside/tensors/04_ordinary.ipynb #0a0d000e
 def operators_ns(planes, numbers, sizes, side_by_side=1):

@@ -24,7 +24,9 @@ from ..checks import integer
 from .memory import (
     CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, fixed_plan, is_channels_last, ready, run)
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
-from .ordinary import LEFT_OUT, Ordinary, by_operator, is_plain, numbers_of, operators_ns, sizes_for_us
+from adapool.tensors.ordinary import (
+    LEFT_OUT, Ordinary, by_operator, in_compiled_graph, is_plain, numbers_of, on_other_devices, operators_ns,
+    sizes_for_us)
 from .plain import wide
 from .private import (
     NAMES, OPERATORS, ORDINARY_NAMES, ORDINARY_OPERATORS, THEIRS, dual_level, functionalized, in_function_mode,
@@ -125,7 +127,8 @@ class _Asked(NamedTuple):
 def _asked(kind, d, shape, strides, dtype, layout, on_cpu, told, indices):
     "What a call asks for."
     if type(told) is Ordinary:
-        torchs, numbers = by_operator(kind, d, told, indices), numbers_of(kind, d, told) if on_cpu else None
+        torchs = (by_operator if on_cpu else on_other_devices)(kind, d, told, indices)
+        numbers = numbers_of(kind, d, told) if on_cpu else None
         sizes = sizes_for_us(kind, d, shape, strides, dtype, numbers) if layout is torch.strided else None
         return _Asked(torchs) if sizes is None else _Asked(torchs, sizes, (fixed_plan, tuple(shape[-d:]), numbers))
     sizes = checked_sizes(kind, d, shape, dtype, layout, told)
@@ -187,7 +190,7 @@ def _in_graph_of_torch(kind, d, x, output_size):
 
 def in_graph(kind, d, x, output_size, indices):
     "What is put into a graph: torch's operator, or ours; of an ordinary pool torch's."
-    if type(output_size) is Ordinary: return by_operator(kind, d, output_size, indices)(x)
+    if type(output_size) is Ordinary: return in_compiled_graph(kind, d, output_size, indices)(x)
     if d == 3: x = _cast(x)
     sizes = _for_our_operator(x, output_size, d)
     if kind == "avg": return _in_graph_of_torch(kind, d, x, output_size) if sizes is None else mean_op(x, sizes)
