@@ -32,7 +32,8 @@ def test_as_torch_on_the_gpu(operation, kind, d):
         theirs = outcome(do[1], Case(False, kind, d), x.contiguous())
         # what torch raises an error for, having kept more than it needs: so does what is left to its operator
         raises = operation in WORKS and (kind.startswith("ordinary") or (operation, kind) in AS_TORCH)
-        if operation in WORKS and not raises: theirs = outcome(WORKS[operation], Case(False, kind, d), x.contiguous())
+        if operation in WORKS and not (raises and isinstance(mine, type)):
+            theirs = outcome(WORKS[operation], Case(False, kind, d), x.contiguous())
         if not isinstance(mine, type): mine, theirs = ([v.contiguous() for v in y] for y in (mine, theirs))
         if (isinstance(mine, type) and not raises) or not agree(operation, kind, DTYPES[dtype], mine, theirs):
             found[dtype, layout] = mine, theirs
@@ -46,7 +47,8 @@ def test_the_gpu_gives_what_the_cpu_gives(kind, d, layout):
     x, case = sample(d, torch.float64, layout), Case(True, kind, d)
     for do in (lambda pool, x: pool(x), gradient):
         here, there = (outcome(do, case, x.to(device)) for device in ("cpu", "cuda"))
-        assert agree("backward", kind, torch.float64, here, [v.cpu() for v in there])
+        here, there = ([v.cpu().contiguous() for v in y] for y in (here, there))
+        assert agree("backward", kind, torch.float64, here, there)
 
 
 @pytest.mark.parametrize("kind", ("avg", "max"))

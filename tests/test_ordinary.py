@@ -383,3 +383,10 @@ def test_where_a_gradient_of_channels_last_is_wrong_the_operator_sees_rows(d, pa
     for x in (last, last.clone().requires_grad_(), last.contiguous().requires_grad_()):
         assert_same([pool(x)], [op(x, 3, 2, padding, False, True)])
     assert [x.is_contiguous() for x in seen] == [False, d < 3 and padding != 0, True]
+
+
+def test_a_small_call_elsewhere_than_on_the_cpu_goes_that_way_too(monkeypatch):
+    seen, op = [], ordinary.ORDINARY_OPERATORS["avg", 1, False]
+    monkeypatch.setitem(ordinary.ORDINARY_OPERATORS, ("avg", 1, False), lambda x, *told: seen.append(x) or op(x, *told))
+    x = data(2, 6, 3).movedim(-1, 1).to("meta").requires_grad_()
+    assert F.avg_pool1d(x, 3, 2, 1).stride() == T.avg_pool1d(x, 3, 2, 1).stride() and seen[0].is_contiguous()

@@ -213,7 +213,8 @@ def dispatched(kind: str, d: int, x: Any, told: Any, indices: bool = False) -> A
             y = OPERATORS[kind, d](x, (told,) * d)
             return y if kind == "avg" or indices else y[0]
     elif type(told) is Ordinary:
-        if dtype in _SINGLE and 8 * x.numel() < TINY_NS: return ORDINARY_OPERATORS[kind, d, bool(indices)](x, *told)
+        if on_cpu and dtype in _SINGLE and 8 * x.numel() < TINY_NS:
+            return ORDINARY_OPERATORS[kind, d, bool(indices)](x, *told)
         if not is_plain(told): return _elsewhere(kind, d, x, told, indices)
     elif type(told) is not tuple or not _SIZE_TYPES.issuperset(map(type, told)):
         return _elsewhere(kind, d, x, told, indices)
