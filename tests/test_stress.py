@@ -274,7 +274,7 @@ def test_workers_of_a_data_loader(start, two_threads):
 
 # Interrupts
 
-@pytest.mark.parametrize("times", some([24, 160], 1))
+@pytest.mark.parametrize("times", some([12, 160], 1))
 def test_an_interrupt_leaves_the_next_call_right(times):
     code = f"times = {times}" + """
 import signal, numpy as np, torch, adapool, adapool.functional as F
@@ -324,6 +324,7 @@ except KeyboardInterrupt: print(torch.equal(F.adaptive_avg_pool2d(x[:, :100], 7)
         finally: p.kill()
 
 
+@pytest.mark.slow
 def test_control_c_in_the_compiler(tmp_path):
     "And while Numba is imported: it comes when the kernel is made, which is kept, and nothing is broken afterwards."
     code = """
