@@ -339,8 +339,11 @@ function ofAxis({ n, K, S, D, out, more, transposed }, m) { // SAME of both kind
   if (!transposed) {
     const half = floor(D * (K - 1), 2), [before, after] = samePair({ n, K, S, D });
     const made = Math.max(outputs({ n, K, S, P: half, D }), 0);
-    return [`SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = ${half} on both sides, ${counted(made)}` +
-      `${S > 1 ? '; with a stride, padding="same" is refused' : ""}.`,
+    const torchs = S === 1 && made < n
+      ? `padding="same" pads ${half} before the input and ${half + 1} after it; P = ${half} makes ${made}`
+      : `P = ⌊D·(K − 1)/2⌋ = ${half} on both sides, ${counted(made)}` +
+        (S > 1 ? '; with a stride, padding="same" is refused' : "");
+    return [`SAME in PyTorch: ${torchs}.`,
     `SAME in TensorFlow and Keras: ⌈n/S⌉ = ${counted(ceil(n, S))}, with ${before} padded before the input and ` +
       `${after} after it.`];
   }

@@ -38,10 +38,12 @@ def _of_axis(sizes, out, m, transposed):
     n, K, S, _, D, more = sizes
     if transposed: return [f"SAME in Keras and JAX: n·S = {n * S} cells.", *_of_more(out - more, out, m, max(S, D))]
     half, (before, after) = same_padding(K, D), same_padding_pair(n, K, S, D)
-    return [f"SAME in PyTorch: P = ⌊D·(K − 1)/2⌋ = {half} on both sides, "
-            f"{counted(max((n + 2 * half - D * (K - 1) - 1) // S + 1, 0))}"
-            + ('; with a stride, padding="same" is refused.' if S > 1 else "."),
-            f"SAME in TensorFlow and Keras: ⌈n/S⌉ = {counted(-(-n // S))}, "
+    made = max((n + 2 * half - D * (K - 1) - 1) // S + 1, 0)
+    torchs = f"P = ⌊D·(K − 1)/2⌋ = {half} on both sides, {counted(made)}"
+    if S > 1: torchs += '; with a stride, padding="same" is refused'
+    elif made < n:
+        torchs = f'padding="same" pads {half} before the input and {half + 1} after it; P = {half} makes {made}'
+    return [f"SAME in PyTorch: {torchs}.", f"SAME in TensorFlow and Keras: ⌈n/S⌉ = {counted(-(-n // S))}, "
             f"with {before} padded before the input and {after} after it."]
 
 # %% ../../nbs/inside/explore/06_sizes.ipynb #51ce0009
