@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 import torch
 from quick import some
@@ -108,6 +109,20 @@ def test_nonsense_is_answered_in_words(explain, sane):
         names = explain.__code__.co_varnames[place], "got"
         if names[0] == "padding" and wrong == 0: assert answer.picture
         else: assert answer[:2] == (None, "") and all(name in answer.message for name in names), (place, wrong)
+
+
+@pytest.mark.parametrize("explain, given", [
+    (explore.explain_layer, dict(input_size=9, kernel_size=3, stride=2, padding=1)),
+    (explore.explain_adaptive, dict(input_size=9, output_size=4)),
+    (explore.explain_photograph, dict(rows=3, columns=4)),
+    (explore.explain_film, dict(input_size=5, kernel_size=3)),
+    (explore.explain_field, dict(input_size=24, layers=2, kernel_size=3)),
+    (explore.explain_sizes, dict(input_size=20, kernel_size=3, output_size=7, ceil_mode=True))])
+def test_numbers_of_numpy_are_answered_as_others_are(explain, given, no_pictures):
+    wanted = explain(**given)
+    for kind in (np.array, np.int64, np.uint8):
+        found = explain(**{name: v if isinstance(v, bool) else kind(v) for name, v in given.items()})
+        assert found._replace(picture=None) == wanted._replace(picture=None)
 
 
 def test_what_is_too_large_for_a_panel_is_not_said_to_be_no_layer():

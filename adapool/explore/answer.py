@@ -97,12 +97,13 @@ class TooMany(Refused):
 def bounded(
     most: int = MOST, /,
     **params: Any,  # what was given, by the names of the parameters
-) -> Iterable[Any]:
-    "The values, whole numbers of at most `most` each, or `Refused`."
+) -> list[int]:
+    "The values as ints of at most `most` each, or `Refused`."
+    found = []
     for name, value in params.items():
-        with refused(TypeError): whole = integer(name, value)
-        if whole > most: raise TooMany(f"takes {name} up to {most}, got {value}")
-    return params.values()
+        with refused(TypeError): found.append(integer(name, value))
+        if found[-1] > most: raise TooMany(f"takes {name} up to {most}, got {value}")
+    return found
 
 # %% ../../nbs/inside/explore/00_answer.ipynb #5c75e0d7
 def or_words(

@@ -127,7 +127,8 @@ def _sizes(n, K, S, P, D, ceil_mode, transposed, m, more):
     for axis in (0, 1):
         along = tuple(bounded(_MOST, **{name: v[axis] for name, v in given.items()}))
         axes.append((along, layer_output_size(along[:5], ceil_mode, transposed, along[5])))
-    bounded(_MOST, output_size=wanted[0]), bounded(_MOST, output_size=wanted[1])
+    wanted = [bounded(_MOST, output_size=m)[0] for m in wanted]
+    given = dict(zip(given, zip(*(along for along, _ in axes))))
     ways = dict.fromkeys((axis[0][0], m) for axis, m in zip(axes, wanted))
     back = [] if transposed else [_way_back(n, m, 5 if len(ways) == 1 else 3) for n, m in ways]
     said = [_of_axis(*axis, m, transposed) for axis, m in zip(axes, wanted)]
