@@ -30,8 +30,8 @@ def _photograph(): return imread(get_sample_data("grace_hopper.jpg", asfileobj=F
 _GRID = 16  # rows or columns of windows that can still be told apart
 
 def _pooled(rows, columns, reduction):
-    rows, columns = sizes = bounded(_GRID, rows=rows, columns=columns)
-    photo = _photograph()
+    rows, columns = bounded(_GRID, rows=rows, columns=columns)
+    photo, sizes = _photograph(), (rows, columns)
     for name, m in zip(("rows", "columns"), sizes):
         with refused(): integer(name, m, 1)
     if reduction not in ("mean", "max", "min"): raise Refused(
