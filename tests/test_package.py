@@ -329,3 +329,12 @@ def test_what_developers_need_is_pinned():
     pins = {pin.lower().replace("_", "-") for pin in pins}
     for needs in groups.values():
         for need in needs: assert isinstance(need, dict) or re.match(r"[\w-]+", need)[0].lower() in pins, need
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["benchmarks", "tests", "tools"])
+def test_no_script_stands_in_the_way_of_a_package(folder):
+    "A script finds its own folder first: one called cuda.py is taken for NVIDIA's package, which torch looks for."
+    found = "torch, torch._dynamo, numba, matplotlib.pyplot, onnxruntime"
+    code = f"import sys; sys.path.insert(0, {folder!r}); import {found}"
+    subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=True)
