@@ -6,6 +6,8 @@ BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 VERSIONS_ARGS ?=
 CALLS_ARGS ?=
+SEED ?= 0
+COUNT ?= 400
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -18,7 +20,7 @@ AXE := axe-core@4.14.1
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-onnx site test-browser flashcards calls clean
+.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-sweep bench-onnx site test-browser flashcards calls clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -76,6 +78,9 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 	$(if $(BENCH_ARGS),,$(BIN)/python benchmarks/worth.py && $(BIN)/python tools/notebooks.py run inside/05_kernels use/02_arrays use/08_benchmarks)
+
+bench-sweep: $(INSTALLED) ## measure adaptive pools of random shapes against torch (SEED=7 COUNT=100)
+	$(BIN)/python benchmarks/sweep.py --seed $(SEED) --count $(COUNT)
 
 bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's exporter, in ONNX Runtime (BENCH_ARGS="--quick")
 	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)
