@@ -1,0 +1,27 @@
+"""torch's functions, under their own names and with the same results; the gradient of the average needs no atomics.
+
+Its rooms: `adaptive`, pools whose output size is named; `ordinary`, pools of a kernel size.
+"""
+
+from adapool.checks import needs
+
+with needs("torch"):
+    from adapool.functional.adaptive import (
+        adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d,
+        adaptive_max_pool3d, adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices,
+        adaptive_max_pool3d_with_indices)
+    from adapool.functional.ordinary import (
+        avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d, max_pool1d_with_indices,
+        max_pool2d_with_indices, max_pool3d_with_indices)
+    from adapool.tensors.private import THEIRS
+    from adapool.tensors.switch import enable, lead_to
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d_with_indices", "avg_pool1d", "avg_pool2d",
+    "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
+    "max_pool3d_with_indices", "enable"
+]
+
+lead_to({name: globals()[name] for name in THEIRS})
