@@ -26,7 +26,7 @@ ORDER = [
     "kernels.gradients", "kernels.machine", "kernels.compile", "kernels.tables", "kernels.threads", "kernels.plan",
     "kernels.jobs", "kernels.arrays", "kernels", "pooling",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
-    "tensors.switch", "tensors", "functional.adaptive", "functional.ordinary",
+    "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary", "functional.pyramids",
     "functional", "nn",
     "networks.models", "networks.fields", "networks.layers", "networks.calls", "networks.follow", "networks.table",
     "networks.trace", "networks", "export.forms", "export.pools", "export.calls", "export.capture", "export.verify",

@@ -55,6 +55,8 @@ TESTS = {
     "tensors.ordinary": "ordinary notebook",
     "tensors.route": "ordinary functional_route bad_input torch_samples enable notebook compile conformance bits",
     "tensors.switch": "notebook enable stress",
+    "tensors.pyramids": "pyramids notebook",
+    "functional.pyramids": "pyramids notebook",
     "nn": "bad_input notebook ordinary",
     **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
        for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "geometry")},

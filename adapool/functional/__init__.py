@@ -1,6 +1,7 @@
 """torch's functions, under their own names and with the same results; the gradient of the average needs no atomics.
 
-Its rooms: `adaptive`, pools whose output size is named; `ordinary`, pools of a kernel size.
+Its rooms: `adaptive`, pools whose output size is named; `ordinary`, pools of a kernel size; `pyramids`, several output
+sizes of one input.
 """
 
 from adapool.checks import needs
@@ -13,6 +14,9 @@ with needs("torch"):
     from adapool.functional.ordinary import (
         avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d, max_pool1d_with_indices,
         max_pool2d_with_indices, max_pool3d_with_indices)
+    from adapool.functional.pyramids import (
+        pyramid_avg_pool1d, pyramid_avg_pool2d, pyramid_avg_pool3d, pyramid_max_pool1d, pyramid_max_pool2d,
+        pyramid_max_pool3d)
     from adapool.tensors.private import THEIRS
     from adapool.tensors.switch import enable, lead_to
 
@@ -21,7 +25,8 @@ __all__ = [
     "adaptive_max_pool2d", "adaptive_max_pool3d", "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d_with_indices", "avg_pool1d", "avg_pool2d",
     "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
-    "max_pool3d_with_indices", "enable"
+    "max_pool3d_with_indices", "pyramid_avg_pool1d", "pyramid_avg_pool2d", "pyramid_avg_pool3d", "pyramid_max_pool1d",
+    "pyramid_max_pool2d", "pyramid_max_pool3d", "enable"
 ]
 
 lead_to({name: globals()[name] for name in THEIRS})

@@ -97,13 +97,14 @@ def over_divisors(x, plan):
 
 def mean(x, plan):
     "The mean of each window."
-    return in_order(lambda x, plan: (over_divisors(sum_windows(wide(x), plan), plan).to(x.dtype),), x, plan)[0]
+    def pool(x, plan): return (over_divisors(sum_windows(wide(x), plan), plan).to(plan.type_of("mean", x.dtype)),)
+    return in_order(pool, x, plan)[0]
 
 def mean_backward(g, plan):
     "The gradient of `mean`: the sum over the transposed windows of `g` over the divisors."
     def back(g, plan):
         transposed = Plan((dim, w.transposed()) for dim, w in plan)
-        return (sum_windows(over_divisors(wide(g), plan), transposed).to(g.dtype),)
+        return (sum_windows(over_divisors(wide(g), plan), transposed).to(plan.type_of("avg_backward", g.dtype)),)
     return in_order(back, g, plan)[0]
 
 # %% ../../nbs/inside/tensors/02_plain.ipynb #7a30000b

@@ -1,0 +1,207 @@
+"Pyramids: several output sizes of one input, against torch's pool to each."
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as T
+from conformance import DTYPES, LAYOUTS
+from quick import rotated
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.testing._internal.two_tensor import TwoTensor
+
+import adapool.functional as F
+from adapool.tensors import pyramids
+from adapool.tensors.memory import KNOWN
+
+SIZES = {1: (37,), 2: (13, 17), 3: (7, 9, 8)}
+LEVELS = {1: (1, 2, (4,), 6), 2: (1, (2, 3), 3, (4, 6)), 3: (1, 2, (3, 2, 3))}
+KINDS = [*itertools.product(("avg", "max"), (1, 2, 3))]
+CLOSE = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+@pytest.fixture
+def pieces(monkeypatch):
+    "Pieces wherever there can be any; and nothing goes level by level."
+    def refused(kind, *args):
+        assert kind == "max", "went level by level"
+        return dispatched(kind, *args)
+    dispatched = pyramids.dispatched
+    KNOWN.clear()
+    for name in ("FEW_NUMBERS", "CELLS_A_PIECE"): monkeypatch.setattr(pyramids, name, 0)
+    monkeypatch.setattr(pyramids, "dispatched", refused)
+    yield
+    KNOWN.clear()
+
+
+def data(d, dtype=torch.float64, layout="contiguous", ties=False):
+    g = torch.Generator().manual_seed(d)
+    x = torch.randn(3, 11, *SIZES[d], generator=g, dtype=torch.float64)
+    return LAYOUTS[layout](((x * 2).round() if ties else x).to(dtype))
+
+
+def ours(kind, d, x, levels=None, flatten=False):
+    return getattr(F, f"pyramid_{kind}_pool{d}d")(x, levels or LEVELS[d], flatten)
+
+
+def torchs(kind, d, x, levels=None):
+    return [getattr(T, f"adaptive_{kind}_pool{d}d")(x, level) for level in levels or LEVELS[d]]
+
+
+def laid_out(y): return y.dtype, y.shape, [step for n, step in zip(y.shape, y.stride()) if n > 1]
+
+
+def weights(pools):
+    g = torch.Generator().manual_seed(1)
+    return [torch.randint(-4, 5, y.shape, generator=g).to(y.dtype) for y in pools]
+
+
+FULL = [layout for layout in LAYOUTS if layout != "zero batch"]
+
+
+@pytest.mark.parametrize("kind, dtype, d, layout", rotated(("avg", "max"), DTYPES, (1, 2, 3), FULL))
+def test_every_level_is_torchs_pool(kind, dtype, d, layout, pieces):
+    "In float64, rounded once; layouts of results and of gradients are those of single pools."
+    dtype = DTYPES[dtype]
+    x = data(d, dtype, layout, ties=True)
+    a, b, c = (t.detach().requires_grad_() for t in (x, x.double(), x))
+    mine, wanted = ours(kind, d, a), torchs(kind, d, b)
+    like = [getattr(F, f"adaptive_{kind}_pool{d}d")(c, level) for level in LEVELS[d]]
+    assert [*map(laid_out, mine)] == [*map(laid_out, like)]
+    exact = dict(rtol=0, atol=0) if kind == "max" else dict(rtol=CLOSE[dtype], atol=CLOSE[dtype])
+    for y, z, w in zip(mine, wanted, ours(kind, d, x)):
+        torch.testing.assert_close(y, z.to(dtype), **exact)
+        torch.testing.assert_close(w, y, rtol=0, atol=0)
+    given = weights(wanted)
+    got, = torch.autograd.grad(mine, a, [g.to(dtype) for g in given])
+    want, = torch.autograd.grad(wanted, b, given)
+    torch.testing.assert_close(got, want.to(dtype), rtol=CLOSE[dtype], atol=CLOSE[dtype])
+    assert laid_out(got) == laid_out(torch.autograd.grad(like[-1].sum(), c)[0])
+
+
+@pytest.mark.parametrize("kind, d", KINDS)
+def test_first_and_last_of_equal_numbers(kind, d, pieces):
+    "Where several cells are the maximum the first has the gradient, of several NaN the last: as of torch's pools."
+    x = torch.zeros(1, 2, *SIZES[d])
+    x[0, 1].view(-1)[::5] = torch.nan
+    a, b = (x.clone().requires_grad_() for _ in "ab")
+    for y, z in zip(mine := ours(kind, d, a), wanted := torchs(kind, d, b)):
+        torch.testing.assert_close(y, z, equal_nan=True)
+    grads = [torch.autograd.grad(pools, leaf, weights(pools))[0] for pools, leaf in ((mine, a), (wanted, b))]
+    torch.testing.assert_close(*grads, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind, d", KINDS)
+def test_flattened_as_torch_cat_does(kind, d, pieces):
+    x = data(d)
+    for t, at in ((x, 1), (x[0], 0), (x.contiguous(memory_format=torch.channels_last) if d == 2 else x, 1)):
+        wanted = torch.cat([y.flatten(at) for y in torchs(kind, d, t)], at)
+        torch.testing.assert_close(ours(kind, d, t, flatten=True), wanted)
+
+
+@pytest.mark.parametrize("kind", ("avg",))
+def test_the_input_is_read_once_and_its_gradient_written_once(kind, pieces):
+    x = data(2).requires_grad_()
+    def reads(f): return sum(n is not None and type(n).__name__ == "AccumulateGrad" for n, _ in f.next_functions)
+    seen, found = [y.grad_fn for y in ours(kind, 2, x)], set()
+    while seen:
+        f = seen.pop()
+        if f in found: continue
+        found.add(f)
+        seen += [n for n, _ in f.next_functions if n is not None]
+    assert sum(map(reads, found)) == 1
+
+
+@pytest.mark.parametrize("kind, d", KINDS)
+def test_derivatives_of_first_and_second_order(kind, d, pieces):
+    shape = (1, 2, *((9,), (5, 6), (3, 4, 5))[d - 1])
+    x = torch.randperm(int(np.prod(shape)), generator=torch.Generator().manual_seed(0)).double().reshape(shape)
+    x.requires_grad_()
+    def pool(t): return ours(kind, d, t, (1, 2), flatten=True)
+    assert torch.autograd.gradcheck(pool, x, eps=1e-3, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(pool, x, eps=1e-3, fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", ("avg", "max"))
+def test_forward_mode_and_vmap(kind):
+    x, v = data(2), data(2).flip(0)
+    def mine(t): return ours(kind, 2, t, flatten=True)
+    def wanted(t): return torch.cat([y.flatten(-3) for y in torchs(kind, 2, t)], -1)
+    torch.testing.assert_close(torch.func.jvp(mine, (x,), (v,)), torch.func.jvp(wanted, (x,), (v,)))
+    torch.testing.assert_close(torch.func.vmap(mine)(x), wanted(x))
+    back = torch.func.vmap(torch.func.grad(lambda t: (mine(t) ** 2).sum()))
+    torch.testing.assert_close(back(x), torch.func.vmap(torch.func.grad(lambda t: (wanted(t) ** 2).sum()))(x))
+
+
+@pytest.mark.parametrize("kind", ("avg", "max"))
+def test_compiled_without_a_break(kind):
+    x = data(2, torch.float32).requires_grad_()
+    compiled = torch.compile(lambda t: ours(kind, 2, t, flatten=True), fullgraph=True, backend="aot_eager")
+    mine, wanted = compiled(x), ours(kind, 2, x, flatten=True)
+    torch.testing.assert_close(mine, wanted)
+    torch.testing.assert_close(*(torch.autograd.grad((y ** 2).sum(), x)[0] for y in (mine, wanted)))
+
+
+def test_kinds_of_tensors():
+    x = data(2, torch.float32)
+    wanted = [y.shape for y in torchs("avg", 2, x)]
+    assert [y.shape for y in ours("avg", 2, x.to("meta"))] == wanted
+    with FakeTensorMode() as mode:
+        assert [y.shape for y in ours("max", 2, mode.from_tensor(x))] == wanted
+    two = ours("avg", 2, TwoTensor(x, 2 * x))
+    assert all(type(y) is TwoTensor for y in two)
+    torch.testing.assert_close(two[1].b, torchs("avg", 2, 2 * x)[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        for d, t in ((2, x.bfloat16()), (3, data(3, torch.bfloat16))):
+            mine, theirs = ours("avg", d, t), torchs("avg", d, t)
+            assert [y.dtype for y in mine] == [y.dtype for y in theirs]
+
+
+@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16))
+@pytest.mark.parametrize("kind", ("avg", "max"))
+def test_the_same_bits_on_any_number_of_threads(kind, dtype):
+    x = torch.randn(4, 24, 44, 47, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
+    threads, found = torch.get_num_threads(), []
+    try:
+        for many in (1, 2, 8):
+            torch.set_num_threads(many)
+            y = ours(kind, 2, x, (1, 2, 3, 6), flatten=True)
+            found.append((y, *torch.autograd.grad(y, x, torch.ones_like(y) / 3)))
+    finally: torch.set_num_threads(threads)
+    for other in found[1:]: torch.testing.assert_close(other, found[0], rtol=0, atol=0)
+
+
+def test_few_cells_go_level_by_level():
+    "Small inputs, and levels that would cut an axis into more pieces than pay, and a single level."
+    KNOWN.clear()
+    for shape, levels in (((1, 2, 9, 9), (1, 2)), ((8, 64, 13, 13), (3, 5, 7)), ((8, 64, 30, 30), (3,))):
+        x = torch.randn(shape)
+        torch.testing.assert_close(ours("avg", 2, x, levels), torchs("avg", 2, x, levels))
+
+
+WRONG = [(TypeError, 3), (TypeError, None), (TypeError, "12"), (TypeError, (1, 2.5)), (TypeError, (1, True)),
+         (TypeError, (1, (1, "2"))), (ValueError, ()), (ValueError, []), (ValueError, (2, 1)), (ValueError, [(2, 2), 1]),
+         (ValueError, ((1, 3), (2, 2))), (ValueError, ((2, None), 3)),
+         (RuntimeError, (1, (2, 2, 2))), (RuntimeError, (-1, 2)), (RuntimeError, (1, (2,)))]
+
+
+@pytest.mark.parametrize("error, levels", WRONG, ids=str)
+def test_levels_that_are_refused(error, levels):
+    for x in (data(2), data(2).to("meta")):
+        with pytest.raises(error): F.pyramid_avg_pool2d(x, levels)
+
+
+def test_inputs_that_are_refused():
+    for kind in ("avg", "max"):
+        with pytest.raises(NotImplementedError): ours(kind, 2, data(2).int())
+        with pytest.raises(TypeError): ours(kind, 2, np.ones((1, 2, 3, 3)))
+        with pytest.raises(RuntimeError): ours(kind, 2, torch.ones(3, 3))
+        with pytest.raises(RuntimeError): ours(kind, 2, torch.ones(1, 2, 0, 3))
+    assert [y.shape for y in ours("avg", 1, torch.ones(0, 2, 9), (1, 3))] == [(0, 2, 1), (0, 2, 3)]
+
+
+def test_none_keeps_an_axis():
+    x = data(2)
+    torch.testing.assert_close(ours("avg", 2, x, (1, (2, None))), torchs("avg", 2, x, (1, (2, None))))
+    torch.testing.assert_close(ours("max", 2, x, [[1, 2], (2, 3)]), torchs("max", 2, x, ((1, 2), (2, 3))))
