@@ -181,8 +181,8 @@ def test_few_cells_go_level_by_level():
 
 
 WRONG = [(TypeError, 3), (TypeError, None), (TypeError, "12"), (TypeError, (1, 2.5)), (TypeError, (1, True)),
-         (TypeError, (1, (1, "2"))), (ValueError, ()), (ValueError, []), (ValueError, (2, 1)), (ValueError, [(2, 2), 1]),
-         (ValueError, ((1, 3), (2, 2))), (ValueError, ((2, None), 3)),
+         (TypeError, (1, (1, "2"))), (ValueError, ()), (ValueError, []), (ValueError, (2, 1)),
+         (ValueError, [(2, 2), 1]), (ValueError, ((1, 3), (2, 2))), (ValueError, ((2, None), 3)),
          (RuntimeError, (1, (2, 2, 2))), (RuntimeError, (-1, 2)), (RuntimeError, (1, (2,)))]
 
 
