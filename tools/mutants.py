@@ -49,7 +49,7 @@ TESTS = {
     "functional.adaptive": "bad_input torch_samples enable notebook functional_route conformance",
     "functional.ordinary": "ordinary bad_input torch_samples enable notebook functional_route conformance",
     "tensors.private": "notebook functional_route enable conformance",
-    "tensors.memory": "notebook ordinary functional_route properties compile conformance kernels bits stress",
+    "tensors.memory": "flat notebook ordinary functional_route properties compile conformance kernels bits stress",
     "tensors.plain": "notebook ordinary bad_input functional_route conformance exact uncompiled",
     "tensors.operators": "notebook functional_route compile torch_samples conformance",
     "tensors.ordinary": "ordinary notebook",
@@ -68,7 +68,7 @@ TESTS = {
     "kernels.threads": "share kernels notebook bits long memory stress",
     **dict.fromkeys(
         ("kernels.plan", "kernels.jobs"),
-        "uncompiled long sweep notebook memory kernels link properties bits conformance exact stress"),
+        "uncompiled flat long sweep notebook memory kernels link properties bits conformance exact stress"),
     "kernels.arrays": "kernels memory long notebook properties exact bad_input stress",
     "export.forms": "notebook export export_grid",
     "export.pools": "notebook export export_grid export_models export_tools",

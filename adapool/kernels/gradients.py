@@ -27,7 +27,7 @@ def narrow_row(x, o, g, w, d, h, w0, many, buf):
         store(buf, 1 + i, divide(s, w[divisors + i] if AVG_BACKWARD else divisor))
 
 def store_runs(y, to, g, w, w0, many, buf):
-    "Writes `many` cells of `buf` as runs; an output that two runs share, maybe of two tiles, is their sum."
+    "Writes `many` cells of `buf` as runs; outputs that two runs share, maybe of two tiles, are their sums."
     wide, starts, stops = to + g.m_w, g.starts_w + w0, g.stops_w + w0
     for i in range(many):
         a = to + w[starts + i]
@@ -41,7 +41,8 @@ def store_runs(y, to, g, w, w0, many, buf):
         while q < b:
             store(y, q, s)
             q += 1
-        if w0 + i > 0 and w[starts + i] < w[stops + i - 1]: store(y, a, reduce(load(buf, i), s))
+        if w0 + i > 0:
+            for q in range(a, to + w[stops + i - 1]): store(y, q, reduce(load(buf, i), s))
     store(buf, 0, load(buf, many))
 
 def expand_rows(x, y, index, g, w, buf, ibuf, tab, first, last):

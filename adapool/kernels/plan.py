@@ -104,9 +104,29 @@ def _together(outer, last):
     starts, stops = (array("q", [v*k for v in table]) for table in (outer.starts, outer.stops))
     divisors = array("q", [v*last.divisors[0] for v in outer.divisors])
     divisor = outer.divisor and outer.divisor*last.divisor
-    size = outer.longest*k
-    kinds = size, size, size, divisor, True, outer.m > 1
+    kinds = outer.longest*k, outer.shortest*k, outer.advance*k, divisor, outer.even, outer.steady
     return KernelAxis(outer.n*k, outer.m, starts, stops, divisors, *kinds, last.stride, outer.step)
+
+def _padded(axes): return [ONE] * (3 - len(axes)) + axes
+
+def _repeated(outer, last):
+    "Axes as one where the last has one cell, which all its windows hold."
+    k, (divisor, *more) = last.m, last.divisors
+    starts, stops = (array("q", [v for v in table for _ in range(k)]) for table in (outer.starts, outer.stops))
+    divisors = array("q", [v*divisor for v in outer.divisors for _ in range(k if more else 1)])
+    kinds = outer.longest, outer.shortest, outer.advance, outer.divisor and outer.divisor*divisor, False, False
+    return KernelAxis(outer.n, outer.m*k, starts, stops, divisors, *kinds, outer.stride, last.step)
+
+def _joined(axes):
+    "The last axes as one, as far as rows that are read whole lie side by side in x, or short ones of one cell in y."
+    while len(axes) > 1:
+        outer, last = axes[-2:]
+        if last.m == 1 and last.even and outer.stride == last.n*last.stride and (
+            len(outer.divisors) == outer.m and len(last.divisors) == 1): axes = [*axes[:-2], _together(outer, last)]
+        elif last.n == 1 < last.m < EXPAND and outer.longest <= 2 and last.divisor and outer.step == last.m*last.step:
+            axes = [*axes[:-2], _repeated(outer, last)]
+        else: break
+    return axes
 
 def _merged(axes, inner, own):
     "Three axes, joined where one can stand for two, and what lies inside them; `own` divisors are never left out."
@@ -118,14 +138,10 @@ def _merged(axes, inner, own):
         if last.stride != inner or last.step != inner: break
         inner *= last.n
         axes.pop()
-    while len(axes) > 1:
-        outer, last = axes[-2:]
-        if last.m != 1 or not (last.even and outer.even and outer.stride == last.n*last.stride): break
-        if len(outer.divisors) != outer.m or len(last.divisors) != 1: break
-        axes[-2:] = [_together(outer, last)]
+    axes = _joined(axes)
     if axes and axes[-1].m > 1 and axes[-1].step != inner:  # windows that are no neighbours in y: a row for each
         axes.append(ONE._replace(stride=inner, step=inner))
-    return [ONE] * (3 - len(axes)) + axes, inner
+    return _padded(axes), inner
 
 # %% ../../nbs/inside/kernels/12_plan.ipynb #c7d0583a
 class Batch(NamedTuple):
@@ -165,12 +181,10 @@ FLAT = 4              # their rows up to which these are reduced in registers, w
 EXPAND = 16           # outputs per cell from which on rows are runs
 
 def _runs(w):
-    "Is each output of `w` read from one cell or two neighbours, and is none but the border of two runs read from two?"
+    "Is each output of `w` read from one cell or two neighbours, and does a window begin at each cell?"
     if w.longest > 2 or w.shortest < 1: return False
     starts, stops = np.frombuffer(w.starts, np.int64), np.frombuffer(w.stops, np.int64)
-    shared = np.bincount(starts[stops - starts == 2], minlength=1)  # by the cell before the border
-    read = starts[0] == 0 and stops[-1] == w.n and (np.bincount(starts, minlength=w.n) > 0).all()
-    return bool(read and (shared <= 1).all())
+    return bool(starts[0] == 0 and stops[-1] == w.n and (np.bincount(starts, minlength=w.n) > 0).all())
 
 def _by_cell(w):
     "Which run of outputs reads each cell: `w` with the starts and stops of these runs."
@@ -187,8 +201,8 @@ def _kernel(kind, divide, axes, C):
     if kind == "indices" and ((k >= LONG_INDICES and low and w.stride == C == 1) or (
             k >= 8 and k*C >= (LONG_TOGETHER if w.stride == 1 else LONG_APART))): return long_rows_indices
     if kind == "indices" and wider: return long_rows_indices if k >= 8 else None
-    copies = plain and w.longest == 1 and divide != BY_WINDOW
-    if C == 1 and (kind == "avg_backward" or copies) and w.m >= EXPAND*w.n and _runs(w): return expand_rows
+    same = plain and divide != BY_WINDOW
+    if C == 1 and (kind == "avg_backward" or same) and w.m >= EXPAND*w.n and _runs(w): return expand_rows
     if plain and 2 <= C and w.stride == C and (k >= LONG or wider): return interleaved
     if plain and C == w.stride == 1 and w.steady and w.advance in (1, 2, 4) and k < 8 <= w.m and (
             w.m*w.advance >= STRIDED and (divide != BY_WINDOW or w.divisor)): return strided
@@ -295,7 +309,7 @@ def make_plan(
     index = "i8" if kind == "indices" and (types[2] == "f8" or cells >= 2**31) else "i4"
     divide, divisor = _divide(kind, axes)
     if kind == "mean" or (backward and divide == BY_DIVISOR): kind = "sum"
-    if kind == "indices": axes, C = [ONE] * (3 - len(axes)) + axes, inner
+    if kind == "indices": axes, C = _padded(_joined(axes)), inner
     else: axes, C = _merged(axes, inner, own=divide == BY_WINDOW or kind == "avg_backward")
     return _planned(kind, (*types, kind, index), _batch(A, sA, yA, P, sP, yP), axes, C, divide, divisor, limit, size)
 

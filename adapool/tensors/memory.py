@@ -184,7 +184,14 @@ class Ready(NamedTuple):
     shape: tuple
     strides: tuple
     dtype: Any
-    rest: bool = False  # is there a rest that it does not write, where zeros belong?
+    rest: bool = False    # is there a rest that it does not write, where zeros belong?
+    turned: bool = False  # are channels innermost in what it writes, and not in torch's result?
+
+def _turned(kind, shape, strides, plan):
+    "Have three axes channels inside them, which torch's result has not, and are there no more windows than cells?"
+    if len(plan) < 3 or len(shape) < 5 or kind == "avg_backward" or strides[1] != 1 or shape[1] == 1: return False
+    if any(n > 1 and s < shape[1] for n, s in zip(shape[2:], strides[2:])): return False
+    return math.prod(plan.output_sizes) <= math.prod(shape[2:])
 
 def _as_far_as_read(axes):
     "The axes, each as far as a window reads."
@@ -193,7 +200,8 @@ def _as_far_as_read(axes):
 def ready(kind, dtype, shape, strides, plan):
     "What pools tensors of this shape and these strides; its job is None where there is no kernel, or nothing to do."
     d, sizes = len(plan), plan.input_sizes if kind == "avg_backward" else plan.output_sizes
-    last = is_channels_last(shape, strides, d)
+    turned = _turned(kind, shape, strides, plan)
+    last = turned or is_channels_last(shape, strides, d)
     out, steps = result(shape, sizes, last)
     inner, to = shape[1] if last else 1, plan.type_of(kind, dtype)
     if 0 in out or (inner > 1 and strides[1] != 1): return Ready(None, out, steps, to)
@@ -204,12 +212,13 @@ def ready(kind, dtype, shape, strides, plan):
         rest = any(w.input_size < n for (w, _), n in zip(axes, out[-d:]))
     if rest: places = (0, 0, *steps[:1 if last else -d])[-2:], steps[-d:]
     job = _kernel_job(kind, CODES[dtype], CODES[to], batch, tuple(axes), inner, places)
-    return Ready(job, out, steps, to, rest)
+    if turned and math.prod(sizes) == 1: return Ready(job, out, dense(out), to)
+    return Ready(job, out, steps, to, rest, turned)
 
 def tensor_by_kernel(kind, x, plan):
     "What a kernel gives, in the memory format that torch would choose; for indices these, too; else None."
     if x.dtype not in CODES or address(x) is None: return None
-    job, shape, strides, dtype, rest = KNOWN[ready, kind, x.dtype, x.shape, x.stride(), plan]
+    job, shape, strides, dtype, rest, turned = KNOWN[ready, kind, x.dtype, x.shape, x.stride(), plan]
     if shape == x.shape and kind != "indices" and plan.copies: return new(shape, strides, dtype).copy_(x)
     if job is None and 0 not in shape:
         return None if x.is_contiguous() else tensor_by_kernel(kind, x.contiguous(), plan)
@@ -217,6 +226,7 @@ def tensor_by_kernel(kind, x, plan):
     if rest: y.zero_()
     index = new(shape, strides, torch.int64) if kind == "indices" else None
     if job and not run(job, x, y, index): return None
+    if turned: y, index = y.contiguous(), index if index is None else index.contiguous()
     return y if index is None else (y, index)
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #7a200017

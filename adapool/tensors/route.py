@@ -160,8 +160,8 @@ def _handler(kind, d, shape, strides, dtype, on_cpu, told, wanted, indices):
     rest = kind, d, dtype, plan, indices
     if not whole or wanted or indices or (d == 3 and dtype not in _SINGLE): return _differentiable(*rest)
     plan = KNOWN[plan]
-    job, out, steps, *_ = ready("mean" if kind == "avg" else "max", dtype, shape, strides, plan)
-    if not job or plan.copies or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return _differentiable(*rest)
+    job, out, steps, *_, turned = ready("mean" if kind == "avg" else "max", dtype, shape, strides, plan)
+    if not job or turned or plan.copies or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return _differentiable(*rest)
     return _by_kernel_alone(job, out, steps, rest)
 
 
