@@ -47,7 +47,7 @@ TESTS = {
     "windows": "properties bad_input exercises notebook examples",
     "pooling": "properties bad_input exercises notebook memory exact kernels examples",
     "functional.adaptive": "bad_input torch_samples enable notebook functional_route conformance",
-    "functional.ordinary": "ordinary bad_input torch_samples enable notebook functional_route conformance",
+    "functional.ordinary": "ordinary published bad_input torch_samples enable notebook functional_route conformance",
     "tensors.private": "notebook functional_route enable conformance",
     "tensors.memory": "flat notebook ordinary functional_route properties compile conformance kernels bits stress",
     "tensors.plain": "notebook ordinary bad_input functional_route conformance exact uncompiled",
@@ -57,7 +57,7 @@ TESTS = {
     "tensors.switch": "notebook enable stress",
     "tensors.pyramids": "pyramids notebook",
     "functional.pyramids": "pyramids notebook",
-    "nn": "bad_input notebook ordinary",
+    "nn": "bad_input notebook ordinary published",
     **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
        for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "geometry")},
     "kernels.vectors": "uncompiled sweep kernels cache link notebook properties conformance exact",
