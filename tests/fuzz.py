@@ -228,11 +228,13 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     label=of("a"), at=of((0, 0), (1, 1)), seconds=of(0.1), alt=of("a"), starts=of([0, 2], (0, 1, 1), range(3)),
     stops=of([2, 3], (1, 1, 4), range(1, 4)), divisors=of(None, [2, 2], (1, 2, 3)), count_include_pad=FLAG,
     windows=of([(0, 2), (1, 3)], adapool.split_windows(7, 3),
-               (adapool.fixed_windows(3, 2, 1), adapool.adaptive_windows(7, 9))),
+               (adapool.fixed_windows(3, 2, 1), adapool.adaptive_windows(7, 9)),
+               (adapool.adaptive_windows(5, 2), adapool.adaptive_windows(7, 2))),
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
     path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
     columns=SIZES, page=of(None, "learn/02_windows"), values=of([1, 2, 3, 4], (0.5, 2)), weights=of([1, -1], [2]),
+    output=[lambda: numbers((2, 2))], gradient=[lambda: numbers((5, 7))], numbers=FLAG,
     layers=of(1, 3), in_channels=WHOLE, divisor_override=of(None, 1, 5), adaptive=FLAG, ordinary=FLAG)
 
 

@@ -33,7 +33,7 @@ ORDER = [
     "export.write", "export.copies", "export.verdicts", "export", "answers.sizes", "answers.windows", "answers.arrays",
     "answers.tensors", "answers.kernels", "answers.files", "answers.networks", "answers.subjects", "answers",
     "plot.canvas", "plot.adaptive", "plot.arithmetic", "plot.boards", "plot.film", "plot.images", "plot.networks",
-    "plot", "explore.answer", "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph",
+    "plot.pools", "plot", "explore.answer", "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph",
     "explore.film", "explore.sizes", "explore.field", "explore", "flashcards.card", "flashcards.sizes",
     "flashcards.windows", "flashcards.tensors", "flashcards.deck", "flashcards",
 ]

@@ -95,6 +95,7 @@ TESTS = {
     "plot.film": "plot notebook bad_input",
     "plot.images": "notebook sizes bad_input explore",
     "plot.networks": "notebook bad_input networks",
+    "plot.pools": "notebook bad_input",
     **{f"explore.{room}": "explore notebook"
        for room in ("answer", "panel", "layer", "adaptive", "photograph", "film", "sizes", "field")},
     **{f"flashcards.{room}": "flashcards notebook" for room in ("card", "sizes", "windows", "tensors", "deck")},
