@@ -9,7 +9,7 @@ __all__ = ['SUBJECTS', 'about', 'check']
 from collections.abc import Callable
 from functools import cache
 
-from .arrays import array_answers, pool_answers
+from .arrays import array_answers, every_pool_answers, pool_answers
 from .files import file_answers
 from .kernels import kernel_answers
 from .networks import network_answers
@@ -21,6 +21,7 @@ from ..exercises import Exercise, Verdict
 # %% ../../nbs/inside/answers/07_subjects.ipynb #c0de0e11
 SUBJECTS: dict[str, tuple[Callable[[], dict[str, Exercise]], ...]] = dict(
     arithmetic=(size_answers, end_answers), windows=(window_answers, equivalent_answers), pools=(pool_answers,),
+    every=(every_pool_answers,),
     pooling=(array_answers,), functional=(tensor_answers,), nn=(layer_answers,), kernels=(kernel_answers,),
     export=(file_answers,), networks=(network_answers,))
 

@@ -156,7 +156,23 @@ def _pool_cards():
              f"${' + '.join(str(m * m) for m in (1, 2, 3, 6))} = {sum(m * m for m in (1, 2, 3, 6))}$"),
     ]
 
+# %% ../../nbs/inside/flashcards/02_windows.ipynb #e4e2a002
+def _every_pool_cards():
+    card = partial(Card, page="learn/03b_every_pool")
+    seen = [1 + k * (5 - 1) for k in (1, 2, 3)]
+    return [
+        card("every-sppf", "Three maximum pools of 5 cells at stride 1 in a row, as in YOLO's SPPF: how many cells "
+             "does an output behind each of them see?", f"{number_words(seen)}: each pool adds four."),
+        card("every-padding", "A padded pool over ones, 3 × 3 at stride 1: what stands in the corner, for a maximum "
+             "and for an average?", f"For a maximum 1, for an average {2 * 2}/{3 * 3}: it counts its padding as zeros, "
+             "unless it is told `count_include_pad=False`."),
+        card("every-resnet", "Which pool makes 56 cells of ResNet's 112, and which does VGG have?",
+             f"`MaxPool2d(3, 2, 1)` makes {pool_output_size(112, 3, 2, 1)}; VGG's `MaxPool2d(2)` makes "
+             f"{pool_output_size(112, 2)} as well, without overlap."),
+    ]
+
 # %% ../../nbs/inside/flashcards/02_windows.ipynb #2c76b528
 def window_cards() -> list[Card]:
-    "The cards on `learn/02_windows` and `learn/03_pools`, made anew."
-    return [*_rule_cards(), *_count_cards(), *_exact_cards(), *_belief_cards(), *_convention_cards(), *_pool_cards()]
+    "The cards on `learn/02_windows`, `learn/03_pools` and `learn/03b_every_pool`, made anew."
+    return [*_rule_cards(), *_count_cards(), *_exact_cards(), *_belief_cards(), *_convention_cards(), *_pool_cards(),
+            *_every_pool_cards()]
