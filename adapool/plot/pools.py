@@ -20,7 +20,7 @@ from .canvas import rows_and_columns, short_list
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
-# %% ../../nbs/inside/plot/07_pools.ipynb #1828983f
+# %% ../../nbs/inside/plot/07_pools.ipynb #1fb107af
 def _board(name, values):
     "`values` as an array of two axes that can be drawn."
     try: board = np.asarray(values)
@@ -37,17 +37,22 @@ def _short(value):
     text = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, (float, np.floating)) else str(int(value))
     return "0" if text == "-0" else text
 
+def _number(ax, x, y, value):
+    "Write a number into the middle of a cell, smaller where it is long."
+    text = _short(value)
+    ax.text(x, y, text, ha="center", va="center", fontsize=7.5 if len(text) < 4 else 6.2, zorder=3)
+
 def _rows_in_words(board): return "; ".join(listed(map(_short, row)) for row in board)
 
-# %% ../../nbs/inside/plot/07_pools.ipynb #af34600f
-def _draw_heat(ax, heat, left, top, size):
-    "Cells as dark as their values are far from zero, with their numbers where there is a `size` of letters for them."
+# %% ../../nbs/inside/plot/07_pools.ipynb #fec53869
+def _draw_heat(ax, heat, left, top, numbers=True):
+    "Cells as dark as their values are far from zero, the darkest the one that is farthest; with their numbers?"
     most = np.abs(heat[np.isfinite(heat)]).max(initial=0) or 1
     for (r, c), value in np.ndenumerate(heat):
         share = min(abs(value) / most, 1) if np.isfinite(value) else 1
         red, green, blue = (a + (b - a) * share for a, b in zip(to_rgb(BLANK), to_rgb(BLOCKED)))
         cell(ax, left + c, top - r - 1, to_hex((red, green, blue)), height=1)
-        if size: ax.text(left + c + 0.5, top - r - 0.5, _short(value), ha="center", va="center", fontsize=size)
+        if numbers: _number(ax, left + c + 0.5, top - r - 0.5, value)
 
 def gradient_2d(
     gradient: ArrayLike,       # (rows, columns) of numbers
@@ -65,7 +70,7 @@ def gradient_2d(
     heat = _board("gradient", gradient).astype(float)
     height, width = heat.shape
     ax = given_axes(ax, 0.3 * width + 0.2, 0.3 * height + 0.4)
-    _draw_heat(ax, heat, 0, 0, 7.5 if numbers else None)
+    _draw_heat(ax, heat, 0, 0, numbers)
     ax.set(xlim=(-0.1, width + 0.1), ylim=(-height - 0.1, 0.1), aspect="equal")
     return finished(ax, title, f"{f'{title}: a' if title else 'A'} heat map of {height} rows: {_rows_in_words(heat)}.")
 
@@ -96,14 +101,14 @@ def _draw_read(ax, board, axes, spans, at):
             if not inside: missing_cell(ax, c, -r - 1, height=1, colour=WINDOW if here else "white")
             else: cell(ax, c, -r - 1, WINDOW if here else (UNREAD, INPUT, SHARED)[min(read[r, c], 2)], height=1)
 
-# %% ../../nbs/inside/plot/07_pools.ipynb #4846d4f7
+# %% ../../nbs/inside/plot/07_pools.ipynb #9645eabe
 def _draw_numbers(ax, board, left, top, colour, edged):
     "A board of one colour, or the numbers alone; the cell `edged` has a black border."
     for (r, c), value in np.ndenumerate(board):
         here = (r, c) == edged
         if colour: cell(ax, left + c, top - r - 1, colour, height=1, edgecolor="black" if here else "white",
                         zorder=1 + here)
-        ax.text(left + c + 0.5, top - r - 0.5, _short(value), ha="center", va="center", fontsize=7.5, zorder=3)
+        _number(ax, left + c + 0.5, top - r - 0.5, value)
 
 def _pool_in_words(title, boards, axes, at):
     "The picture that `pool_2d` draws."
@@ -113,7 +118,7 @@ def _pool_in_words(title, boards, axes, at):
     return (f"{f'{title}: t' if title else 'T'}hree boards. Left, the input, row by row: {read}.{lit} Middle, the "
             f"output: {made}. Right, the gradient as a heat map: {back}.")
 
-# %% ../../nbs/inside/plot/07_pools.ipynb #ea208018
+# %% ../../nbs/inside/plot/07_pools.ipynb #94164298
 def pool_2d(
     image: ArrayLike,              # (rows, columns) of numbers that are pooled
     output: ArrayLike,             # what the pool makes of them
@@ -149,7 +154,7 @@ def pool_2d(
     _draw_numbers(ax, board, 0, 0, None if axes else INPUT, None)
     half = -(top + bottom) / 2
     _draw_numbers(ax, made, middle, half + made.shape[0] / 2, OUTPUT, (i, j) if axes else None)
-    _draw_heat(ax, back.astype(float), last, half + board.shape[0] / 2, 7.5)
+    _draw_heat(ax, back.astype(float), last, half + board.shape[0] / 2)
     ax.set(xlim=(left - 0.1, last + board.shape[1] + 0.1), ylim=(half - height / 2 - 0.1, half + height / 2 + 0.1),
            aspect="equal")
     return finished(ax, title, _pool_in_words(title, (board, made, back), axes, (i, j)))
