@@ -19,6 +19,7 @@ from adapool.arithmetic import (
     unused_inputs,
 )
 from adapool.pooling import adaptive_max_pool, adaptive_pool, pool
+from adapool.pyramids import pyramid_pool
 from adapool.windows import (
     BlockedPool,
     FixedPool,
@@ -39,7 +40,7 @@ __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",
     "same_padding_pair", "unused_inputs", "ConvParams", "find_conv", "Windows", "adaptive_windows", "fixed_windows",
     "split_windows", "elementary", "FixedPool", "fixed_rule", "fixed_equivalent", "exact_sizes", "BlockedPool",
-    "blocked_equivalent", "pool", "adaptive_pool", "adaptive_max_pool",
+    "blocked_equivalent", "pool", "adaptive_pool", "adaptive_max_pool", "pyramid_pool",
 ]
 
 

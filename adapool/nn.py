@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'AdaptiveMaxPool1d', 'AdaptiveMaxPool2d',
-           'AdaptiveMaxPool3d', 'AvgPool1d', 'AvgPool2d', 'AvgPool3d', 'MaxPool1d', 'MaxPool2d', 'MaxPool3d', 'convert']
+           'AdaptiveMaxPool3d', 'AvgPool1d', 'AvgPool2d', 'AvgPool3d', 'MaxPool1d', 'MaxPool2d', 'MaxPool3d',
+           'PyramidAvgPool1d', 'PyramidAvgPool2d', 'PyramidAvgPool3d', 'PyramidMaxPool1d', 'PyramidMaxPool2d',
+           'PyramidMaxPool3d', 'AdaptiveConcatPool1d', 'AdaptiveConcatPool2d', 'AdaptiveConcatPool3d', 'convert']
 
 # %% ../nbs/inside/04_nn.ipynb #a4a71d3e
 from typing import TypeVar
 
-from .checks import needs
+from .checks import levels, needs
 
 with needs("torch"): import torch
 
@@ -132,6 +134,98 @@ class MaxPool3d(torch.nn.MaxPool3d):
         return F.max_pool3d(input, self.kernel_size, self.stride, self.padding, self.dilation,
                             self.ceil_mode, self.return_indices)
 
+
+# %% ../nbs/inside/04_nn.ipynb #17f00002
+class _Pyramid(torch.nn.Module):
+    "What all layers of several sizes have in common."
+    def __init__(self, output_sizes, flatten=False):
+        super().__init__()
+        self.output_sizes, self.flatten = levels(output_sizes), flatten
+
+    def extra_repr(self): return f"output_sizes={self.output_sizes}" + ", flatten=True" * bool(self.flatten)
+
+class PyramidAvgPool1d(_Pyramid):
+    """The averages to several sizes by `functional.pyramid_avg_pool1d`: a list, or with `flatten` one tensor.
+
+    >>> adapool.nn.PyramidAvgPool1d((1, 3))(torch.arange(6.)[None])
+    [tensor([[2.5000]]), tensor([[0.5000, 2.5000, 4.5000]])]
+    """
+    def forward(self, input: torch.Tensor): return F.pyramid_avg_pool1d(input, self.output_sizes, self.flatten)
+
+class PyramidAvgPool2d(_Pyramid):
+    """The averages to several sizes by `functional.pyramid_avg_pool2d`.
+
+    >>> [y.shape[-1] for y in adapool.nn.PyramidAvgPool2d((1, 2, 3))(torch.ones(1, 8, 12, 13))]
+    [1, 2, 3]
+    """
+    def forward(self, input: torch.Tensor): return F.pyramid_avg_pool2d(input, self.output_sizes, self.flatten)
+
+class PyramidAvgPool3d(_Pyramid):
+    """The averages to several sizes by `functional.pyramid_avg_pool3d`.
+
+    >>> [y.shape[-1] for y in adapool.nn.PyramidAvgPool3d((1, 2, 3))(torch.ones(1, 8, 4, 6, 6))]
+    [1, 2, 3]
+    """
+    def forward(self, input: torch.Tensor): return F.pyramid_avg_pool3d(input, self.output_sizes, self.flatten)
+
+# %% ../nbs/inside/04_nn.ipynb #17f00003
+class PyramidMaxPool1d(_Pyramid):
+    """The maxima to several sizes by `functional.pyramid_max_pool1d`.
+
+    >>> [y.shape[-1] for y in adapool.nn.PyramidMaxPool1d((1, 2, 3))(torch.arange(6.)[None])]
+    [1, 2, 3]
+    """
+    def forward(self, input: torch.Tensor): return F.pyramid_max_pool1d(input, self.output_sizes, self.flatten)
+
+class PyramidMaxPool2d(_Pyramid):
+    """The maxima to several sizes by `functional.pyramid_max_pool2d`: SPP with `flatten=True`.
+
+    >>> adapool.nn.PyramidMaxPool2d((1, 2, 4), flatten=True)(torch.ones(2, 256, 13, 13)).shape
+    torch.Size([2, 5376])
+    """
+    def forward(self, input: torch.Tensor): return F.pyramid_max_pool2d(input, self.output_sizes, self.flatten)
+
+class PyramidMaxPool3d(_Pyramid):
+    """The maxima to several sizes by `functional.pyramid_max_pool3d`.
+
+    >>> [y.shape[-1] for y in adapool.nn.PyramidMaxPool3d((1, 2, 3))(torch.ones(1, 8, 4, 6, 6))]
+    [1, 2, 3]
+    """
+    def forward(self, input: torch.Tensor): return F.pyramid_max_pool3d(input, self.output_sizes, self.flatten)
+
+# %% ../nbs/inside/04_nn.ipynb #17f00004
+class _Concat(torch.nn.Module):
+    "What layers of averages and maxima have in common; a size that is left out, or None, is 1."
+    def __init__(self, output_size=None, mode="max_avg"):
+        super().__init__()
+        self.output_size, self.mode = 1 if output_size is None else output_size, mode
+
+    def extra_repr(self): return f"output_size={self.output_size}, mode={self.mode!r}"
+
+class AdaptiveConcatPool1d(_Concat):
+    """Averages and maxima in one tensor by `functional.adaptive_concat_pool1d`; `mode` says how.
+
+    >>> adapool.nn.AdaptiveConcatPool1d()(torch.tensor([[3., 1, 4, 1]]))
+    tensor([[4.0000],
+            [2.2500]])
+    """
+    def forward(self, input: torch.Tensor): return F.adaptive_concat_pool1d(input, self.output_size, self.mode)
+
+class AdaptiveConcatPool2d(_Concat):
+    """fastai's layer, by `functional.adaptive_concat_pool2d`; with `mode` timm's `catavgmax` and `avgmax`.
+
+    >>> adapool.nn.AdaptiveConcatPool2d()(torch.ones(2, 64, 7, 7)).shape
+    torch.Size([2, 128, 1, 1])
+    """
+    def forward(self, input: torch.Tensor): return F.adaptive_concat_pool2d(input, self.output_size, self.mode)
+
+class AdaptiveConcatPool3d(_Concat):
+    """Averages and maxima in one tensor by `functional.adaptive_concat_pool3d`; `mode` says how.
+
+    >>> adapool.nn.AdaptiveConcatPool3d()(torch.ones(2, 64, 4, 7, 7)).shape
+    torch.Size([2, 128, 1, 1, 1])
+    """
+    def forward(self, input: torch.Tensor): return F.adaptive_concat_pool3d(input, self.output_size, self.mode)
 
 # %% ../nbs/inside/04_nn.ipynb #04f00006
 _ADAPTIVE, _ORDINARY = ({getattr(torch.nn, cls.__name__): cls for cls in layers} for layers in (

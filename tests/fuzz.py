@@ -235,7 +235,9 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
     columns=SIZES, page=of(None, "learn/02_windows"), values=of([1, 2, 3, 4], (0.5, 2)), weights=of([1, -1], [2]),
     output=[lambda: numbers((2, 2))], gradient=[lambda: numbers((5, 7))], numbers=FLAG,
-    layers=of(1, 3), in_channels=WHOLE, divisor_override=of(None, 1, 5), adaptive=FLAG, ordinary=FLAG)
+    layers=of(1, 3), in_channels=WHOLE, divisor_override=of(None, 1, 5), adaptive=FLAG, ordinary=FLAG,
+    output_sizes=of((1, 2), [1, 2, 3], ((1, 2), (2, 3)), (2, None), (3, 1)), flatten=FLAG,
+    mode=of("max_avg", "avg_max", "mean"))
 
 
 # -- Which calls are made. --
@@ -439,7 +441,7 @@ def layer(cls):
 def of_torch(name):
     "What torch has by that name, or None."
     module, name = name.split(".")
-    if is_layer(f"{module}.{name}"): return layer(getattr(torch.nn, name))
+    if is_layer(f"{module}.{name}"): return layer(getattr(torch.nn, name)) if hasattr(torch.nn, name) else None
     return getattr(torch.nn.functional, name, None) if module == "functional" else None
 
 
@@ -518,6 +520,9 @@ SAID_BY_PYTHON = (
 SAID_BY_THEM = ("no index", "no length", "no cells", "nobody knows")  # by the object or the model that was passed
 
 
+OF_POOLS = re.compile("[.](adaptive_concat|AdaptiveConcat|pyramid_|Pyramid)")  # which speak for them
+
+
 def unclear(name, error):
     "What is wrong with an error, or None."
     if any(words in str(error) for words in SAID_BY_THEM + SAID_BY_PYTHON): return None
@@ -525,7 +530,7 @@ def unclear(name, error):
     if of_torch(name) and "adaptive" not in name.lower() and isinstance(error, IndexError): return None  # torch's own
     if not isinstance(error, CLEAN): return f"{type(error).__name__}: {error}"
     named = {p.name for p in takes(name)} | {*inspect.signature(functions_by_name()[name]).parameters}
-    if of_torch(name) or named & set(re.findall(r"\w+", str(error))): return None
+    if of_torch(name) or OF_POOLS.search(name) or named & set(re.findall(r"\w+", str(error))): return None
     return f"no parameter is named: {type(error).__name__}: {error}"
 
 

@@ -11,7 +11,9 @@ from quick import rotated
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.testing._internal.two_tensor import TwoTensor
 
+import adapool
 import adapool.functional as F
+from adapool import nn
 from adapool.tensors import pyramids
 from adapool.tensors.memory import KNOWN
 
@@ -205,3 +207,71 @@ def test_none_keeps_an_axis():
     x = data(2)
     torch.testing.assert_close(ours("avg", 2, x, (1, (2, None))), torchs("avg", 2, x, (1, (2, None))))
     torch.testing.assert_close(ours("max", 2, x, [[1, 2], (2, 3)]), torchs("max", 2, x, ((1, 2), (2, 3))))
+
+
+@pytest.mark.parametrize("d", (1, 2, 3))
+def test_layers(d):
+    x = data(d, torch.float32)
+    for kind in ("avg", "max"):
+        layer = getattr(nn, f"Pyramid{kind.title()}Pool{d}d")
+        torch.testing.assert_close(layer(LEVELS[d])(x), torchs(kind, d, x))
+        torch.testing.assert_close(layer(LEVELS[d], flatten=True)(x), ours(kind, d, x, flatten=True))
+        assert "flatten" in repr(layer((1, 2), True)) and "flatten" not in repr(layer((1, 2)))
+        with pytest.raises(ValueError): layer(())
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("d", (1, 2, 3))
+def test_average_and_maximum(d, dtype):
+    "As fastai puts them together, which leaves out a size for 1, and as timm does."
+    x = data(d, dtype)
+    layer = getattr(nn, f"AdaptiveConcatPool{d}d")
+    last = LAYOUTS["channels_last"](x)
+    for t, size in ((x, None), (x, 3), (x[0], 2), (last, 4)):
+        leaf, other = (t.detach().requires_grad_() for _ in "ab")
+        means, best = (getattr(F, f"adaptive_{kind}_pool{d}d")(other, size or 1) for kind in ("avg", "max"))
+        at = -d - 1
+        wanted = {"max_avg": torch.cat([best, means], at), "avg_max": torch.cat([means, best], at),
+                  "mean": 0.5 * (means + best)}
+        for mode, z in wanted.items():
+            y = layer(size, mode)(leaf)
+            torch.testing.assert_close(y, z, rtol=CLOSE[dtype], atol=CLOSE[dtype])
+            g = weights([z])[0]
+            grads = torch.autograd.grad(y, leaf, g)[0], torch.autograd.grad(z, other, g, retain_graph=True)[0]
+            torch.testing.assert_close(*grads, rtol=CLOSE[dtype], atol=CLOSE[dtype])
+    torch.testing.assert_close(layer(3)(x), getattr(F, f"adaptive_concat_pool{d}d")(x, 3))
+    for wrong in ("max", None, 3):
+        with pytest.raises(ValueError, match="mode must be"): layer(3, wrong)(x)
+
+
+def test_arrays():
+    "More than are on the page: arrays that are laid out otherwise, all axes, more cells than there are."
+    x = np.random.default_rng(0).normal(size=(40, 50, 60)).astype(np.float32)
+    for t in (x, x.T, x[:, ::-1, ::2], np.asfortranarray(x), x.astype(">f4"), x.tolist()):
+        for levels, axes in (((1, (2, 3, 3)), None), ((1, 5), (0, 2)), ((7, 90), -1), (np.array([2, 3]), [1, 0])):
+            found = adapool.pyramid_pool(t, levels, "mean", axes)
+            assert len(found) == len(levels)
+            for y, level in zip(found, levels):
+                wanted = adapool.adaptive_pool(t, level, "mean", axes if axes is not None else (0, 1, 2))
+                np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5, strict=True)
+    for wrong, axes in (((2, 1), 0), ((), 0), ((1, 2), 5), ((1, 0), 0)):
+        with pytest.raises(ValueError): adapool.pyramid_pool(x, wrong, axes=axes)
+    with pytest.raises(TypeError): adapool.pyramid_pool(x, 3)
+    with pytest.raises(ValueError): adapool.pyramid_pool(x, (1, 2), "median")
+
+
+def test_exported_and_run_elsewhere(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    class Head(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.average, self.best = nn.PyramidAvgPool2d((1, 2, 3)), nn.PyramidMaxPool2d((1, 2, 5), flatten=True)
+            self.both = nn.AdaptiveConcatPool2d()
+
+        def forward(self, x): return *self.average(x), self.best(x), self.both(x)
+    x = data(2, torch.float32)
+    adapool.export.to_onnx(Head(), x, tmp_path / "a.onnx", progress=False)
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
+    for mine, other in zip(Head()(x), session.run(None, {session.get_inputs()[0].name: x.numpy()}), strict=True):
+        np.testing.assert_allclose(other, mine.numpy(), rtol=1e-5, atol=1e-6)
+    for y, z in zip(adapool.export.portable(Head(), x)(x), Head()(x), strict=True): torch.testing.assert_close(y, z)

@@ -46,6 +46,7 @@ TESTS = {
     "arithmetic": "properties bad_input sizes exercises notebook explore examples",
     "windows": "properties bad_input exercises notebook examples",
     "pooling": "properties bad_input exercises notebook memory exact kernels examples",
+    "pyramids": "notebook pyramids examples",
     "functional.adaptive": "bad_input torch_samples enable notebook functional_route conformance",
     "functional.ordinary": "ordinary published bad_input torch_samples enable notebook functional_route conformance",
     "tensors.private": "notebook functional_route enable conformance",
@@ -57,6 +58,7 @@ TESTS = {
     "tensors.switch": "notebook enable stress",
     "tensors.pyramids": "pyramids notebook",
     "functional.pyramids": "pyramids notebook",
+    "functional.concat": "pyramids notebook",
     "nn": "bad_input notebook ordinary published",
     **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
        for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "geometry")},

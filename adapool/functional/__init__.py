@@ -1,7 +1,7 @@
 """torch's functions, under their own names and with the same results; the gradient of the average needs no atomics.
 
 Its rooms: `adaptive`, pools whose output size is named; `ordinary`, pools of a kernel size; `pyramids`, several output
-sizes of one input.
+sizes of one input; `concat`, its averages and maxima.
 """
 
 from adapool.checks import needs
@@ -11,6 +11,7 @@ with needs("torch"):
         adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d,
         adaptive_max_pool3d, adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices,
         adaptive_max_pool3d_with_indices)
+    from adapool.functional.concat import adaptive_concat_pool1d, adaptive_concat_pool2d, adaptive_concat_pool3d
     from adapool.functional.ordinary import (
         avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d, max_pool1d_with_indices,
         max_pool2d_with_indices, max_pool3d_with_indices)
@@ -26,7 +27,8 @@ __all__ = [
     "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d_with_indices", "avg_pool1d", "avg_pool2d",
     "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
     "max_pool3d_with_indices", "pyramid_avg_pool1d", "pyramid_avg_pool2d", "pyramid_avg_pool3d", "pyramid_max_pool1d",
-    "pyramid_max_pool2d", "pyramid_max_pool3d", "enable"
+    "pyramid_max_pool2d", "pyramid_max_pool3d", "adaptive_concat_pool1d", "adaptive_concat_pool2d",
+    "adaptive_concat_pool3d", "enable"
 ]
 
 lead_to({name: globals()[name] for name in THEIRS})
