@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, get_num_threads
 from torch.compiler import is_compiling
 from torch.overrides import has_torch_function_unary
 
 from ..checks import integer
 from .memory import (
-    CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, fixed_plan, is_channels_last, ready, run)
+    CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, address, dense, fixed_plan, is_channels_last, ready)
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
 from adapool.tensors.ordinary import (
     LEFT_OUT, Ordinary, by_operator, in_compiled_graph, is_plain, numbers_of, on_other_devices, operators_ns,
@@ -84,9 +84,9 @@ def checked_sizes(kind, d, shape, dtype, layout, output_size):
     return sizes
 
 # %% ../../nbs/inside/tensors/05_route.ipynb #b6dfd2c9
-# torch's nanoseconds up to which its operator is the faster, without and with a gradient to come (`make bench`)
-SMALL_NS = {"avg": (5_000, 30_000), "max": (5_000, 60_000)}
-TINY_NS = 4_000  # the same, reckoned in haste, where even to look up what is known of the shape would be felt
+# torch's nanoseconds up to which its operator is the faster, without and with a gradient to come (`make bench-sweep`)
+SMALL_NS = {"avg": (1_000, 12_000), "max": (1_000, 60_000)}
+TINY_NS = 1_500  # the same, reckoned in haste, where even to look up what is known of the shape would be felt
 SHARED_CELLS = 2**15  # from which on torch's threads share a sum
 _SINGLE = torch.float32, torch.float64
 
@@ -146,8 +146,11 @@ def _differentiable(kind, d, dtype, plan, indices):
 def _by_kernel_alone(job, shape, strides, rest):
     "A function of a tensor: `job`, or `_differentiable(*rest)` where the tensor's numbers cannot be had."
     def pool(x):
+        begin = address(x)
+        if begin is None: return _differentiable(*rest)(x)
         y = x.new_empty_strided(shape, strides)
-        return y if run(job, x, y) else _differentiable(*rest)(x)
+        job(begin, y.data_ptr(), 0, get_num_threads(), x, y)
+        return y
     return pool
 
 def _handler(kind, d, shape, strides, dtype, on_cpu, told, wanted, indices):
