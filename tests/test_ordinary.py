@@ -229,7 +229,7 @@ def test_a_warm_call_runs_few_functions():
     for pool in (F.max_pool2d, F.avg_pool2d):
         assert frames(lambda pool=pool: pool(x, 3, 2, 1))[0] <= 13
         assert frames(lambda pool=pool: pool(leaf, 3, 2, 1))[0] <= 27
-        assert frames(lambda pool=pool: pool(x[:1, :1, :5, :5], 3))[0] <= 4  # torch's own operator
+        assert frames(lambda pool=pool: pool(x[:1, :1, :5, :5], 3))[0] <= 5  # torch's own operator
 
 
 def test_cells_that_no_window_reads_have_a_gradient_of_zero(kernels):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FEW_IN_PYTHON', 'ONE', 'MOST_KEPT', 'FEW_TIMES', 'LONG', 'LONG_INDICES', 'LONG_APART', 'LONG_TOGETHER', 'STRIDED',
-           'FLAT', 'EXPAND', 'PARTS', 'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL', 'FEW_CELLS', 'KernelAxis',
-           'facts', 'axis', 'steps_of', 'Batch', 'KernelPlan', 'make_plan']
+           'FLAT', 'EXPAND', 'PARTS', 'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL', 'FEW_CELLS', 'NEAR',
+           'KernelAxis', 'facts', 'axis', 'steps_of', 'Batch', 'KernelPlan', 'make_plan']
 
 # %% ../../nbs/inside/kernels/12_plan.ipynb #93f34334
 import itertools
@@ -235,6 +235,7 @@ LINED = 2**18         # bytes of reduced rows that `planes` keeps: they stay in 
 BLOCK = 4096          # channels taken together
 SMALL = 2**23         # bytes of input and output that stay in a cache
 FEW_CELLS = 64        # cells of windows that are read at once
+NEAR = 2**17          # bytes of eight planes that are read together, where all stays in a cache
 
 class KernelPlan(NamedTuple):
     "A call but for its data."
@@ -284,7 +285,7 @@ def _cuts(kernel, kind, batch, axes, C, size, cell):
     if kernel is strided: few = small and d.longest == 1 and h.longest <= FLAT
     block = -(-C // -(-C // BLOCK) // 8) * 8 if C >= 8 else C
     eight = 8*batch.stride_p*cell
-    near = 0 < eight <= (2**17 if small else 2**15) and batch.stride_p < d.n*h.n*w.n*C*2 and deep <= 100
+    near = 0 < eight <= (NEAR if small else NEAR // 4) and batch.stride_p < d.n*h.n*w.n*C*2 and deep <= 100
     tile = _tile(kernel, kind, few, h, w, min(C, block))
     return tile, near, few, block
 
