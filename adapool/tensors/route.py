@@ -86,8 +86,9 @@ def checked_sizes(kind, d, shape, dtype, layout, output_size):
 
 # %% ../../nbs/inside/tensors/05_route.ipynb #b6dfd2c9
 # nanoseconds of one thread that torch's operator takes at most where it is the faster, without and with a gradient to
-# come (`make bench`): it is asked before what is known of a shape is looked up
-SMALL_NS = {"avg": (14_000, 45_000), "max": (12_000, 90_000)}
+# come (`make bench-sweep`): it is asked before what is known of a shape is looked up. A kernel that is known is the
+# faster from 6,000 and 4,000 on, one that is yet to be planned from about 25,000 on
+SMALL_NS = {"avg": (9_000, 12_000), "max": (6_000, 60_000)}
 FEW = 2**14
 SHARED_CELLS = 2**15  # from which on torch's threads share a sum
 _SINGLE = torch.float32, torch.float64
