@@ -46,7 +46,7 @@ def test_a_warm_call_runs_few_functions(kind, x):
     assert frames(lambda: pool(leaf, 7))[0] <= 26
     g = torch.ones(y.shape)
     assert frames(lambda: torch.autograd.grad(next(outputs), leaf, g))[1] <= {"avg": 17, "max": 19}[kind]
-    assert frames(lambda: pool(x[:1, :1, :5, :5], 2))[0] <= 4  # torch's own operator
+    assert frames(lambda: pool(x[:1, :1, :5, :5], 2))[0] <= 5  # and torch's own operator
 
 
 @pytest.mark.parametrize("kind", ["avg", "max"])
