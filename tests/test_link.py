@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from quick import some
 
-from adapool.kernels import can_compile, channels, compiled, gradients, indices, jobs, rows
+from adapool.kernels import can_compile, channels, compiled, gradients, indices, jobs, rows, runs
 from adapool.kernels import compile as compiling
 from adapool.kernels.arrays import types_of
 from adapool.kernels.geometry import Geometry, packed
@@ -82,7 +82,7 @@ AXES = ([(14, 7), (13, 6)], [(9, 3), (80, 40)], [(700, 1)], [(4, 2), (64, 32)], 
 
 KERNELS = {f.__name__: f for f in (
     planes, strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
-    gradients.scatter, indices.long_rows_indices, indices.channels_last_indices)}
+    gradients.scatter, indices.long_rows_indices, indices.channels_last_indices, runs.runs)}
 
 
 @functools.cache
@@ -93,6 +93,8 @@ def keys():
     asked |= {(kind, (code, code, compute)) for code, compute in jobs.COMPUTE.items()
               for kind in ("mean", "max", "indices", "avg_backward")}
     found = {("scatter", code, code, compute, "sum", "i4") for code, compute in jobs.COMPUTE.items()}
+    found |= {("runs", code, code, compute, "indices", "i8" if compute == "f8" else "i4")
+              for code, compute in jobs.COMPUTE.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "compiled", lambda kernel, *types: found.add((kernel.__name__, *types)) or True)
         for kind, types in asked:

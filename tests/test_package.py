@@ -23,8 +23,8 @@ PACKAGE = Path(adapool.__file__).parent
 ORDER = [
     "exercises", "checks", "arithmetic", "windows", "kernels.vectors", "kernels.llvm", "kernels.geometry",
     "kernels.reduce", "kernels.rows", "kernels.strided", "kernels.indices", "kernels.planes", "kernels.channels",
-    "kernels.gradients", "kernels.machine", "kernels.compile", "kernels.tables", "kernels.threads", "kernels.plan",
-    "kernels.quick", "kernels.jobs", "kernels.arrays", "kernels", "pooling", "pyramids",
+    "kernels.gradients", "kernels.runs", "kernels.machine", "kernels.compile", "kernels.tables", "kernels.threads",
+    "kernels.plan", "kernels.quick", "kernels.jobs", "kernels.arrays", "kernels", "pooling", "pyramids",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional", "nn",

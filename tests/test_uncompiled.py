@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as T
 
-from adapool.kernels import gradients, plan, vectors
+from adapool.kernels import gradients, plan, runs, vectors
 from adapool.kernels.geometry import Geometry
 from adapool.windows import Windows, adaptive_windows, fixed_windows
 
@@ -147,6 +147,32 @@ def test_uncompiled_gradient_of_the_maximum():
     scatter = vectors.interpreted(gradients.scatter, "sum", 8)
     scatter(np.arange(6.0), y, index, geometry, None, np.zeros(8), None, None, 0, 2)
     assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("lanes, innermost", [(3, False), (11, False), (11, True), (8, True)])
+def test_uncompiled_runs_of_maxima(lanes, innermost):
+    "The best of boxes of a grid and its index: the least of equal ones, of several NaN the largest."
+    rng, grid, boxes = np.random.default_rng(0), (2, 3, 4), [(0, 2, 0, 3, 0, 4), (0, 1, 1, 3, 0, 2), (1, 2, 2, 3, 3, 4)]
+    x = rng.choice([0.0, 1.0, np.nan], (2, lanes, 24), p=(0.5, 0.4, 0.1))
+    place = np.stack([rng.permutation(24) for _ in range(2*lanes)]).reshape(x.shape)
+    held = np.swapaxes(x, 1, 2) if innermost else x
+    index = np.full(x.size + 6*lanes, -7)
+    index[:x.size] = (np.swapaxes(place, 1, 2) if innermost else place).ravel()
+    steps = dict(zip(("stride_p", "stride_w", "y_p", "y_h"), (1, lanes, 1, lanes) if innermost else (24, 1, 3, 1)))
+    geometry = Geometry(*[0] * len(Geometry._fields))._replace(
+        planes=lanes, stride_a=24*lanes, y_a=3*lanes, n_d=2, n_h=3, n_w=4, m_w=3, limit=x.size, **steps)
+    y, groups = np.full(6*lanes, 7e77), 2 * -(-lanes // 8)
+    work = np.full(8*24 + 16, 7e77), np.zeros(8*24 + 16, np.int64), np.zeros(8, np.int64)
+    for part in ((0, 1), (1, groups)):
+        vectors.interpreted(runs.runs, "indices", 8)(
+            np.ascontiguousarray(held).ravel(), y, index, geometry, np.array(boxes).ravel(), *work, *part)
+    shape = (2, 3, lanes) if innermost else (2, lanes, 3)
+    found = [np.swapaxes(a.reshape(shape), 1, 2) if innermost else a.reshape(shape) for a in (y, index[x.size:])]
+    for (a, p), j in itertools.product(np.ndindex(2, lanes), range(3)):
+        d0, d1, h0, h1, w0, w1 = boxes[j]
+        seen, at = (t[a, p].reshape(grid)[d0:d1, h0:h1, w0:w1].ravel() for t in (x, place))
+        best = at[np.isnan(seen)].max() if np.isnan(seen).any() else at[seen == seen.max()].min()
+        np.testing.assert_equal((found[0][a, p, j], found[1][a, p, j]), (seen[at == best][0], best))
 
 
 @pytest.mark.parametrize("access", [

@@ -62,6 +62,7 @@ TESTS = {
     "nn": "bad_input notebook ordinary published",
     **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
        for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "geometry")},
+    "kernels.runs": "uncompiled pyramids notebook",
     "kernels.quick": "quick notebook",
     "kernels.vectors": "uncompiled sweep kernels cache link notebook properties conformance exact",
     "kernels.llvm": "sweep kernels cache link notebook properties conformance exact",

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WAKE', 'WAKE_OURS', 'MOST_WINDOWS', 'job', 'COMPUTE', 'Job', 'Quick', 'InParts', 'InBlocks', 'Large', 'new_job',
-           'scatter_job', 'quick_job']
+           'scatter_job', 'quick_job', 'runs_job']
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #226ef9f1
 import math
@@ -23,6 +23,7 @@ from .plan import MOST_KEPT, KernelPlan, make_plan, steps_of
 from .planes import planes
 from .quick import ASKED, AXIS, SAID, planner
 from .rows import long_rows, reduce_parts
+from .runs import runs
 from .strided import strided
 from .tables import ADAPTIVE, never_empty, part_of, period, read_from
 from .threads import openmp, parallel_for, run_in_team, scratch
@@ -203,3 +204,32 @@ def quick_job(kind, code, shape, sizes, fixed=None):
     function = compiled(_BY_NUMBER[said[0]], code, code, compute, "sum" if kind == "mean" else kind, "i4")
     return function and Quick(function, numbers, said, at + begin + 8*SAID)
 
+
+# %% ../../nbs/inside/kernels/13_jobs.ipynb #17200001
+@lru_cache(maxsize=128)
+def runs_job(dtype, batch, cells, grid, boxes, turned=False):
+    """The job that finds the best of each of `boxes` in grids of maxima, and where it was in a plane of `cells`.
+
+    `batch` is three numbers: how many times so many planes, and the step from one cell of a plane to the next: 1, or
+    the planes where these lie side by side, in the result too if it is not `turned`. `boxes` is six numbers for each
+    window, as `kernels.runs` says.
+
+    >>> best, index, y = np.array([3.0, 5.0, 5.0]), np.array([2, 7, 4, -1, -1]), np.zeros(2)
+    >>> call = adapool.kernels.runs_job("f8", (1, 1, 1), 9, (1, 1, 3), (0, 1, 0, 1, 0, 2, 0, 1, 0, 1, 0, 3))
+    >>> call(best.ctypes.data, y.ctypes.data, index.ctypes.data, 1)
+    >>> y, index[3:]
+    (array([5., 5.]), array([7, 4]))
+    """
+    outer, lanes, step = batch
+    held, outs = math.prod(grid), len(boxes) // 6
+    places = (held, 1) if step == 1 else (1, step)
+    out = (outs, 1) if step == 1 or turned else (1, step)
+    compute = COMPUTE[dtype]
+    index = "i8" if compute == "f8" or cells >= 2**31 else "i4"
+    geometry = Geometry(*[0] * len(Geometry._fields))._replace(
+        planes=lanes, stride_a=lanes*held, y_a=lanes*outs, stride_p=places[0], stride_w=places[1], y_p=out[0],
+        y_h=out[1], n_d=grid[0], n_h=grid[1], n_w=grid[2], m_w=outs, limit=outer*lanes*held)
+    total, work = outer * -(-lanes // 8), outer*lanes*(held + outs)
+    types = dtype, dtype, compute, "indices", index
+    made = Job(KernelPlan(runs, types, geometry, [array("q", boxes)], total, 1, work, (8*held + 16, 8)))
+    return made if made.function else None

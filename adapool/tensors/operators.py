@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['mean_backward_op', 'put_back_op', 'best_op', 'mean_op', 'max_op', 'mean', 'mean_backward', 'max_with_index',
-           'maximum', 'put_back', 'Mean', 'MeanBackward', 'Max', 'PutBack']
+           'maximum', 'put_back', 'Function', 'Mean', 'MeanBackward', 'Max', 'PutBack']
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400003
 from collections.abc import Callable, Sequence
@@ -51,7 +51,8 @@ def put_back(g, index, plan):
     return y.movedim(-1, 1) if last else y
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400008
-class _Function(torch.autograd.Function):
+class Function(torch.autograd.Function):
+    "A function of autograd that is recorded where a gradient may be asked for, and else only computed."
     record: Callable  # of a subclass
 
     def __init_subclass__(cls):
@@ -83,7 +84,7 @@ def _with_batch(apply, x, dim, d):
     return tuple(a.unflatten(0, x.shape[:2]) for a in y) if isinstance(y, tuple) else y.unflatten(0, x.shape[:2])
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #0ae87c38
-class _Linear(_Function):
+class _Linear(Function):
     "A linear function of a tensor and a plan, which commutes with `vmap`."
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -120,7 +121,7 @@ class MeanBackward(_Linear):
     def jvp(ctx, tangent, _): return MeanBackward.apply(tangent, ctx.plan)
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a40000a
-class Max(_Function):
+class Max(Function):
     "The maximum of each window and where it was, as autograd knows it."
     @staticmethod
     def forward(x, plan): return max_with_index(x, plan)
@@ -137,7 +138,7 @@ class Max(_Function):
     @staticmethod
     def vmap(info, in_dims, x, plan): return _with_batch(lambda x: Max.apply(x, plan), x, in_dims[0], len(plan)), (0, 0)
 
-class PutBack(_Function):
+class PutBack(Function):
     "The gradient of the maximum, as autograd knows it."
     @staticmethod
     def forward(g, index, plan):
