@@ -41,11 +41,11 @@ def by_size(y): return y.square().mean()
 
 
 NETWORKS = {
-    "ResNet-50": Network(resnet50, (2, 3, 224, 224), by_class, 12),
-    "VGG-16": Network(vgg16, (2, 3, 224, 224), by_class, 14),
-    "Inception-v3": Network(InceptionV3, (2, 3, 299, 299), by_class, 12),
+    "ResNet-50": Network(resnet50, (2, 3, 224, 224), by_class, 9),
+    "VGG-16": Network(vgg16, (2, 3, 224, 224), by_class, 10),
+    "Inception-v3": Network(InceptionV3, (2, 3, 299, 299), by_class, 9),
     "YOLO's SPPF block": Network(SPPF, (16, 512, 20, 20), by_size, 5),
-    "PSPNet's head": Network(PSPHead, (2, 2048, 30, 30), by_class, 12),
+    "PSPNet's head": Network(PSPHead, (2, 2048, 30, 30), by_class, 9),
 }
 
 
