@@ -20,7 +20,7 @@ from .canvas import rows_and_columns, short_list
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
-# %% ../../nbs/inside/plot/07_pools.ipynb #1fb107af
+# %% ../../nbs/inside/plot/07_pools.ipynb #1c19b390
 def _board(name, values):
     "`values` as an array of two axes that can be drawn."
     try: board = np.asarray(values)
@@ -40,7 +40,7 @@ def _short(value):
 def _number(ax, x, y, value):
     "Write a number into the middle of a cell, smaller where it is long."
     text = _short(value)
-    ax.text(x, y, text, ha="center", va="center", fontsize=7.5 if len(text) < 4 else 6.2, zorder=3)
+    ax.text(x, y, text, ha="center", va="center", fontsize=7.5 if len(text) < 4 else 6.8, zorder=3)
 
 def _rows_in_words(board): return "; ".join(listed(map(_short, row)) for row in board)
 
