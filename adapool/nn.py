@@ -5,13 +5,16 @@
 # %% auto #0
 __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'AdaptiveMaxPool1d', 'AdaptiveMaxPool2d',
            'AdaptiveMaxPool3d', 'AvgPool1d', 'AvgPool2d', 'AvgPool3d', 'MaxPool1d', 'MaxPool2d', 'MaxPool3d',
-           'PyramidAvgPool1d', 'PyramidAvgPool2d', 'PyramidAvgPool3d', 'PyramidMaxPool1d', 'PyramidMaxPool2d',
-           'PyramidMaxPool3d', 'AdaptiveConcatPool1d', 'AdaptiveConcatPool2d', 'AdaptiveConcatPool3d', 'convert']
+           'LPPool1d', 'LPPool2d', 'LPPool3d', 'MaxUnpool1d', 'MaxUnpool2d', 'MaxUnpool3d', 'AdaptiveMaxUnpool1d',
+           'AdaptiveMaxUnpool2d', 'AdaptiveMaxUnpool3d', 'GeM', 'SoftPool', 'PyramidAvgPool1d', 'PyramidAvgPool2d',
+           'PyramidAvgPool3d', 'PyramidMaxPool1d', 'PyramidMaxPool2d', 'PyramidMaxPool3d', 'AdaptiveConcatPool1d',
+           'AdaptiveConcatPool2d', 'AdaptiveConcatPool3d', 'convert']
 
 # %% ../nbs/inside/04_nn.ipynb #a4a71d3e
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from .checks import levels, needs
+from .checks import integer, levels, needs, positive
 
 with needs("torch"): import torch
 
@@ -135,6 +138,159 @@ class MaxPool3d(torch.nn.MaxPool3d):
                             self.ceil_mode, self.return_indices)
 
 
+# %% ../nbs/inside/04_nn.ipynb #5e1a0011
+class LPPool1d(torch.nn.LPPool1d):
+    """`torch.nn.LPPool1d(norm_type, kernel_size, stride=None, ceil_mode=False)` by `functional.lp_pool1d`.
+
+    >>> adapool.nn.LPPool1d(2, 2)(torch.tensor([[3., 4., 6., 8.]]))
+    tensor([[ 5., 10.]])
+    """
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        size: Any = self.kernel_size
+        return F.lp_pool1d(input, float(self.norm_type), size, self.stride, self.ceil_mode)
+
+class LPPool2d(torch.nn.LPPool2d):
+    """`torch.nn.LPPool2d(norm_type, kernel_size, stride=None, ceil_mode=False)` by `functional.lp_pool2d`.
+
+    >>> adapool.nn.LPPool2d(2, 3, stride=2)(torch.ones(1, 64, 9, 8)).shape
+    torch.Size([1, 64, 4, 3])
+    """
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+class LPPool3d(torch.nn.LPPool3d):
+    """`torch.nn.LPPool3d(norm_type, kernel_size, stride=None, ceil_mode=False)` by `functional.lp_pool3d`.
+
+    >>> adapool.nn.LPPool3d(3, 2)(torch.ones(1, 64, 4, 9, 8)).shape
+    torch.Size([1, 64, 2, 4, 4])
+    """
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+# %% ../nbs/inside/04_nn.ipynb #5e1a0012
+class MaxUnpool1d(torch.nn.MaxUnpool1d):
+    """`torch.nn.MaxUnpool1d(kernel_size, stride=None, padding=0)` by `functional.max_unpool1d`.
+
+    >>> adapool.nn.MaxUnpool1d(2)(torch.tensor([[3., 4.]]), torch.tensor([[0, 2]]))
+    tensor([[3., 0., 4., 0.]])
+    """
+    def forward(self, input: torch.Tensor, indices: torch.Tensor, output_size=None) -> torch.Tensor:
+        return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+class MaxUnpool2d(torch.nn.MaxUnpool2d):
+    """`torch.nn.MaxUnpool2d(kernel_size, stride=None, padding=0)` by `functional.max_unpool2d`.
+
+    >>> adapool.nn.MaxUnpool2d(2)(torch.ones(1, 1, 1), torch.full((1, 1, 1), 3)).flatten()
+    tensor([0., 0., 0., 1.])
+    """
+    def forward(self, input: torch.Tensor, indices: torch.Tensor, output_size=None) -> torch.Tensor:
+        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+class MaxUnpool3d(torch.nn.MaxUnpool3d):
+    """`torch.nn.MaxUnpool3d(kernel_size, stride=None, padding=0)` by `functional.max_unpool3d`.
+
+    >>> adapool.nn.MaxUnpool3d(2)(torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 7)).flatten()
+    tensor([0., 0., 0., 0., 0., 0., 0., 1.])
+    """
+    def forward(self, input: torch.Tensor, indices: torch.Tensor, output_size=None) -> torch.Tensor:
+        return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+# %% ../nbs/inside/04_nn.ipynb #5e1a0014
+class _AdaptiveMaxUnpool(torch.nn.Module):
+    unpool: Callable  # of a subclass
+
+    def __init__(self, output_size: int | Sequence[int | None] | None = None) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: torch.Tensor, indices: torch.Tensor, output_size=None) -> torch.Tensor:
+        return self.unpool(input, indices, self.output_size if output_size is None else output_size)
+
+    def extra_repr(self) -> str: return f"output_size={self.output_size}"
+
+class AdaptiveMaxUnpool1d(_AdaptiveMaxUnpool):
+    """`functional.adaptive_max_unpool1d` as a layer: `output_size` is given here, or with each call.
+
+    >>> adapool.nn.AdaptiveMaxUnpool1d(5)(torch.tensor([[3., 4., 5.]]), torch.tensor([[0, 2, 4]]))
+    tensor([[3., 0., 4., 0., 5.]])
+    """
+    unpool = staticmethod(F.adaptive_max_unpool1d)
+
+class AdaptiveMaxUnpool2d(_AdaptiveMaxUnpool):
+    """`functional.adaptive_max_unpool2d` as a layer: `output_size` is given here, or with each call.
+
+    >>> adapool.nn.AdaptiveMaxUnpool2d()(torch.ones(1, 1, 1), torch.full((1, 1, 1), 1), (1, 1, 3)).flatten()
+    tensor([0., 1., 0.])
+    """
+    unpool = staticmethod(F.adaptive_max_unpool2d)
+
+class AdaptiveMaxUnpool3d(_AdaptiveMaxUnpool):
+    """`functional.adaptive_max_unpool3d` as a layer: `output_size` is given here, or with each call.
+
+    >>> adapool.nn.AdaptiveMaxUnpool3d()(torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 1), (1, 1, 1, 3)).flatten()
+    tensor([0., 1., 0.])
+    """
+    unpool = staticmethod(F.adaptive_max_unpool3d)
+
+# %% ../nbs/inside/04_nn.ipynb #5e1a0015
+class _AnyWindows(torch.nn.Module):
+    "A pool over adaptive windows of `output_size`, or over ordinary ones."
+    def __init__(self, output_size, kernel_size, stride, padding, ceil_mode) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.windows = {} if kernel_size is None and stride is None else dict(
+            kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
+
+    def extra_repr(self) -> str:
+        said = self.windows or {"output_size": 1 if self.output_size is None else self.output_size}
+        return ", ".join(f"{name}={value}" for name, value in said.items())
+
+# %% ../nbs/inside/04_nn.ipynb #5e1a0017
+class GeM(_AnyWindows):
+    """`functional.gem_pool` as a layer whose power `p` is a parameter that is learned: one, or one per channel.
+
+    >>> with torch.no_grad(): adapool.nn.GeM(p=2.0)(torch.tensor([[[1., 7.]]]))
+    tensor([[[5.]]])
+    """
+    def __init__(
+        self,
+        output_size: int | Sequence[int | None] | None = None,  # of adaptive windows; 1 when nothing is said
+        *,
+        p: float = 3.0,                                   # the power to begin with
+        eps: float = 1e-6,                                # smaller cells count as this
+        channels: int = 1,                                # how many powers are learned: one, or one per channel
+        kernel_size: int | Sequence[int] | None = None,   # of ordinary windows, in place of `output_size`
+        stride: int | Sequence[int] | None = None,        # the kernel size when left out
+        padding: int | Sequence[int] = 0,                 # counts in no mean
+        ceil_mode: bool = False,                          # round the number of windows up?
+    ) -> None:
+        super().__init__(output_size, kernel_size, stride, padding, ceil_mode)
+        self.p = torch.nn.Parameter(torch.full((integer("channels", channels, 1),), positive("p", p)))
+        self.eps = positive("eps", eps)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.gem_pool(input, self.output_size, p=self.p, eps=self.eps, **self.windows)
+
+# %% ../nbs/inside/04_nn.ipynb #5e1a0018
+class SoftPool(_AnyWindows):
+    """`functional.soft_pool` as a layer: the mean of each window weighted by exponentials.
+
+    >>> adapool.nn.SoftPool(kernel_size=2)(torch.tensor([[[0., 1., 7., 7.]]]))
+    tensor([[[0.7311, 7.0000]]])
+    """
+    def __init__(
+        self,
+        output_size: int | Sequence[int | None] | None = None,  # of adaptive windows; 1 when nothing is said
+        *,
+        kernel_size: int | Sequence[int] | None = None,   # of ordinary windows, in place of `output_size`
+        stride: int | Sequence[int] | None = None,        # the kernel size when left out
+        padding: int | Sequence[int] = 0,                 # weighs nothing
+        ceil_mode: bool = False,                          # round the number of windows up?
+    ) -> None:
+        super().__init__(output_size, kernel_size, stride, padding, ceil_mode)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor: return F.soft_pool(input, self.output_size, **self.windows)
+
 # %% ../nbs/inside/04_nn.ipynb #17f00002
 class _Pyramid(torch.nn.Module):
     "What all layers of several sizes have in common."
@@ -230,7 +386,8 @@ class AdaptiveConcatPool3d(_Concat):
 # %% ../nbs/inside/04_nn.ipynb #04f00006
 _ADAPTIVE, _ORDINARY = ({getattr(torch.nn, cls.__name__): cls for cls in layers} for layers in (
     (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d),
-    (AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d)))
+    (AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d, LPPool1d, LPPool2d, LPPool3d, MaxUnpool1d,
+     MaxUnpool2d, MaxUnpool3d)))
 
 _Model = TypeVar("_Model", bound=torch.nn.Module)
 
@@ -246,7 +403,7 @@ def convert(
     model: _Model,          # a torch.nn.Module; changed in place
     verbose: bool = True,   # print how many layers were swapped
     adaptive: bool = True,  # swap adaptive pools?
-    ordinary: bool = True,  # swap ordinary pools?
+    ordinary: bool = True,  # swap ordinary pools, Lp pools and unpools?
 ) -> _Model:
     """Swap every pooling layer of `model` for the one of this package, in place, and return the model.
 

@@ -36,7 +36,7 @@ import torch
 import adapool
 from adapool.pooling import max_pool_loops, pool_loops
 
-CLEAN = (TypeError, ValueError, RuntimeError, NotImplementedError)
+CLEAN = (TypeError, ValueError, RuntimeError, NotImplementedError, ZeroDivisionError)  # the last of a norm of 0
 SECONDS = 20  # a call may take so long
 GIGABYTES = 3  # and so much memory
 
@@ -237,7 +237,10 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     output=[lambda: numbers((2, 2))], gradient=[lambda: numbers((5, 7))], numbers=FLAG,
     layers=of(1, 3), in_channels=WHOLE, divisor_override=of(None, 1, 5), adaptive=FLAG, ordinary=FLAG,
     output_sizes=of((1, 2), [1, 2, 3], ((1, 2), (2, 3)), (2, None), (3, 1)), flatten=FLAG,
-    mode=of("max_avg", "avg_max", "mean"))
+    mode=of("max_avg", "avg_max", "mean"),
+    norm_type=of(1, 2, 3.0, 1.5, math.inf), p=of(3.0, 1, 2.5) + [lambda: torch.tensor([2.0])], eps=of(1e-6),
+    channels=WHOLE,
+    indices=[lambda s=s: torch.zeros(s, dtype=torch.int64) for s in SHAPES] + TENSORS)
 
 
 # -- Which calls are made. --
@@ -459,6 +462,11 @@ def known(name, args):
     good_sizes = all(type(v) in (int, type(None)) and (v is None or 0 < v < 2**20) for v in sizes)
     if type(args.get("return_indices", False)) is not bool: return True  # its truth is asked for at another time
     if "adaptive" not in name.lower() and is_tensor(x) and x.dtype in HALF: return True  # torch has no such avg_pool3d
+    if "unpool" in name:
+        index, told = args.get("indices"), [args.get(k, 1) for k in ("kernel_size", "stride", "padding")]
+        fits = is_tensor(index) and index.dtype is torch.int64 and index.shape == x.shape if is_tensor(x) else False
+        return not (fits and good_input(name, x) and all(type(v) is int and v > 0 for v in told))
+    if "lp_pool" in name and type(args.get("norm_type")) not in (int, float): return True
     if not good_input(name, x):
         if not good_sizes or not is_tensor(x) or x.is_nested or x.layout != torch.strided: return True
         return all(v in (1, None) for v in sizes)  # a mean, or the input itself, to torch, which takes any rank
@@ -527,7 +535,10 @@ def unclear(name, error):
     "What is wrong with an error, or None."
     if any(words in str(error) for words in SAID_BY_THEM + SAID_BY_PYTHON): return None
     if name.split(".")[0] in ("networks", "export") and isinstance(error, RuntimeError): return None  # the model's own
-    if of_torch(name) and "adaptive" not in name.lower() and isinstance(error, IndexError): return None  # torch's own
+    if name.startswith("nn.MaxUnpool"): return None  # torch's own constructor
+    if name in ("functional.gem_pool", "functional.soft_pool") and isinstance(error, CLEAN): return None  # of a mean
+    if of_torch(name) and "adaptive" not in name.lower() and isinstance(error, (IndexError, OverflowError)):
+        return None  # torch's own
     if not isinstance(error, CLEAN): return f"{type(error).__name__}: {error}"
     named = {p.name for p in takes(name)} | {*inspect.signature(functions_by_name()[name]).parameters}
     if of_torch(name) or OF_POOLS.search(name) or named & set(re.findall(r"\w+", str(error))): return None
@@ -538,7 +549,8 @@ def fault(name, makers):
     "What is wrong with the outcome of a call, or None."
     f, args = functions_by_name()[name], {k: make() for k, make in makers.items()}
     result, error = outcome(layer(f) if is_layer(name) else f, args)
-    if isinstance(error, MemoryError) and name == "nn.AvgPool1d": return None  # torch's makes a tuple of any range
+    if isinstance(error, MemoryError) and name.startswith(("nn.AvgPool1d", "nn.MaxUnpool")):
+        return None  # torch's makes a tuple of any range
     if isinstance(error, MemoryError): return f"out of memory: {error}"
     for k, make in makers.items():
         if name != "nn.convert" and not isinstance(args[k], collections.abc.Iterator) and not same(args[k], make()):

@@ -82,7 +82,7 @@ AXES = ([(14, 7), (13, 6)], [(9, 3), (80, 40)], [(700, 1)], [(4, 2), (64, 32)], 
 
 KERNELS = {f.__name__: f for f in (
     planes, strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
-    gradients.scatter, indices.long_rows_indices, indices.channels_last_indices, runs.runs)}
+    gradients.scatter, gradients.last_cells, indices.long_rows_indices, indices.channels_last_indices, runs.runs)}
 
 
 @functools.cache
@@ -92,7 +92,8 @@ def keys():
     asked = {(kind, types_of(np.dtype(code), kind)) for code in CODES for kind in kinds}
     asked |= {(kind, (code, code, compute)) for code, compute in jobs.COMPUTE.items()
               for kind in ("mean", "max", "indices", "avg_backward")}
-    found = {("scatter", code, code, compute, "sum", "i4") for code, compute in jobs.COMPUTE.items()}
+    found = {(name, code, code, compute, "sum", "i4") for code, compute in jobs.COMPUTE.items()
+             for name in ("scatter", "last_cells")}
     found |= {("runs", code, code, compute, "indices", "i8" if compute == "f8" else "i4")
               for code, compute in jobs.COMPUTE.items()}
     with pytest.MonkeyPatch.context() as patch:

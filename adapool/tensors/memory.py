@@ -165,16 +165,17 @@ CODES = {torch.float32: "f4", torch.float64: "f8", torch.float16: "f2", torch.bf
 COMPILER = kernels.can_compile()
 
 def _kernel_job(
-    kind,   # "mean", "max", "indices" (of a maximum), "avg_backward" or "scatter" (of a mean's, a maximum's)
+    kind,   # "mean", "max", "indices" (of a maximum), "avg_backward" or "scatter" (of a mean's, a maximum's), "last"
     code,   # type of the input
     out,    # type of the output
     batch,  # two axes (size, stride)
-    axes,   # up to three pooled axes (windows, stride); for "scatter" the cells of all, before and after
+    axes,   # up to three pooled axes (windows, stride); for "scatter" and "last" the cells of all, before and after
     inner,  # cells side by side
     steps,  # strides of the output, where it is not contiguous
 ):
     "The kernels' job, to be called with addresses; None where there is no compiler."
     if kind == "scatter": return kernels.scatter_job(code, batch[1][0], *axes, inner)
+    if kind == "last": return kernels.last_job(code, batch[1][0], *axes, inner)
     return kernels.new_job(kind, (code, out, kernels.COMPUTE[code]), batch, axes, inner, steps)
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #66641ea4
@@ -230,19 +231,22 @@ def tensor_by_kernel(kind, x, plan):
     return y if index is None else (y, index)
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #7a200017
-def _scatter(dtype, shape, plan):
-    "What scatters gradients of this shape."
+def _by_index(kind, dtype, shape, plan):
+    "What scatters tensors of this shape, or keeps the last of their cells for each index."
     start, end = len(shape) + plan[0][0], len(shape) + plan[-1][0] + 1
-    out = *shape[:start], *plan.input_sizes, *shape[end:]
+    out = shape if kind == "last" else (*shape[:start], *plan.input_sizes, *shape[end:])
     n, m = math.prod(plan.input_sizes), math.prod(plan.output_sizes)
     batch = (1, 0), (math.prod(shape[:start]), n)
     types, inner = (CODES[dtype],) * 2, math.prod(shape[end:])
-    job = _kernel_job("scatter", *types, batch, (n, m), inner, None) if 0 not in shape else None
+    job = _kernel_job(kind, *types, batch, (n, m), inner, None) if 0 not in shape else None
     return Ready(job, out, dense(out), dtype)
 
-def scattered(g, index, plan):
-    "Zeros, and each cell of `g` added by a kernel where `index` says; None where there is no kernel."
+def scattered(g, index, plan, kind="scatter"):
+    """Zeros, and each cell of `g` added by a kernel where `index` says; None where there is no kernel.
+
+    With the kind "last" the cells of `g` themselves, but zeros where a later one has the same index.
+    """
     if g.dtype not in CODES or index.dtype is not torch.int64 or address(g) is None: return None
-    job, shape, strides, *_ = KNOWN[_scatter, g.dtype, g.shape, plan]
+    job, shape, strides, *_ = KNOWN[_by_index, kind, g.dtype, g.shape, plan]
     y = new(shape, strides, g.dtype)
     return y if job and run(job, g.contiguous(), y, index.contiguous()) else None

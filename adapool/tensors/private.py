@@ -94,3 +94,4 @@ ORDINARY_OPERATORS = {key: _ordinary(*key) for key in [
 
 THEIRS = {name: getattr(torch.nn.functional, name) for pair in (*NAMES.values(), *ORDINARY_NAMES.values())
           for name in (pair, f"{pair}_with_indices") if hasattr(torch.nn.functional, name)}
+THEIRS |= {name: getattr(torch.nn.functional, name) for d in (1, 2, 3) for name in (f"lp_pool{d}d", f"max_unpool{d}d")}

@@ -24,13 +24,22 @@ def _of_three(input, output_size, return_indices=False):
     call: Any = "ours"
     return call(input, output_size)
 
+def _of_five(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    call: Any = "ours"
+    return call(input, norm_type, kernel_size, stride, ceil_mode)
+
+def _of_six(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    call: Any = "ours"
+    return call(input, indices, kernel_size, stride, padding, output_size)
+
 def _of_seven(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     call: Any = "ours"
     return call(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 def _leading_to(ours, theirs):
     "Code for torch's Python function `theirs` that calls `ours`, standing where that stands; None if it does not fit."
-    place, body = theirs.__code__, {2: _of_two, 3: _of_three, 7: _of_seven}.get(theirs.__code__.co_argcount)
+    bodies = {2: _of_two, 3: _of_three, 5: _of_five, 6: _of_six, 7: _of_seven}
+    place, body = theirs.__code__, bodies.get(theirs.__code__.co_argcount)
     if body is None or place.co_freevars: return None
     return body.__code__.replace(
         co_consts=tuple(ours if value == "ours" else value for value in body.__code__.co_consts),
@@ -40,8 +49,7 @@ def _leading_to(ours, theirs):
 def _bodies(ours):
     "Torch's functions that are written in Python, each with its own code and the one that leads to us."
     for name, theirs in THEIRS.items():
-        if "max" in name and not name.endswith("_with_indices"):  # one of two, by `return_indices`
-            theirs = getattr(torch.nn.functional, "_" + name, None)
+        theirs = getattr(torch.nn.functional, "_" + name, theirs)  # a maximum is one of two, by `return_indices`
         code = _leading_to(ours[name], theirs) if hasattr(theirs, "__code__") else None
         if code: yield theirs, theirs.__code__, code
 
