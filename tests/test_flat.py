@@ -17,11 +17,14 @@ CASES = {
     "rows read whole, channels_last": ((6, 40, 331, 37), (40, 1), True, ["channels_last"] * 3),
     "slices read whole": ((4, 19, 23, 12, 13), (4, 1, 1), False, ["long_rows", "long_rows", "expand_rows"]),
     "a cell, repeated": ((6, 80, 23, 1), (47, 3), False, ["planes", "planes", "planes"]),
+    "one long row of few planes": ((1, 3, 9001), (700,), False, ["planes", "planes", "planes"]),
+    "one window": ((7, 30, 23, 19), (1, 1), False, ["long_rows", "long_rows", "expand_rows"]),
     "far fewer windows than cells": ((8, 30, 487), (2,), False, ["long_rows", "long_rows", "expand_rows"]),
     "deep, channels_last": ((4, 38, 9, 24, 17), (4, 1, 3), True, ["channels_last", "channels_last", "planes"]),
     "deep, a few channels": ((6, 5, 19, 24, 97), (2, 3, 2), True, ["interleaved", "interleaved", "expand_rows"]),
     "deep, one window": ((3, 70, 9, 24, 17), (1, 1, 1), True, ["channels_last", "channels_last", "expand_rows"]),
 }
+DOUBLE = {"rows read whole, a few windows": "long_rows", "one long row of few planes": "long_rows"}  # of the average
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +58,13 @@ def test_what_torch_gives_in_the_same_bits(name, dtype, monkeypatch):
         took[kind] = plan.kernel.__name__
         return plan
     monkeypatch.setattr(jobs, "make_plan", planned)
+    monkeypatch.setattr(jobs, "planner", lambda: None)
     KNOWN.clear()
     found = []
     for threads in (1, 2, 8):
         torch.set_num_threads(threads)
         found.append(pooled(F, x, sizes))
+    if name in DOUBLE and dtype == torch.float64: wanted = [wanted[0], DOUBLE[name], wanted[2]]
     assert [took[kind] for kind in ("max", "mean", "avg_backward")] == wanted
     for other in found[1:]: assert all(map(torch.equal, found[0], other))
     exact, theirs = pooled(T, x.double(), sizes), pooled(T, x, sizes)

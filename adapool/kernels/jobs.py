@@ -19,7 +19,7 @@ import numpy as np
 from .compile import BYTES, compiled
 from .geometry import GEOMETRY_BYTES, Geometry, packed
 from .gradients import last_cells, scatter
-from .plan import MOST_KEPT, KernelPlan, make_plan, steps_of
+from .plan import MOST_KEPT, KernelPlan, copied, make_plan, steps_of
 from .planes import planes
 from .quick import ASKED, AXIS, SAID, planner
 from .rows import long_rows, reduce_parts
@@ -104,7 +104,9 @@ class InBlocks:
         self.steps = steps or steps_of(self.outs, inner, [count for count, _ in batch])
         self.function = self.block(0)[0].function
 
-    def block(self, first):
+    def block(self, first): return _blocks(self, first)
+
+    def new_block(self, first):
         "The job of the windows from `first` on, and where it begins in x and y, in cells."
         kind, types, batch, axes, inner = self.call
         windows, stride = axes[self.along]
@@ -123,6 +125,8 @@ class InBlocks:
             job(x + o*cell, y + to*out, index and index + to*8, threads, *alive)
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #30770e39
+_blocks = lru_cache(maxsize=4)(InBlocks.new_block)
+
 def _made(*call):
     "The job of some windows."
     made = make_plan(*call)
@@ -151,7 +155,8 @@ def new_job(kind, types, batch, axes, inner, steps=None, keep=True):
     """
     most = max([windows.input_size if kind == "avg_backward" else len(windows) for windows, _ in axes])
     call: Any = None
-    if most <= MOST_WINDOWS:
+    if steps is None and copied(kind, axes, inner): call = _made(kind, types, batch, axes, inner)
+    elif most <= MOST_WINDOWS:
         call = (Large if keep and most > MOST_KEPT else _made)(kind, types, batch, axes, inner, steps)
     else:
         lists = [windows.transposed() if kind == "avg_backward" else windows for windows, _ in axes]

@@ -10,7 +10,7 @@ __all__ = ['ASKED', 'AXIS', 'SAID', 'NOT_OURS', 'BY_PLANES', 'BY_STRIDED', 'BY_R
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c00003
 from .compile import compiled
 from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW
-from .plan import EXPAND, FEW_CELLS, FLAT, KEPT, LINED, LONG, NEAR, PART_CELLS, SMALL, STRIDED
+from .plan import EXPAND, FEW_CELLS, FLAT, KEPT, LINED, LONG, LONG_SUMS, NEAR, PART_CELLS, SMALL, STRIDED
 from .rows import LINE
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c00005
@@ -69,7 +69,7 @@ def kernel_for(w, longest, shortest, advance, divided):
     if m == 1 or m == n or (longest == 1 and m >= EXPAND*n): return NOT_OURS
     near = advance == 1 or advance == 2 or advance == 4
     if longest == shortest < 8 <= m and near and m*advance >= STRIDED and divided: return BY_STRIDED
-    return BY_PLANES if shortest < LONG else NOT_OURS
+    return BY_PLANES if shortest < (LONG_SUMS if w[2] == 8 and w[d]*w[h] == 1 else LONG) else NOT_OURS
 
 def in_blocks(w, count, d):
     "Of how many equal parts of H as planes `_in_blocks` makes use; NOT_OURS where that is another's to say."
