@@ -28,7 +28,8 @@ def pieces(monkeypatch):
     "Pieces wherever there can be any; and nothing goes level by level."
     def refused(*args): raise AssertionError("went level by level")
     KNOWN.clear()
-    for name in ("FEW_NUMBERS", "CELLS_A_PIECE"): monkeypatch.setattr(pyramids, name, 0)
+    monkeypatch.setattr(pyramids, "FEW_NUMBERS", 0)
+    monkeypatch.setattr(pyramids, "CELLS_A_PIECE", (0, 0))
     monkeypatch.setattr(pyramids, "dispatched", refused)
     yield
     KNOWN.clear()
@@ -239,6 +240,19 @@ def test_average_and_maximum(d, dtype):
     torch.testing.assert_close(layer(3)(x), getattr(F, f"adaptive_concat_pool{d}d")(x, 3))
     for wrong in ("max", None, 3):
         with pytest.raises(ValueError, match="mode must be"): layer(3, wrong)(x)
+
+
+@pytest.mark.parametrize("d", (1, 2, 3))
+def test_average_and_maximum_of_more_than_a_cache_holds(d, monkeypatch):
+    "Some planes at a time, the same numbers; the last part may be small."
+    x = data(d, torch.float32)
+    monkeypatch.setattr(pyramids, "BLOCK", 1)
+    wanted = [getattr(F, f"adaptive_concat_pool{d}d")(x, 3)]
+    monkeypatch.setattr(pyramids, "MORE_THAN_A_CACHE", 1)
+    parts, pool = [], pyramids._best_and_means
+    monkeypatch.setattr(pyramids, "_best_and_means", lambda d, x, size: parts.append(len(x)) or pool(d, x, size))
+    torch.testing.assert_close([getattr(F, f"adaptive_concat_pool{d}d")(x, 3)], wanted)
+    assert parts == [8, 8, 8, 8, 1]
 
 
 def test_arrays():
