@@ -201,6 +201,12 @@ def test_inputs_that_are_refused():
     assert [y.shape for y in ours("avg", 1, torch.ones(0, 2, 9), (1, 3))] == [(0, 2, 1), (0, 2, 3)]
 
 
+@pytest.mark.parametrize("kind", ("avg", "max"))
+def test_no_two_levels_share_memory(kind, pieces):
+    for leaf in (data(2), data(2).requires_grad_()):
+        assert len({y.data_ptr() for y in ours(kind, 2, leaf, (2, 4, 4))}) == 3
+
+
 def test_none_keeps_an_axis():
     x = data(2)
     torch.testing.assert_close(ours("avg", 2, x, (1, (2, None))), torchs("avg", 2, x, (1, (2, None))))

@@ -63,7 +63,8 @@ def means_by_pieces(x, pyramid):
 def maxima_by_pieces(x, pyramid):
     "The maxima of every level, a list, without derivatives."
     best = maximum(x, pyramid.pieces)
-    return [best if level.copies else maximum(best, level) for level in pyramid.levels]
+    *others, finest = pyramid.levels
+    return [*(maximum(best, level) for level in others), best if finest.copies else maximum(best, finest)]
 
 # %% ../../nbs/inside/tensors/07_pyramids.ipynb #17a00203
 def _found_at(x, pyramid, pieces, job):
