@@ -115,7 +115,7 @@ def maxima_with_gradient(x, pyramid, jobs):
 
 # %% ../../nbs/inside/tensors/07_pyramids.ipynb #17a0000a
 FEW_NUMBERS = 2**15  # of an input, up to which a call for each level is done before the pieces are
-CELLS_A_PIECE = 12, 4  # from which on pieces pay, without and with a gradient to come (`make bench`)
+CELLS_A_PIECE = 12, 3  # from which on pieces pay, without and with a gradient to come (`make bench`)
 MOST_WINDOWS = 2**12  # of all levels together, each of which is kept in memory
 
 def _by_levels(kind, d, given):
