@@ -28,19 +28,20 @@ def call(r):
     cells = [some(r, 1, r.choice((12, 30, 80, 200))) for _ in range(d)]
     batch = [some(r, 1, 70), some(r, 1, 9)][:r.choice((1, 2))]
     if r.random() < 0.5:
-        sizes, fixed = [r.choice((1, some(r, 1, 2*n), some(r, 1, n), n)) for n in cells], None
+        sizes, fixed = [r.choice((1, some(r, 1, 2*n), some(r, 1, n), n, some(r, 1, 20*n))) for n in cells], None
     else:
         kernel = [some(r, 1, 7) for _ in cells] if r.random() < 0.5 else [some(r, 1, 4)] * d
         stride, padding = [some(r, 1, 4) for _ in cells], [r.randint(0, k // 2) for k in kernel]
         fixed = *kernel, *stride, *padding, r.randint(0, 1), r.randint(0, 1), r.choice((0, 0, 5))
         sizes = sizes_of(cells, fixed)
-    return r.choice(("mean", "max")), r.choice(("f4", "f8", "bf")), (*batch, *cells), sizes, fixed
+    return r.choice(("mean", "max") if fixed else ("mean", "max", "avg_backward")), r.choice(("f4", "f8", "bf")), (*batch, *cells), sizes, fixed
 
 
 def by_the_plan(kind, code, shape, sizes, fixed):
     "The same job by `make_plan`."
     d, strides = len(sizes), memory.dense(shape)
-    windows = memory.plan_of(shape[-d:], sizes, fixed)
+    backward = kind == "avg_backward"
+    windows = memory.plan_of(sizes if backward else shape[-d:], shape[-d:] if backward else sizes, fixed)
     batch = ((1, 0), (1, 0), *zip(shape[:-d], strides))[-2:]
     made = plan.make_plan(kind, (code, code, COMPUTE[code]), batch, tuple((w, strides[i]) for i, w in windows), 1)
     return made and jobs.Job(made)

@@ -21,7 +21,7 @@ from .geometry import GEOMETRY_BYTES, Geometry, packed
 from .gradients import last_cells, scatter
 from .plan import MOST_KEPT, KernelPlan, copied, make_plan, steps_of
 from .planes import planes
-from .quick import ASKED, AXIS, SAID, planner
+from .quick import ASKED, AXIS, GRADIENT, MEAN, NONE, SAID, planner
 from .rows import long_rows, reduce_parts
 from .runs import runs
 from .strided import strided
@@ -201,30 +201,33 @@ def last_job(dtype, planes, n, m, inner):
     return _by_index(last_cells, dtype, planes, n, m, inner, n*inner) if n*inner <= MOST_MARKED else None
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #71c00010
-_BY_NUMBER = planes, strided, long_rows
+_BY_NUMBER = *((kernel, "sum") for kernel in (planes, strided, long_rows)), (planes, "avg_backward")
 _QUESTION = Struct(f"{ASKED + 3*AXIS}q"), 8*(ASKED + 3*AXIS)
 
 def quick_job(kind, code, shape, sizes, fixed=None):
     """The job that pools planes without gaps to `sizes` along the last axes, as `job` makes it, in a tenth of the time.
 
-    `code` is the type of both, `kind` "mean" or "max"; `fixed` is None for adaptive windows, else K, S and P of each
-    axis, ceil_mode, count_include_pad, divisor_override or 0. None where the call is no common one.
+    `code` is the type of both, `kind` "mean", "max" or "avg_backward" (of an adaptive mean); `fixed` is None for adaptive
+    windows, else K, S and P of each axis, ceil_mode, count_include_pad, divisor_override or 0. None where the call is
+    no common one.
     """
     plan = planner()
-    if plan is None or sum(sizes) > MOST_KEPT: return None
+    if plan is None or sum(sizes) + sum(shape[-len(sizes):]) > MOST_KEPT: return None
     d, question, begin = len(sizes), *_QUESTION
-    numbers = array("q", bytes(begin + 8*(SAID + 3*(sum(sizes) + 2)) + GEOMETRY_BYTES))
+    numbers = array("q", bytes(begin + 8*(SAID + 3*sum(sizes) + sum(shape[-d:]) + 6) + GEOMETRY_BYTES))
     axes = [1, 1, *(0,) * 5] * (3 - d)
     for i, m in enumerate(sizes):
         axes += shape[i - d], m
         axes += (0,) * 5 if fixed is None else (*fixed[i:3*d:d], fixed[-2], fixed[-1] and (1 if i else fixed[-1]))
+    divides = {"mean": MEAN, "avg_backward": GRADIENT}.get(kind, NONE)
     compute = COMPUTE[code]
-    question.pack_into(numbers, 0, kind == "mean", math.prod(shape[:-d]), BYTES[code], BYTES[compute], *axes)
+    question.pack_into(numbers, 0, divides, math.prod(shape[:-d]), BYTES[code], BYTES[compute], *axes)
     at, _ = numbers.buffer_info()
     plan(at, at, 0, 0, 0, at, at, at, at, at + begin, 0, 1)
     said = numbers[begin // 8:begin // 8 + SAID]
     if said[0] < 0: return None
-    function = compiled(_BY_NUMBER[said[0]], code, code, compute, "sum" if kind == "mean" else kind, "i4")
+    kernel, by = _BY_NUMBER[said[0]]
+    function = compiled(kernel, code, code, compute, kind if kind == "max" else by, "i4")
     return function and Quick(function, numbers, said, at + begin + 8*SAID)
 
 

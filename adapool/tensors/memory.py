@@ -89,7 +89,9 @@ class Plan(tuple):
 def adaptive_plan(input_sizes, output_sizes):
     "The plan of an adaptive pool over the last axes."
     d = len(output_sizes)
-    return Plan([(i - d, KNOWN[adaptive_windows, n, m]) for i, (n, m) in enumerate(zip(input_sizes, output_sizes))])
+    made = Plan([(i - d, KNOWN[adaptive_windows, n, m]) for i, (n, m) in enumerate(zip(input_sizes, output_sizes))])
+    made.adaptive = True
+    return made
 
 def of_one_divisor(w, divisor):
     "The windows `w`, of which a mean divides by `divisor`."
@@ -198,6 +200,12 @@ def _as_far_as_read(axes):
     "The axes, each as far as a window reads."
     return [(w if w.stops[-1] == w.input_size else w.restricted(0, int(w.stops[-1])), stride) for w, stride in axes]
 
+def _at_once(kind, dtype, shape, strides, plan, sizes):
+    "The kernels' job for planes without gaps where it is made at once."
+    if kind == "indices" or plan[-1][0] != -1 or plan.half or strides != dense(shape): return None
+    if kind == "avg_backward" and plan.fixed or not (plan.fixed or plan.adaptive): return None
+    return kernels.quick_job(kind, CODES[dtype], shape, sizes, plan.fixed)
+
 def ready(kind, dtype, shape, strides, plan):
     "What pools tensors of this shape and these strides; its job is None where there is no kernel, or nothing to do."
     d, sizes = len(plan), plan.input_sizes if kind == "avg_backward" else plan.output_sizes
@@ -206,6 +214,8 @@ def ready(kind, dtype, shape, strides, plan):
     out, steps = result(shape, sizes, last)
     inner, to = shape[1] if last else 1, plan.type_of(kind, dtype)
     if 0 in out or (inner > 1 and strides[1] != 1): return Ready(None, out, steps, to)
+    job = None if last else _at_once(kind, dtype, shape, strides, plan, sizes)
+    if job: return Ready(job, out, steps, to)
     batch = ((1, 0), (1, 0), *zip(shape[:1 if last else -d], strides))[-2:]
     axes, places, rest = [(windows, strides[dim]) for dim, windows in plan], None, False
     if plan.fixed and kind == "avg_backward":
