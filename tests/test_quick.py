@@ -34,7 +34,8 @@ def call(r):
         stride, padding = [some(r, 1, 4) for _ in cells], [r.randint(0, k // 2) for k in kernel]
         fixed = *kernel, *stride, *padding, r.randint(0, 1), r.randint(0, 1), r.choice((0, 0, 5))
         sizes = sizes_of(cells, fixed)
-    return r.choice(("mean", "max") if fixed else ("mean", "max", "avg_backward")), r.choice(("f4", "f8", "bf")), (*batch, *cells), sizes, fixed
+    kind = r.choice(("mean", "max") if fixed else ("mean", "max", "avg_backward"))
+    return kind, r.choice(("f4", "f8", "bf")), (*batch, *cells), sizes, fixed
 
 
 def by_the_plan(kind, code, shape, sizes, fixed):

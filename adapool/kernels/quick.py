@@ -16,10 +16,10 @@ from .rows import LINE
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c00005
 ASKED = 4   # numbers about the whole call: what divides, planes, bytes of a cell, bytes of what is computed
-NONE, MEAN, GRADIENT = 0, 1, 2  # what divides: nothing; windows; in a mean's gradient, windows that each cell was
+NONE, MEAN, GRADIENT = 0, 1, 2  # what divides: nothing; windows; in a mean's gradient the windows before
 BY_CELL = 3  # beside AS_IS, BY_WINDOW and BY_DIVISOR: each cell by its own divisor
 AXIS = 7    # numbers about each of three axes: n, m, K, S, P, padded cells counted?, another divisor or 0
-SAID = 6    # numbers before the geometry: kernel, total, unit, work, where a table begins in scratch, bytes of scratch
+SAID = 6    # numbers before the geometry: kernel, total, unit, work, where the table begins in scratch, its bytes
 
 def cells_of(w, a, i):
     "The window `i` of the axis that is described from w[a] on: start, stop, divisor."
@@ -84,7 +84,8 @@ def kernel_for(w, longest, shortest, advance, divide, same):
     if m == 1 or m == n or m >= EXPAND*n: return NOT_OURS
     if divide == BY_CELL: return BY_PLANES if shortest < LONG_APART else NOT_OURS
     near = advance == 1 or advance == 2 or advance == 4
-    if longest == shortest < 8 <= m and near and m*advance >= STRIDED and (divide != BY_WINDOW or same): return BY_STRIDED
+    steady = longest == shortest < 8 <= m and near and m*advance >= STRIDED
+    if steady and (divide != BY_WINDOW or same): return BY_STRIDED
     return BY_PLANES if shortest < (LONG_SUMS if w[2] == 8 and w[d]*w[h] == 1 else LONG) else NOT_OURS
 
 def in_blocks(w, count, d):
@@ -146,8 +147,8 @@ def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, deep, flat)
     near = 8*stride_p*cell <= (NEAR if small else NEAR // 4) and stride_p < 2*n_d*n_h*n and deep <= 100
     few = small and flat if kernel == BY_STRIDED else deep*longest <= FEW_CELLS and divide != BY_CELL
     table = 64 + (room*w[3] + 63) // 64*64
-    at = write(tab, 0, (kernel if divide != BY_CELL else BY_CELL, total, unit, work, table, table + 64, stride_a, count, stride_p, n_d, m_d, stride_d))
-    at = write(tab, at, (n_h, m_h, stride_h, n, m, 1, 1, w[1]*plane, y_a, y_p, y_d, y_h))
+    at = write(tab, 0, (kernel if divide != BY_CELL else BY_CELL, total, unit, work, table, table + 64))
+    at = write(tab, at, (stride_a, count, stride_p, n_d, m_d, stride_d, n_h, m_h, stride_h, n, m, 1, 1, w[1]*plane, y_a, y_p, y_d, y_h))
     begin = 0
     for windows, cells in ((m_d, n_d), (m_h, n_h), (m, n)):
         at = write(tab, at, (begin, begin + windows, begin + 2*windows))

@@ -203,7 +203,7 @@ def _as_far_as_read(axes):
 def _at_once(kind, dtype, shape, strides, plan, sizes):
     "The kernels' job for planes without gaps where it is made at once."
     if kind == "indices" or plan[-1][0] != -1 or plan.half or strides != dense(shape): return None
-    if kind == "avg_backward" and plan.fixed or not (plan.fixed or plan.adaptive): return None
+    if (kind == "avg_backward" and plan.fixed) or not (plan.fixed or plan.adaptive): return None
     return kernels.quick_job(kind, CODES[dtype], shape, sizes, plan.fixed)
 
 def ready(kind, dtype, shape, strides, plan):
