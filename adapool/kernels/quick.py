@@ -148,7 +148,8 @@ def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, deep, flat)
     few = small and flat if kernel == BY_STRIDED else deep*longest <= FEW_CELLS and divide != BY_CELL
     table = 64 + (room*w[3] + 63) // 64*64
     at = write(tab, 0, (kernel if divide != BY_CELL else BY_CELL, total, unit, work, table, table + 64))
-    at = write(tab, at, (stride_a, count, stride_p, n_d, m_d, stride_d, n_h, m_h, stride_h, n, m, 1, 1, w[1]*plane, y_a, y_p, y_d, y_h))
+    at = write(tab, at, (stride_a, count, stride_p, n_d, m_d, stride_d, n_h, m_h, stride_h, n, m, 1, 1))
+    at = write(tab, at, (w[1]*plane, y_a, y_p, y_d, y_h))
     begin = 0
     for windows, cells in ((m_d, n_d), (m_h, n_h), (m, n)):
         at = write(tab, at, (begin, begin + windows, begin + 2*windows))
