@@ -208,8 +208,8 @@ def quick_job(kind, code, shape, sizes, fixed=None):
     """The job that pools planes without gaps to `sizes` along the last axes, as `job` makes it, in a tenth of the time.
 
     `code` is the type of both, `kind` "mean", "max" or "avg_backward", of an adaptive mean; `fixed` is None for
-    adaptive windows, else K, S and P of each axis, ceil_mode, count_include_pad, divisor_override or 0. None where the call is
-    no common one.
+    adaptive windows, else K, S and P of each axis, ceil_mode, count_include_pad, divisor_override or 0. None where the
+    call is no common one.
     """
     plan = planner()
     if plan is None or sum(sizes) + sum(shape[-len(sizes):]) > MOST_KEPT: return None
