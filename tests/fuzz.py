@@ -239,6 +239,8 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     output_sizes=of((1, 2), [1, 2, 3], ((1, 2), (2, 3)), (2, None), (3, 1)), flatten=FLAG,
     mode=of("max_avg", "avg_max", "mean"),
     norm_type=of(1, 2, 3.0, 1.5, math.inf), p=of(3.0, 1, 2.5) + [lambda: torch.tensor([2.0])], eps=of(1e-6),
+    kind=of("avg", "max"),
+    inputs=TENSORS + [lambda: [tensor((3, 5, 7)), tensor((3, 2, 9))], lambda: [tensor((3, 7)), tensor((3, 1))]],
     channels=WHOLE,
     indices=[lambda s=s: torch.zeros(s, dtype=torch.int64) for s in SHAPES] + TENSORS)
 

@@ -27,7 +27,8 @@ ORDER = [
     "kernels.plan", "kernels.quick", "kernels.jobs", "kernels.arrays", "kernels", "pooling", "pyramids",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
-    "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional", "nn",
+    "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
+    "functional", "nn",
     "networks.models", "networks.fields", "networks.layers", "networks.calls", "networks.follow", "networks.table",
     "networks.trace", "networks", "export.forms", "export.pools", "export.calls", "export.capture", "export.verify",
     "export.write", "export.copies", "export.verdicts", "export", "answers.sizes", "answers.windows", "answers.arrays",
@@ -83,7 +84,8 @@ for name in %r:
 
 
 NEEDS = {"torch": ["functional", "functional.adaptive", "functional.ordinary", "functional.powers", "functional.unpool",
-                   "nn", "networks", "networks.trace", "export", "export.forms", "tensors.private", "flashcards"],
+                   "functional.each", "nn", "networks", "networks.trace", "export", "export.forms",
+                   "tensors.private", "flashcards"],
          "matplotlib": ["plot", "plot.film", "explore", "explore.panel", "flashcards"]}
 
 

@@ -33,7 +33,8 @@ def _rounded(y, x):
 def _power(x, p):
     "`x` to the power of a number, by operations of torch that have the same bits however threads share them."
     if not is_number(p) or p in _BY_ARITHMETIC: return x.pow(p)
-    if abs(p) < 64 and float(p).is_integer():
+    if float(p).is_integer():
+        if abs(p) > 64: return x.pow(p)
         half = _power(x, p // 2)
         return half * half if p % 2 == 0 else half * half * x
     if not p > 1: return x.pow(p)  # at 0 of an endless slope
