@@ -23,6 +23,7 @@ from conformance import (
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import adapool
 import adapool.functional as F
 from adapool.tensors.memory import address
 
@@ -75,7 +76,7 @@ def uses(tree, names):
 
 
 def test_every_address_comes_through_one_gate():
-    root = Path(F.__file__).parent
+    root = Path(adapool.__file__).parent
     package = {str(path.relative_to(root)): ast.parse(path.read_text()) for path in root.rglob("*.py")}
     memory = "data_ptr", "const_data_ptr", "_data_address", "_data_ptr", "untyped_storage"
     found = {name: uses(tree, memory) for name, tree in package.items()}

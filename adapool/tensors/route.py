@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, get_num_threads
+from torch import Tensor
 from torch.compiler import is_compiling
 from torch.overrides import has_torch_function_unary
 
 from ..checks import integer
 from ..kernels import quick_job
 from .memory import (
-    CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, address, dense, fixed_plan, is_channels_last, ready)
+    CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, fixed_plan, is_channels_last, ready, run)
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
 from adapool.tensors.ordinary import (
     LEFT_OUT, Ordinary, by_operator, few_ns, in_compiled_graph, is_plain, numbers_of, on_other_devices, operators_ns,
@@ -153,11 +153,8 @@ def _differentiable(kind, d, dtype, plan, indices):
 def _by_kernel_alone(job, shape, strides, rest):
     "A function of a tensor: `job`, or `_differentiable(*rest)` where the tensor's numbers cannot be had."
     def pool(x):
-        begin = address(x)
-        if begin is None: return _differentiable(*rest)(x)
         y = x.new_empty_strided(shape, strides)
-        job(begin, y.data_ptr(), 0, get_num_threads(), x, y)
-        return y
+        return y if run(job, x, y) else _differentiable(*rest)(x)
     return pool
 
 def _at_once(kind, d, shape, dtype, told):
