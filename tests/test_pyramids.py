@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as T
-from conformance import DTYPES, LAYOUTS
+from conformance import DTYPES, HALF, LAYOUTS
 from quick import rotated
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.testing._internal.two_tensor import TwoTensor
@@ -16,6 +16,7 @@ import adapool.functional as F
 from adapool import nn
 from adapool.tensors import pyramids
 from adapool.tensors.memory import KNOWN
+from adapool.windows import Windows, adaptive_windows
 
 SIZES = {1: (37,), 2: (13, 17), 3: (7, 9, 8)}
 LEVELS = {1: (1, 2, (4,), 6), 2: (1, (2, 3), 3, (4, 6)), 3: (1, 2, (3, 2, 3))}
@@ -98,6 +99,30 @@ def test_flattened_as_torch_cat_does(kind, d, pieces):
     for t, at in ((x, 1), (x[0], 0), (x.contiguous(memory_format=torch.channels_last) if d == 2 else x, 1)):
         wanted = torch.cat([y.flatten(at) for y in torchs(kind, d, t)], at)
         torch.testing.assert_close(ours(kind, d, t, flatten=True), wanted)
+
+
+def test_pieces_of_maxima_cover_each_window():
+    "Windows of any kind: of adaptive ones the starts alone would tell."
+    lists = [[adaptive_windows(n, m) for m in sizes] for n in range(1, 15) for sizes in ((1, 2, 4), (2, 3), (1, 3, 5))]
+    lists += [[Windows(9, [0, 3], a), Windows(9, [0, 3, 5], [3, 5, 9])] for a in ([3, 9], [4, 9])]
+    for given in [*lists, [Windows(9, [0, 2], [5, 9]), Windows(9, [0, 3, 5], [3, 5, 9])]]:
+        pieces, runs = pyramids.covering(*given)
+        for w, run in zip(given, runs, strict=True):
+            for window, (first, last) in zip(w, run, strict=True):
+                assert {*range(*window)} == {cell for piece in pieces[first:last] for cell in range(*piece)}
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_sums_of_half_precision_are_single(dtype, pieces):
+    "Their sums are larger than the largest number, and than those that are all whole."
+    x = torch.full((1, 2, 36, 37), 59904, dtype=dtype).requires_grad_()
+    mine = ours("avg", 2, x, (1, 2, 5))
+    assert all((y == 59904).all() for y in mine)
+    g, = torch.autograd.grad(mine, x, [torch.full_like(y, 59904) for y in mine])
+    y = x.detach().double().requires_grad_()
+    given = [torch.full_like(z, 59904, dtype=torch.float64) for z in mine]
+    want, = torch.autograd.grad(torchs("avg", 2, y, (1, 2, 5)), y, given)
+    assert (g == want.to(dtype)).double().mean() > 0.99  # single precision may lie on the other side of a half
 
 
 @pytest.mark.parametrize("kind", ("avg", "max"))
@@ -259,6 +284,14 @@ def test_average_and_maximum_of_more_than_a_cache_holds(d, monkeypatch):
     monkeypatch.setattr(pyramids, "_best_and_means", lambda d, x, size: parts.append(len(x)) or pool(d, x, size))
     torch.testing.assert_close([getattr(F, f"adaptive_concat_pool{d}d")(x, 3)], wanted)
     assert parts == [8, 8, 8, 8, 1]
+
+
+def test_arrays_are_pooled_from_pieces(monkeypatch):
+    x = np.random.default_rng(0).integers(0, 99, (4, 131, 127))
+    wanted = [adapool.adaptive_pool(x, m, "sum", axes=(1, 2)) for m in (1, 2, 3)]
+    monkeypatch.setattr("adapool.pyramids.adaptive_pool", None)
+    for mine, y in zip(adapool.pyramid_pool(x, (1, 2, 3), "sum", (1, -1)), wanted, strict=True):
+        np.testing.assert_array_equal(mine, y, strict=True)
 
 
 def test_arrays():

@@ -40,9 +40,9 @@ def covering(*lists):
     "As `elementary`, for maxima, whose pieces may overlap: the windows of the last list, where all are runs of these."
     fine, runs = lists[-1], []
     for w in lists:
+        if not (np.isin(w.starts, fine.starts).all() and np.isin(w.stops, fine.stops).all()): return elementary(*lists)
         first, last = np.searchsorted(fine.starts, w.starts), np.searchsorted(fine.stops, w.stops)
-        begins, ends = fine.starts[np.minimum(first, len(fine) - 1)], fine.stops[np.minimum(last, len(fine) - 1)]
-        if (begins != w.starts).any() or (ends != w.stops).any() or (last < first).any(): return elementary(*lists)
+        if (last < first).any(): return elementary(*lists)  # more windows than cells: the run would be empty
         runs.append(Windows(len(fine), first, last + 1))
     return fine, tuple(runs)
 
