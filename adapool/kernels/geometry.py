@@ -42,6 +42,8 @@ class Geometry(NamedTuple):
     stops_w: int
     divisors_w: int
     longest_w: int    # cells of the longest window along W
+    apart_w: int      # of regular windows: cells from the start of one to that of the next
+    before_w: int     # the same: cells that the first would have before the axis, were it not cut to it
     divide: int       # AS_IS, BY_WINDOW or BY_DIVISOR
     divisor: int
     rows: int         # output rows of all planes

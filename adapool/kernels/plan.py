@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEW_IN_PYTHON', 'ONE', 'MOST_KEPT', 'FEW_TIMES', 'LONG', 'LONG_SUMS', 'LONG_MAXIMA', 'LONG_INDICES', 'LONG_APART',
-           'LONG_TOGETHER', 'STRIDED', 'FLAT', 'EXPAND', 'PARTS', 'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL',
+           'LONG_TOGETHER', 'SIDE_BY_SIDE', 'EXPAND', 'PARTS', 'PART_CELLS', 'KEPT', 'LINED', 'BLOCK', 'SMALL',
            'FEW_CELLS', 'NEAR', 'KernelAxis', 'facts', 'axis', 'steps_of', 'Batch', 'copied', 'KernelPlan', 'make_plan']
 
 # %% ../../nbs/inside/kernels/12_plan.ipynb #93f34334
@@ -23,7 +23,7 @@ from .gradients import expand_rows
 from .indices import RUN, channels_last_indices, long_rows_indices
 from .planes import planes
 from .rows import LINE, interleaved, long_rows
-from .strided import strided
+from .strided import EDGE, SUMS, strided
 from .tables import tables
 
 # %% ../../nbs/inside/kernels/12_plan.ipynb #1cf531fb
@@ -39,12 +39,12 @@ class KernelAxis(NamedTuple):
     advance: int     # cells from the start of one window to that of the next, at most
     divisor: Any     # the same for all, or None
     even: bool       # do windows of one size lie side by side, and hold every cell?
-    steady: bool     # have all windows one size, and each starts as far from the one before?
+    before: Any      # if windows are regular, but for being cut to the axis: cells of the first before it; else None
     stride: int = 0  # from one cell to the next in x
     step: int = 0    # from one output to the next in y
 
 FEW_IN_PYTHON = 64  # up to which Python's own numbers are quicker than NumPy's
-ONE = KernelAxis(1, 1, array("q", [0]), array("q", [1]), array("q", [1]), 1, 1, 0, 1, True, False)
+ONE = KernelAxis(1, 1, array("q", [0]), array("q", [1]), array("q", [1]), 1, 1, 0, 1, True, None)
 
 @lru_cache(maxsize=512)
 def facts(windows, backward=False):
@@ -58,19 +58,25 @@ def facts(windows, backward=False):
         sizes = [b - a for a, b in zip(starts, stops)]
         longest, shortest = max(sizes), min(sizes)
         steps = [b - a for a, b in itertools.pairwise(starts)] or [0]
-        advance, least = max(steps), min(steps)
+        advance = max(steps)
+        before = (len(starts) - 1)*advance - starts[-1]
+        cut = [(max(i, 0), min(i + longest, n)) for i in range(-before, starts[-1] + 1, max(1, advance))]
+        regular = cut == list(zip(starts, stops))
         tiled = starts[1:] == stops[:-1]
     else:
         first, last = np.frombuffer(starts, np.int64), np.frombuffer(stops, np.int64)
         longest, shortest = int((last - first).max()), int((last - first).min())
-        advance, least = int(np.diff(first).max()), int(np.diff(first).min())
+        advance = int(np.diff(first).max())
+        before = (len(starts) - 1)*advance - starts[-1]
+        uncut = np.arange(len(starts))*advance - before
+        regular = bool((np.maximum(uncut, 0) == first).all() and (np.minimum(uncut + longest, n) == last).all())
         tiled = bool((first[1:] == last[:-1]).all())
     even = longest == shortest and tiled and starts[0] == 0 and stops[-1] == n
     same = divisors[0]
     if any(v != same for v in divisors[:FEW_IN_PYTHON]) or (
             len(divisors) > FEW_IN_PYTHON and (np.frombuffer(divisors, np.int64) != same).any()): same = None
-    steady = longest == shortest and advance == least > 0
-    return KernelAxis(n, len(starts), starts, stops, divisors, longest, shortest, advance, same, even, steady)
+    before = before if regular and advance > 0 else None
+    return KernelAxis(n, len(starts), starts, stops, divisors, longest, shortest, advance, same, even, before)
 
 MOST_KEPT = 2**12  # windows of a list whose facts are kept
 
@@ -92,7 +98,7 @@ def _unit_axes(axes):
     "Axes of one cell each, whose windows all hold it, as one."
     m, divisor = math.prod([a.m for a in axes]), math.prod([a.divisor for a in axes])
     zeros, ones, divisors = (array("q", [v]) * m for v in (0, 1, divisor))
-    return KernelAxis(1, m, zeros, ones, divisors, 1, 1, 0, divisor, m == 1, False, 0, axes[-1].step)
+    return KernelAxis(1, m, zeros, ones, divisors, 1, 1, 0, divisor, m == 1, None, 0, axes[-1].step)
 
 def _dense_ones(axes):
     "Have all axes one cell and one divisor, and are their outputs neighbours?"
@@ -104,7 +110,8 @@ def _together(outer, last):
     starts, stops = (array("q", [v*k for v in table]) for table in (outer.starts, outer.stops))
     divisors = array("q", [v*last.divisors[0] for v in outer.divisors])
     divisor = outer.divisor and outer.divisor*last.divisor
-    kinds = outer.longest*k, outer.shortest*k, outer.advance*k, divisor, outer.even, outer.steady
+    before = None if outer.before is None else outer.before*k
+    kinds = outer.longest*k, outer.shortest*k, outer.advance*k, divisor, outer.even, before
     return KernelAxis(outer.n*k, outer.m, starts, stops, divisors, *kinds, last.stride, outer.step)
 
 def _padded(axes): return [ONE] * (3 - len(axes)) + axes
@@ -116,7 +123,7 @@ def _repeated(outer, last):
     k, (divisor, *more) = last.m, last.divisors
     starts, stops = (array("q", [v for v in table for _ in range(k)]) for table in (outer.starts, outer.stops))
     divisors = array("q", [v*divisor for v in outer.divisors for _ in range(k if more else 1)])
-    kinds = outer.longest, outer.shortest, outer.advance, outer.divisor and outer.divisor*divisor, False, False
+    kinds = outer.longest, outer.shortest, outer.advance, outer.divisor and outer.divisor*divisor, False, None
     return KernelAxis(outer.n, outer.m*k, starts, stops, divisors, *kinds, outer.stride, last.step)
 
 def _joined(axes):
@@ -180,8 +187,7 @@ LONG_MAXIMA = 16      # the same of maxima and minima
 LONG_INDICES = 96     # the same for indices, where there are few rows to a window or windows to a row
 LONG_APART = 3072     # the same for indices and gradients of cells that are not neighbours
 LONG_TOGETHER = 512   # the same for indices of neighbours
-STRIDED = 48          # cells of a row from which on windows of one size at a small stride are reduced as they lie
-FLAT = 4              # their rows up to which these are reduced in registers, where the cells lie in a cache
+SIDE_BY_SIDE = 64     # cells of long windows side by side up to which a row is turned in registers
 EXPAND = 16           # outputs per cell from which on rows are runs
 
 def _runs(w):
@@ -208,6 +214,13 @@ def _by_cell(w):
     first, last = np.searchsorted(stops, cells, "right"), np.searchsorted(starts, cells, "right")
     return w._replace(starts=array("q", first.tolist()), stops=array("q", last.tolist()))
 
+def _as_they_lie(w, rows):
+    "Are the windows of a row, if they read so many `rows`, best reduced as they lie in memory?"
+    if w.before is None: return False
+    if w.longest < 8 and w.advance <= 4: return True
+    if rows > 1 or w.longest > w.advance > 1: return False
+    return w.longest < EDGE if w.advance == 1 else w.longest <= 8 or LONG <= w.longest <= SIDE_BY_SIDE
+
 def _kernel(kind, divide, axes, C, cell):
     "The kernel that does it; None where windows are both so short and so long that none is made for them."
     d, h, w = axes
@@ -221,8 +234,7 @@ def _kernel(kind, divide, axes, C, cell):
     if C == 1 and (kind == "avg_backward" or same) and w.m >= EXPAND*w.n and (
         len(w.starts) < w.m or _runs(w)): return expand_rows
     if plain and 2 <= C and w.stride == C and (k >= LONG or wider): return interleaved
-    if plain and C == w.stride == 1 and w.steady and w.advance in (1, 2, 4) and k < 8 <= w.m and (
-            w.m*w.advance >= STRIDED and (divide != BY_WINDOW or w.divisor)): return strided
+    if plain and C == w.stride == 1 and w.m >= 8 and _as_they_lie(w, d.longest*h.longest): return strided
     one = d.m*h.m*w.m*d.n*h.n == 1 and w.even and w.n >= 8  # window, of one row
     double = cell == 8 and C == w.stride == d.n*h.n == 1
     long = (LONG_MAXIMA if kind in ("max", "min") else LONG_SUMS) if double else LONG
@@ -233,7 +245,7 @@ def _kernel(kind, divide, axes, C, cell):
 def _tile(kernel, kind, few, h, w, channels):
     "How many windows of a row are taken together: as many as span a line, or as have room for a window's channels."
     if kernel is expand_rows: return min(w.n, 1024)
-    if kernel is strided: return -(-w.m // -(-w.m * w.advance // (LINE - 8)))  # all of about one length
+    if kernel is strided: return -(-w.m // -(-w.m * w.advance // (LINE - EDGE)))  # all of about one length
     if kernel in (long_rows, interleaved, planes):
         line = LINE // (channels if kernel is not long_rows else 1)
         step = (w.starts[-1] - w.starts[0]) // max(1, w.m - 1)  # from window to window, on average
@@ -284,7 +296,7 @@ def _scratch_sizes(kernel, few, axes, C, block, tile, span, lined):
     "Cells that a kernel works in, and entries of its table: fixed numbers, whatever the size of a window."
     d, h, w = axes
     width = span*C + 16
-    if kernel is strided: return 2*LINE + 64, 8
+    if kernel is strided: return SUMS + LINE + 16, 8
     if kernel is long_rows: return 2*LINE + 48 + 2*tile, 8
     if kernel is interleaved: return 2*LINE + 112 + 2*C*tile, 8
     if kernel is long_rows_indices: return RUN + 32, 8
@@ -299,7 +311,6 @@ def _cuts(kernel, kind, batch, axes, C, size, cell):
     d, h, w = axes
     deep, small = d.longest*h.longest, size*cell <= SMALL
     few = (C <= 128 or small) and deep*w.longest <= FEW_CELLS and kind != "avg_backward"
-    if kernel is strided: few = small and d.longest == 1 and h.longest <= FLAT
     block = -(-C // -(-C // BLOCK) // 8) * 8 if C >= 8 else C
     eight = 8*batch.stride_p*cell
     near = 0 < eight <= (NEAR if small else NEAR // 4) and batch.stride_p < d.n*h.n*w.n*C*2 and deep <= 100
@@ -380,7 +391,7 @@ def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     lists, places = _laid(d, h, w, divide == BY_WINDOW or kind == "avg_backward")
     geometry = Geometry(  # type: ignore[call-arg]
         batch.stride_a, batch.planes, batch.stride_p, d.n, d.m, d.stride, h.n, h.m, h.stride, w.n, w.m, w.stride, C,
-        limit, batch.y_a, batch.y_p, d.step, h.step, *places, w.longest, divide, divisor, rows, tile, near, KEPT, lined,
-        few, parts, block)
+        limit, batch.y_a, batch.y_p, d.step, h.step, *places, w.longest, w.advance, w.before or 0,
+        divide, divisor, rows, tile, near, KEPT, lined, few, parts, block)
     room = _scratch_sizes(kernel, few, axes, C, block, tile, span, lined)
     return KernelPlan(kernel, types, geometry, lists, total, unit, size, room)

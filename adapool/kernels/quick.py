@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['ASKED', 'NONE', 'MEAN', 'GRADIENT', 'BY_CELL', 'AXIS', 'SAID', 'NOT_OURS', 'BY_PLANES', 'BY_STRIDED', 'BY_ROWS',
-           'WIDEST', 'WITHOUT', 'cells_of', 'facts_of', 'mean_over', 'same_mean', 'table_of', 'kernel_for', 'in_blocks',
-           'batch_of', 'strides_of', 'tile_of', 'write', 'quick_geometry', 'quick_plan', 'planner']
+           'WIDEST', 'WITHOUT', 'cells_of', 'facts_of', 'cells_before', 'mean_over', 'same_mean', 'table_of', 'lie',
+           'kernel_for', 'in_blocks', 'batch_of', 'strides_of', 'tile_of', 'write', 'quick_geometry', 'quick_plan',
+           'planner']
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c00003
 from .compile import compiled
 from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW
 from .plan import (
-    EXPAND, FEW_CELLS, FLAT, KEPT, LINED, LONG, LONG_APART, LONG_SUMS, NEAR, PART_CELLS, SMALL, STRIDED)
+    EXPAND, FEW_CELLS, KEPT, LINED, LONG, LONG_APART, LONG_SUMS, NEAR, PART_CELLS, SIDE_BY_SIDE, SMALL)
 from .rows import LINE
+from .strided import EDGE, SUMS
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c00005
 ASKED = 4   # numbers about the whole call: what divides, planes, bytes of a cell, bytes of what is computed
@@ -36,17 +38,27 @@ def cells_of(w, a, i):
     return start, stop, padded if w[a + 5] else stop - start
 
 def facts_of(w, a):
-    "Of an axis: the longest and the shortest window, the advance if it is always the same, the divisor likewise, or 0."
+    "Of an axis: the longest and the shortest window, the largest advance, the divisor if it is always the same, or 0."
     longest, shortest, advance, same, before = 0, w[a], 0, 0, 0
     for i in range(w[a + 1]):
         start, stop, divisor = cells_of(w, a, i)
         longest, shortest = max(longest, stop - start), min(shortest, stop - start)
         if i == 0: same = divisor
-        if i == 1: advance = start - before
-        if start - before != advance and i > 1: advance = 0
+        if i > 0: advance = max(advance, start - before)
         if divisor != same: same = 0
         before = start
     return longest, shortest, advance, same
+
+def cells_before(w, a, longest, advance):
+    "`before` of an axis that is regular, else -1."
+    n, m = w[a], w[a + 1]
+    before = (m - 1)*advance - cells_of(w, a, m - 1)[0]
+    if advance == 0: return -1
+    for i in range(m):
+        uncut = i*advance - before
+        start, stop, _ = cells_of(w, a, i)
+        if start != max(uncut, 0) or stop != min(uncut + longest, n): return -1
+    return before
 
 def mean_over(w, a, i):
     "Of how many cells output `i` is the mean, where the axis described from w[a] on is that of a gradient."
@@ -73,7 +85,14 @@ def table_of(w, a, m, n, tab, at, divide):
 NOT_OURS, BY_PLANES, BY_STRIDED, BY_ROWS = -1, 0, 1, 2  # who has the call
 WIDEST = 2**11  # cells of a row
 
-def kernel_for(w, longest, shortest, advance, divide, same):
+def lie(deep, longest, advance, before):
+    "`_as_they_lie` of a plan."
+    if before < 0: return False
+    if longest < 8 and advance <= 4: return True
+    if deep > 1 or longest > advance > 1: return False
+    return longest < EDGE if advance == 1 else longest <= 8 or LONG <= longest <= SIDE_BY_SIDE
+
+def kernel_for(w, deep, longest, shortest, advance, before, divide):
     "`_kernel` of a plan, where the call is common and the rows of its windows are as told."
     d, h, v = ASKED, ASKED + AXIS, ASKED + 2*AXIS
     n, m = w[v], w[v + 1]
@@ -83,9 +102,7 @@ def kernel_for(w, longest, shortest, advance, divide, same):
     if w[d + 1]*w[h + 1]*m == 1: return BY_ROWS if w[0] != GRADIENT else NOT_OURS
     if m == 1 or m == n or m >= EXPAND*n: return NOT_OURS
     if divide == BY_CELL: return BY_PLANES if shortest < LONG_APART else NOT_OURS
-    near = advance == 1 or advance == 2 or advance == 4
-    steady = longest == shortest < 8 <= m and near and m*advance >= STRIDED
-    if steady and (divide != BY_WINDOW or same): return BY_STRIDED
+    if m >= 8 and lie(deep, longest, advance, before): return BY_STRIDED
     return BY_PLANES if shortest < (LONG_SUMS if w[2] == 8 and w[d]*w[h] == 1 else LONG) else NOT_OURS
 
 def in_blocks(w, count, d):
@@ -110,13 +127,13 @@ def strides_of(w, kernel, blocks):
     if w[d] == 1: return 0, 0, w[v], w[v + 1]
     return w[h]*w[v], w[h + 1]*w[v + 1], w[v], w[v + 1]
 
-def tile_of(w, kernel):
+def tile_of(w, kernel, advance):
     "Windows of a row that are taken together, and the cells that they span."
     v = ASKED + 2*AXIS
     m, first = w[v + 1], cells_of(w, v, 0)[0]
     if kernel == BY_PLANES: return m, cells_of(w, v, m - 1)[1] - first
     if kernel == BY_ROWS: return m, 0
-    lines = (m*(cells_of(w, v, 1)[0] - first) + LINE - 9) // (LINE - 8)
+    lines = (m*advance + LINE - EDGE - 1) // (LINE - EDGE)
     return (m + lines - 1) // lines, 0
 
 def write(tab, at, numbers):
@@ -127,7 +144,7 @@ def write(tab, at, numbers):
     return at
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c0000a
-def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, deep, flat):
+def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, advance, before, deep):
     "Writes what is said of the call, and its geometry, in the order of the fields; where the tables begin."
     d, h, v = ASKED, ASKED + AXIS, ASKED + 2*AXIS
     n_d, m_d, n_h, m_h, n, m = w[d], w[d + 1], w[h] // blocks, w[h + 1] // blocks, w[v], w[v + 1]
@@ -136,16 +153,16 @@ def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, deep, flat)
     outer, stride_a, y_a, count, stride_p, y_p = batch_of(w, blocks, plane, out)
     stride_d, y_d, stride_h, y_h = strides_of(w, kernel, blocks)
     if kernel == BY_ROWS: n_d, n_h, n = 1, 1, plane
-    tile, span = tile_of(w, kernel)
+    tile, span = tile_of(w, kernel, advance)
     lined = max(8*(span + 16), min(LINED // w[3], 8*(span + 16)*rows))
     all_rows = rows*outer*((count + 7) // 8 if kernel == BY_PLANES else count)
     total = all_rows*((m + tile - 1) // tile)
     if kernel == BY_PLANES: room = 128 + 10*(span + 16) + 8*(KEPT + tile + 8) + lined
-    else: room = 2*LINE + (64 if kernel == BY_STRIDED else 48 + 2*tile)
+    else: room = SUMS + LINE + 16 if kernel == BY_STRIDED else 2*LINE + 48 + 2*tile
     unit = rows if rows <= 64 and total >= 64*rows else 1
     small = work*cell <= SMALL
     near = 8*stride_p*cell <= (NEAR if small else NEAR // 4) and stride_p < 2*n_d*n_h*n and deep <= 100
-    few = small and flat if kernel == BY_STRIDED else deep*longest <= FEW_CELLS and divide != BY_CELL
+    few = deep*longest <= FEW_CELLS and divide != BY_CELL
     table = 64 + (room*w[3] + 63) // 64*64
     at = write(tab, 0, (kernel if divide != BY_CELL else BY_CELL, total, unit, work, table, table + 64))
     at = write(tab, at, (stride_a, count, stride_p, n_d, m_d, stride_d, n_h, m_h, stride_h, n, m, 1, 1))
@@ -154,7 +171,8 @@ def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, deep, flat)
     for windows, cells in ((m_d, n_d), (m_h, n_h), (m, n)):
         at = write(tab, at, (begin, begin + windows, begin + 2*windows))
         begin += 2*windows + (windows if divide == BY_WINDOW else cells if divide == BY_CELL else 0)
-    return write(tab, at, (longest, divide % BY_CELL, divisor, all_rows, tile, int(near), KEPT, lined, int(few), 1, 1))
+    at = write(tab, at, (longest, advance, max(before, 0), divide % BY_CELL, divisor))
+    return write(tab, at, (all_rows, tile, int(near), KEPT, lined, int(few), 1, 1))
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c0000b
 def quick_plan(x, y, index, g, w, buf, ibuf, tab, first, last):
@@ -168,7 +186,8 @@ def quick_plan(x, y, index, g, w, buf, ibuf, tab, first, last):
     if w[0] == GRADIENT: every = same_mean(w, d)*same_mean(w, h)*same_mean(w, v)
     divide = AS_IS if w[0] == NONE else BY_DIVISOR if every else BY_WINDOW if w[0] == MEAN else BY_CELL
     if min(shortest_d, shortest_h) < 1: return
-    kernel = kernel_for(w, longest, shortest, advance, divide, same)
+    before = cells_before(w, v, longest, advance)
+    kernel = kernel_for(w, longest_d*longest_h, longest, shortest, advance, before, divide)
     if kernel == NOT_OURS: return
     plane = w[d]*w[h]*w[v]
     if kernel == BY_ROWS:
@@ -176,8 +195,8 @@ def quick_plan(x, y, index, g, w, buf, ibuf, tab, first, last):
         longest_d, longest_h, longest = 1, 1, plane
     blocks = in_blocks(w, w[1], d) if kernel == BY_PLANES else 1
     if blocks == NOT_OURS: return
-    divisor, flat = every if divide == BY_DIVISOR else 1, longest_d == 1 and longest_h <= FLAT
-    at = quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, longest_d*longest_h, flat)
+    divisor, deep = every if divide == BY_DIVISOR else 1, longest_d*longest_h
+    at = quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, advance, before, deep)
     if kernel == BY_ROWS: write(tab, at, (0, 1, 0, 1, 0, plane))
     else:
         for a, many in ((d, 1), (h, blocks), (v, 1)):

@@ -49,8 +49,8 @@ def divided_row(x, o, stride_w, n, buf, cells, fresh, w, divisors):
         v = divide(load(x, o + i*stride_w), n * w[divisors + i])
         store(buf, i, v if fresh else reduce(load(buf, i), v))
 
-def reduce_box(x, o, g, w, d0, h0, kh, top, bottom, w0, cells, C, buf):
-    "Rows top ... bottom - 1 of windows that have `kh` in each slice, from column `w0` on, reduced into the line `buf`."
+def reduce_box(x, o, g, w, d0, h0, kh, top, bottom, w0, cells, C, buf, to):
+    "Rows top ... bottom - 1 of windows of `kh` in each slice, from column `w0` on, reduced into `buf` from `to` on."
     row = top
     while row < bottom:
         d = row // kh
@@ -61,7 +61,7 @@ def reduce_box(x, o, g, w, d0, h0, kh, top, bottom, w0, cells, C, buf):
             for i in range(many):
                 n = w[g.divisors_d + d0 + d] * w[g.divisors_h + h0 + h + i]
                 divided_row(x, p + i*g.stride_h, g.stride_w, n, buf, cells, row + i == top, w, g.divisors_w + w0)
-        else: reduce_rows(x, p, many, g.stride_h, g.stride_w, C, buf, 0, LINE + 16, cells, g.limit, row == top)
+        else: reduce_rows(x, p, many, g.stride_h, g.stride_w, C, buf, to, to + LINE + 16, cells, g.limit, row == top)
         row += many
 
 # %% ../../nbs/inside/kernels/04_rows.ipynb #9890ee04
@@ -89,7 +89,7 @@ def windows_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part):
     for row in range(top, bottom, TALL):
         for q in range(left, right, LINE):
             many = min(LINE, right - q)
-            reduce_box(x, o + q*g.stride_w, g, w, d0, h0, kh, row, min(bottom, row + TALL), a0 + q, many, 1, buf)
+            reduce_box(x, o + q*g.stride_w, g, w, d0, h0, kh, row, min(bottom, row + TALL), a0 + q, many, 1, buf, 0)
             for j in range(outs):
                 a = max(w[g.starts_w + j0 + j] - a0, q)
                 s = reduce_span(buf, a - q, min(w[g.stops_w + j0 + j] - a0, q + many) - a)
@@ -186,7 +186,8 @@ def channels_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part)
     for row in range(top, bottom, TALL):
         for q in range(left, right, LINE // C):
             many = min(LINE // C, right - q)
-            if kd*kh > 1: reduce_box(x, o + q*C, g, w, d0, h0, kh, row, min(bottom, row + TALL), a0 + q, many, C, buf)
+            below = min(bottom, row + TALL)
+            if kd*kh > 1: reduce_box(x, o + q*C, g, w, d0, h0, kh, row, below, a0 + q, many, C, buf, 0)
             for j in range(outs):
                 a = max(w[g.starts_w + j0 + j] - a0, q)
                 stop = min(w[g.stops_w + j0 + j] - a0, q + many)

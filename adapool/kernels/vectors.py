@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LANES', 'WORDS', 'CELL_BYTES', 'REDUCTION', 'EXTREME', 'AVG_BACKWARD', 'INDICES', 'word', 'meaning', 'load', 'store',
-           'vload', 'vstore', 'prefetch', 'scalar', 'vsplat', 'broadcast', 'divide', 'vdivide', 'replaces', 'reduce',
-           'vreduce', 'vreduce_first', 'vkeep', 'reduce_lanes', 'vreduce_ordered', 'vunordered', 'mask_or', 'mask_any',
-           'widen', 'narrow', 'wreduce', 'wload', 'wstore', 'load_tile', 'store_tile', 'treduce', 'tdivide',
-           'transpose8', 'veven', 'vodd', 'iload', 'istore', 'isplat', 'iadd', 'iselect', 'vselect', 'vreplaces',
-           'vreplaces_at', 'jsplat', 'jselect', 'load_index_tile', 'store_index_tile', 'transpose8_index', 'closure',
-           'interpreted']
+           'vload', 'vstore', 'prefetch', 'scalar', 'vsplat', 'broadcast', 'divide', 'vdivide', 'vtimes', 'replaces',
+           'reduce', 'vreduce', 'vreduce_first', 'vkeep', 'reduce_lanes', 'vreduce_ordered', 'vunordered', 'mask_or',
+           'mask_any', 'widen', 'narrow', 'wreduce', 'wload', 'wstore', 'load_tile', 'store_tile', 'treduce', 'tdivide',
+           'transpose8', 'veven', 'vodd', 'vthird', 'iload', 'istore', 'isplat', 'iadd', 'iselect', 'vselect',
+           'vreplaces', 'vreplaces_at', 'jsplat', 'jselect', 'load_index_tile', 'store_index_tile', 'transpose8_index',
+           'closure', 'interpreted']
 
 # %% ../../nbs/inside/kernels/00_vectors.ipynb #b468f85f
 import builtins
@@ -133,6 +133,14 @@ def vdivide(p, q):
 
 @vdivide.llvm
 def _(e, b, p, q): return b.fdiv(p, q) if e.floats else p
+
+@word("V", "Vn")
+def vtimes(p, n):
+    "`p` times the integer `n`; integers are left as they are."
+    return (p * n).astype(p.dtype)
+
+@vtimes.llvm
+def _(e, b, p, n): return b.fmul(p, e.splat(b, e.number(b, n))) if e.floats else p
 
 # %% ../../nbs/inside/kernels/00_vectors.ipynb #4bd1be8b
 def replaces(p, q):
@@ -326,6 +334,14 @@ def vodd(p, q):
 
 @vodd.llvm
 def _(e, b, p, q): return e.shuffle(b, p, q, range(1, 2*LANES, 2))
+
+@word("V", "VVV")
+def vthird(p, q, r):
+    "Every third lane of `p`, `q` and `r`, from the first on."
+    return np.concatenate([p, q, r])[::3]
+
+@vthird.llvm
+def _(e, b, p, q, r): return e.shuffle(b, e.shuffle(b, p, q, [0, 3, 6, 9, 12, 15, 0, 0]), r, [0, 1, 2, 3, 4, 5, 10, 13])
 
 # %% ../../nbs/inside/kernels/00_vectors.ipynb #3081e660
 @word("I", "pn")
