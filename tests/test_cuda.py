@@ -51,6 +51,30 @@ def test_the_gpu_gives_what_the_cpu_gives(kind, d, layout):
         assert agree("backward", kind, torch.float64, here, there)
 
 
+MORE = {
+    "pyramid avg": lambda x: F.pyramid_avg_pool2d(x, (1, 2, 3, 6)),
+    "pyramid max": lambda x: F.pyramid_max_pool2d(x, (1, 3, 4)),
+    "pyramid flat": lambda x: F.pyramid_avg_pool2d(x, (1, 2, 5), flatten=True),
+    "concat": lambda x: F.adaptive_concat_pool2d(x, (2, 3)), "lp": lambda x: F.lp_pool2d(x, 3, 3, 2),
+    "gem": lambda x: F.gem_pool(x, (3, 2), p=2.5), "soft": lambda x: F.soft_pool(x, kernel_size=3, stride=2),
+    "unpool": lambda x: F.adaptive_max_unpool2d(*F.adaptive_max_pool2d(x, (4, 3), return_indices=True), x.shape[-2:]),
+    "max_unpool": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2, output_size=x.shape[-2:])}
+
+
+@pytest.mark.parametrize("dtype", (torch.float64, torch.float16))
+@pytest.mark.parametrize("name", MORE)
+def test_other_pools_give_what_they_give_on_the_cpu(name, dtype):
+    "Values and gradients; in half precision to its last place."
+    found, x = [], torch.randn(3, 5, 13, 11, generator=torch.Generator().manual_seed(2), dtype=torch.float64).to(dtype)
+    for device in ("cpu", "cuda"):
+        leaf = x.to(device, copy=True).requires_grad_()
+        y = MORE[name](leaf)
+        ys = y if isinstance(y, (list, tuple)) else [y]
+        g, = torch.autograd.grad(sum((v * v).sum() for v in ys), leaf)
+        found.append([v.detach().cpu().contiguous() for v in (*ys, g)])
+    torch.testing.assert_close(*found, **{} if dtype is torch.float64 else dict(rtol=4e-3, atol=4e-3))
+
+
 @pytest.mark.parametrize("kind", ("avg", "max"))
 @pytest.mark.parametrize("d, shape, size", [
     (1, (8, 64, 5000), 777), (2, (8, 64, 113, 97), (31, 40)), (3, (2, 16, 30, 41, 37), (7, 9, 20))])
