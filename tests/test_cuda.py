@@ -55,7 +55,7 @@ MORE = {
     "pyramid avg": lambda x: F.pyramid_avg_pool2d(x, (1, 2, 3, 6)),
     "pyramid max": lambda x: F.pyramid_max_pool2d(x, (1, 3, 4)),
     "pyramid flat": lambda x: F.pyramid_avg_pool2d(x, (1, 2, 5), flatten=True),
-    "concat": lambda x: F.adaptive_concat_pool2d(x, (2, 3)), "lp": lambda x: F.lp_pool2d(x, 3, 3, 2),
+    "concat": lambda x: F.adaptive_concat_pool2d(x, (2, 3)), "lp": lambda x: F.lp_pool2d(x, 2, 3, 2),
     "gem": lambda x: F.gem_pool(x, (3, 2), p=2.5), "soft": lambda x: F.soft_pool(x, kernel_size=3, stride=2),
     "unpool": lambda x: F.adaptive_max_unpool2d(*F.adaptive_max_pool2d(x, (4, 3), return_indices=True), x.shape[-2:]),
     "max_unpool": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2, output_size=x.shape[-2:])}
