@@ -310,7 +310,8 @@ def _cuts(kernel, kind, batch, axes, C, size, cell):
     "How the work is cut: windows of a tile; are planes near, cells few; channels of a block."
     d, h, w = axes
     deep, small = d.longest*h.longest, size*cell <= SMALL
-    few = (C <= 128 or small) and deep*w.longest <= FEW_CELLS and kind != "avg_backward"
+    shared = w.advance == deep == 1 or deep*w.longest > w.advance*(deep + 1) + w.longest  # cells are read many times
+    few = (C <= 128 or small or shared) and deep*w.longest <= FEW_CELLS and kind != "avg_backward"
     block = -(-C // -(-C // BLOCK) // 8) * 8 if C >= 8 else C
     eight = 8*batch.stride_p*cell
     near = 0 < eight <= (NEAR if small else NEAR // 4) and batch.stride_p < d.n*h.n*w.n*C*2 and deep <= 100

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEFT_OUT', 'MOST_CELLS', 'Ordinary', 'is_plain', 'by_operator', 'numbers_of', 'sizes_of', 'sizes_for_us',
-           'in_compiled_graph', 'on_other_devices', 'few_ns', 'operators_ns']
+           'in_compiled_graph', 'on_other_devices', 'few_ns', 'torchs_in_channels', 'operators_ns']
 
 # %% ../../nbs/inside/tensors/04_ordinary.ipynb #0a0d0003
 import math
@@ -120,6 +120,12 @@ def few_ns(cells, d, told):
     size, stride = told[:2]
     if type(stride) is not int or stride < 1: stride = size
     return cells / stride**d * (6 + size**d / 3)
+
+def torchs_in_channels(numbers, sizes, channels):
+    "Is torch's average, with so many `channels` innermost, the faster one, of whatever size?"
+    d = len(sizes)
+    if d == 1: return channels >= 64 and numbers[0] < 5
+    return channels >= 192 and all(m == 1 or k <= s + (s > 1) for m, k, s in zip(sizes, numbers, numbers[d:]))
 
 def operators_ns(planes, numbers, sizes, side_by_side=1):
     "Nanoseconds of one thread that torch's operator takes where so many channels lie side by side."

@@ -26,9 +26,9 @@ from ..kernels import quick_job
 from .memory import (
     CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, fixed_plan, is_channels_last, ready, run)
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
-from adapool.tensors.ordinary import (
+from .ordinary import (
     LEFT_OUT, Ordinary, by_operator, few_ns, in_compiled_graph, is_plain, numbers_of, on_other_devices, operators_ns,
-    sizes_for_us)
+    sizes_for_us, torchs_in_channels)
 from .plain import wide
 from .private import (
     NAMES, OPERATORS, ORDINARY_NAMES, ORDINARY_OPERATORS, THEIRS, dual_level, functionalized, in_function_mode,
@@ -102,6 +102,8 @@ def torchs_ns(kind, planes, cells, read):
 def small(kind, d, shape, dtype, contiguous, sizes, wanted, ordinary=None, last=False):
     "Is torch's own operator done with such a call before a kernel of ours has begun? In nanoseconds of one thread."
     if last and ordinary and (dtype not in _SINGLE or (kind == "max" and wanted)): return True
+    if last and ordinary and kind == "avg" and not wanted and (
+        torchs_in_channels(ordinary, sizes, shape[-d - 1])): return True
     if dtype not in _SINGLE: return False
     planes, cells, read = math.prod(shape[:-d]), math.prod(sizes), math.prod(shape)
     if ordinary: time = operators_ns(planes, ordinary, sizes, shape[-d - 1] if last else 1)
