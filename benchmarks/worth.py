@@ -39,8 +39,8 @@ def known(kept):
 def without(kernel):
     "Plans are made as if there were no such kernel; gives the names of those that they choose."
     seen, choose, scatter_job = set(), plan._kernel, jobs.scatter_job
-    def other(kind, divide, axes, C):
-        found = choose(kind, divide, axes, C)
+    def other(kind, divide, axes, C, cell, apart):
+        found = choose(kind, divide, axes, C, cell, apart)
         seen.add(found.__name__ if found else None)
         if found is not kernel: return found
         short = axes[2].longest * C <= rows.LINE

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from quick import some
 
-from adapool.kernels import can_compile, channels, compiled, gradients, indices, jobs, rows, runs
+from adapool.kernels import can_compile, channels, compiled, gradients, indices, jobs, offsets, rows, runs
 from adapool.kernels import compile as compiling
 from adapool.kernels.arrays import types_of
 from adapool.kernels.geometry import Geometry, packed
 from adapool.kernels.planes import planes
 from adapool.kernels.strided import strided
 from adapool.kernels.vectors import load, meaning, store, vload, vstore
-from adapool.windows import adaptive_windows
+from adapool.windows import adaptive_windows, fixed_windows
 
 machine = pytest.importorskip("adapool.kernels.machine")
 pytestmark = pytest.mark.skipif(not can_compile(), reason="tested is what a compiler makes of the kernels")
@@ -82,7 +82,8 @@ AXES = ([(14, 7), (13, 6)], [(9, 3), (80, 40)], [(700, 1)], [(4, 2), (64, 32)], 
 
 KERNELS = {f.__name__: f for f in (
     planes, strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
-    gradients.scatter, gradients.last_cells, indices.long_rows_indices, indices.channels_last_indices, runs.runs)}
+    gradients.scatter, gradients.last_cells, indices.long_rows_indices, indices.channels_last_indices,
+    offsets.strided_offsets, offsets.put_back_rows, offsets.put_back_channels, offsets.put_back_cells, runs.runs)}
 
 
 @functools.cache
@@ -91,7 +92,7 @@ def keys():
     kinds = "mean", "sum", "max", "min", "indices"
     asked = {(kind, types_of(np.dtype(code), kind)) for code in CODES for kind in kinds}
     asked |= {(kind, (code, code, compute)) for code, compute in jobs.COMPUTE.items()
-              for kind in ("mean", "max", "indices", "avg_backward")}
+              for kind in ("mean", "max", "indices", "offsets", "avg_backward")}
     found = {(name, code, code, compute, "sum", "i4") for code, compute in jobs.COMPUTE.items()
              for name in ("scatter", "last_cells")}
     found |= {("runs", code, code, compute, "indices", "i8" if compute == "f8" else "i4")
@@ -103,7 +104,11 @@ def keys():
                 steps = [inner * math.prod(n for n, _ in axes[i:]) for i in range(len(axes) + 1)]
                 pooled = tuple((adaptive_windows(m, n) if kind == "avg_backward" else adaptive_windows(n, m), s)
                                for (n, m), s in zip(axes, steps[1:]))
-                assert jobs.new_job(kind, types, ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
+                made = jobs.new_job(kind, types, ((2, 8 * steps[0]), (8, steps[0])), pooled, inner)
+                assert made or (kind == "offsets" and math.prod(w.sizes.max() for w, _ in pooled) > 255)
+        for code in jobs.COMPUTE:
+            for windows, inner in ((fixed_windows(40, 3, 2), 1), (fixed_windows(40, 3), 1), (fixed_windows(9, 3), 8)):
+                assert jobs.back_job.__wrapped__(code, 2, (windows,), inner)
     return sorted(found)
 
 

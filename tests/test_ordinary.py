@@ -213,8 +213,10 @@ def test_who_takes_a_call(monkeypatch):
         assert by_kernel(pool, x, 3, 2, 1) and by_kernel(pool, x, (3, 3), [2, 2], 1) and by_kernel(pool, x[..., ::2], 2)
         assert by_kernel(pool, last, 3, 2, 1) and not by_kernel(pool, last.half(), 3, 2, 1)
         assert not by_kernel(pool, x[:1, :1, :9, :9], 3) and not by_kernel(pool, last[:1, :, :9, :9], 3, 2, 1)
-        assert by_kernel(pool, last.clone().requires_grad_(), 3, 1) == (pool is F.avg_pool2d)
+        leaf = last.repeat(4, 1, 1, 1).contiguous(memory_format=torch.channels_last).requires_grad_()
+        assert by_kernel(pool, leaf, 3, 1) and by_kernel(pool, leaf.half(), 3, 2, 1) == (pool is F.max_pool2d)
         assert not by_kernel(pool, x, np.int64(3))
+    assert not by_kernel(F.max_pool2d, last, 3, 2, 1, return_indices=True)
     deep = data(2, 8, 16, 16, 17)
     assert by_kernel(F.max_pool3d, deep, 2) and by_kernel(F.avg_pool3d, deep, 2)
     assert not by_kernel(F.max_pool3d, deep.to(memory_format=torch.channels_last_3d), 2)
@@ -339,7 +341,9 @@ def test_what_is_decided_depends_on_the_shape_alone():
     numbers = numbers_of("max", 2, 3, 2, 1)
     assert route.small("max", 2, (1, 2, 9, 9), torch.float32, True, (5, 5), False, numbers, False)
     assert not route.small("max", 2, (8, 64, 56, 56), torch.float32, True, (28, 28), True, numbers, False)
-    assert route.small("max", 2, (8, 64, 56, 56), torch.bfloat16, False, (28, 28), True, numbers, True)
+    assert route.small("max", 2, (8, 64, 56, 56), torch.bfloat16, False, (28, 28), False, numbers, True)
+    assert not route.small("max", 2, (8, 64, 56, 56), torch.bfloat16, False, (28, 28), True, numbers, True)
+    assert route.small("max", 2, (8, 64, 56, 56), torch.float32, False, (28, 28), True, numbers, True, True)
 
 
 @pytest.mark.parametrize("n", range(1, 12))

@@ -64,8 +64,9 @@ TESTS = {
     "functional.pyramids": "pyramids notebook",
     "functional.concat": "pyramids notebook",
     "nn": "bad_input notebook ordinary published",
-    **{f"kernels.{room}": "uncompiled long sweep kernels link notebook properties conformance exact bits memory"
-       for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "geometry")},
+    **{f"kernels.{room}": "uncompiled offsets long sweep kernels link notebook properties conformance exact bits memory"
+       for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "offsets", "geometry")},
+    "kernels.back": "offsets ordinary",
     "kernels.runs": "uncompiled pyramids notebook",
     "kernels.quick": "quick notebook",
     "kernels.vectors": "uncompiled sweep kernels cache link notebook properties conformance exact",

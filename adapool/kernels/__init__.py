@@ -1,13 +1,13 @@
 """Fast pooling on the CPU: from windows and strides to a job that machine code does.
 
 Its rooms, from the ground up: vectors, llvm, geometry, reduce, rows, strided, indices, planes, channels, gradients,
-runs, machine, compile, tables, threads, plan, quick, jobs, arrays. Numba and LLVM are imported when a kernel has to be
-compiled, and not before.
+offsets, runs, machine, compile, tables, threads, plan, quick, back, jobs, arrays. Numba and LLVM are imported when a
+kernel has to be compiled, and not before.
 """
 
 from adapool.kernels.compile import BYTES, cache_folder, can_compile, compiled
-from adapool.kernels.jobs import COMPUTE, job, last_job, new_job, quick_job, runs_job, scatter_job
+from adapool.kernels.jobs import COMPUTE, back_job, job, last_job, new_job, quick_job, runs_job, scatter_job
 from adapool.kernels.threads import parallel_for, threads_to_use
 
-__all__ = ["BYTES", "COMPUTE", "cache_folder", "can_compile", "compiled", "job", "last_job", "new_job", "quick_job",
+__all__ = ["BYTES", "COMPUTE", "back_job", "cache_folder", "can_compile", "compiled", "job", "last_job", "new_job", "quick_job",
            "runs_job", "scatter_job", "parallel_for", "threads_to_use"]

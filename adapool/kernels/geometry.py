@@ -34,7 +34,7 @@ class Geometry(NamedTuple):
     y_h: int
     starts_d: int     # where the tables of each axis begin in `w`
     stops_d: int
-    divisors_d: int   # of the outputs for a mean, of the cells of x for the gradient of one
+    divisors_d: int   # of the outputs for a mean, of the cells of x for its gradient; for offsets, where windows begin
     starts_h: int
     stops_h: int
     divisors_h: int
@@ -54,6 +54,8 @@ class Geometry(NamedTuple):
     few: int          # have windows so few cells that all are read at once?
     parts: int        # parts of each window
     block: int        # channels that are taken together
+    index_h: int      # a cell's index counts rows of so many cells, and slices of so many rows: of `x`, or of a window
+    index_w: int
 
 AS_IS, BY_WINDOW, BY_DIVISOR = 0, 1, 2  # how a mean divides: a sum does not; by each window's divisor; all by the same
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WAKE', 'WAKE_OURS', 'MOST_WINDOWS', 'job', 'COMPUTE', 'MOST_MARKED', 'Job', 'Quick', 'InParts', 'InBlocks', 'Large',
-           'new_job', 'scatter_job', 'last_job', 'quick_job', 'runs_job']
+           'new_job', 'scatter_job', 'last_job', 'back_job', 'quick_job', 'runs_job']
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #226ef9f1
 import math
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .back import back_plan
 from .compile import BYTES, compiled
 from .geometry import GEOMETRY_BYTES, Geometry, packed
 from .gradients import last_cells, scatter
@@ -35,7 +36,7 @@ WAKE_OURS = 2**19  # the same for threads of our own, which take longer to wake
 def _scratch_layout(types, cells, entries):
     "Where indices and table begin in the memory that a thread works in, and how many bytes it has."
     indices = 64 + (cells * int(types[2][1]) + 63 & -64)
-    table = indices + (cells * int(types[4][1]) + 63 & -64 if types[3] == "indices" else 0)
+    table = indices + (cells * int(types[4][1]) + 63 & -64 if types[3] in ("indices", "offsets", "put_back") else 0)
     return indices, table, table + 8*entries + 63 & -64
 
 class Job:
@@ -184,7 +185,7 @@ def scatter_job(dtype, planes, n, m, inner):
     >>> x
     array([  0.,  11.,   0., 100.,   0.])
     """
-    return _by_index(scatter, dtype, planes, n, m, inner, 8)
+    return _by_index(scatter, dtype, planes, n, m, inner, n*inner + 8 if BYTES[dtype] < 4 else 8)
 
 MOST_MARKED = 2**22  # places of a plane that a thread marks, in 16 MiB
 
@@ -199,6 +200,20 @@ def last_job(dtype, planes, n, m, inner):
     array([  0.,  10., 100.])
     """
     return _by_index(last_cells, dtype, planes, n, m, inner, n*inner) if n*inner <= MOST_MARKED else None
+
+@lru_cache(maxsize=128)
+def back_job(dtype, planes, windows, inner):
+    """The job that adds gradients where maxima were, by offsets; None where these do not fit in a byte.
+
+    >>> gradient, offsets, x = np.array([1.0, 10.0, 100.0]), np.array([1, 0, 2], np.uint8), np.zeros(7)
+    >>> call = adapool.kernels.back_job("f8", 1, (adapool.fixed_windows(7, 3, stride=2),), 1)
+    >>> call(gradient.ctypes.data, x.ctypes.data, offsets.ctypes.data, 1)
+    >>> x
+    array([  0.,   1.,  10.,   0.,   0.,   0., 100.])
+    """
+    plan = back_plan((dtype, dtype, COMPUTE[dtype]), planes, windows, inner)
+    made = plan and Job(plan)
+    return made if made and made.function else None
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #71c00010
 _BY_NUMBER = *((kernel, "sum") for kernel in (planes, strided, long_rows)), (planes, "avg_backward")

@@ -245,10 +245,11 @@ class Emitter(NamedTuple):
 
     def load_index(self, b, x, o):
         v = b.load(x.at(b, o, many=True), align=x.align)
-        return v if x.cell == self.index_type else b.trunc(v, _type_like(v, _cell(self.index_type)))
+        if x.cell == self.index_type: return v
+        return (b.zext if x.align == 1 else b.trunc)(v, _type_like(v, _cell(self.index_type)))
 
     def store_index(self, b, y, o, v):
-        if y.cell != self.index_type: v = b.sext(v, _type_like(v, _cell(y.cell)))
+        if y.cell != self.index_type: v = (b.trunc if y.align == 1 else b.sext)(v, _type_like(v, _cell(y.cell)))
         b.store(v, y.at(b, o, many=True), align=y.align)
 
 # %% ../../nbs/inside/kernels/01_llvm.ipynb #616150c6

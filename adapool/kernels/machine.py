@@ -26,9 +26,9 @@ from .vectors import WORDS, closure
 _NAMED = {"f2": float16, "f4": types.float32, "f8": types.float64, "bf": bfloat16, "b1": types.uint8,
           **{f"{s}{n}": getattr(types, f"{'u' if s == 'u' else ''}int{8*n}") for s in "iu" for n in (1, 2, 4, 8)}}
 
-def _signature(x, y, compute, index):
+def _signature(x, y, compute, index, place):
     "x, y, index, g, w, buf, ibuf, tab, first, last"
-    arrays = [types.CPointer(t) for t in (x, y, types.int64, types.int64, compute, index, types.int64)]
+    arrays = [types.CPointer(t) for t in (x, y, place, types.int64, compute, index, types.int64)]
     return types.void(*arrays[:3], Named("Geometry", Geometry._fields), *arrays[3:], types.int64, types.int64)
 
 @global_compiler_lock
@@ -47,7 +47,8 @@ def _kernel_text(kernel, means, x, y, compute, index, named):
     plain = {f.__name__: FunctionType(f.__code__, scope, f.__name__) for f in functions}
     options = dict(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     scope |= {name: numba.njit(**options)(f) for name, f in plain.items() if f.__name__ != kernel.__name__}
-    return _llvm_code(plain[kernel.__name__], _signature(named[x], named[y], named[compute], named[index]))
+    place = types.uint8 if means["OFFSETS"] else types.int64
+    return _llvm_code(plain[kernel.__name__], _signature(named[x], named[y], named[compute], named[index], place))
 
 # %% ../../nbs/inside/kernels/09_machine.ipynb #4826a45e
 def _team():

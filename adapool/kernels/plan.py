@@ -21,10 +21,11 @@ from .compile import BYTES
 from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW, Geometry
 from .gradients import expand_rows
 from .indices import RUN, channels_last_indices, long_rows_indices
+from .offsets import lines_of, strided_offsets
 from .planes import planes
 from .rows import LINE, interleaved, long_rows
 from .strided import EDGE, SUMS, strided
-from .tables import tables
+from .tables import MOST_OFFSETS, as_offsets, tables
 
 # %% ../../nbs/inside/kernels/12_plan.ipynb #1cf531fb
 class KernelAxis(NamedTuple):
@@ -126,13 +127,13 @@ def _repeated(outer, last):
     kinds = outer.longest, outer.shortest, outer.advance, outer.divisor and outer.divisor*divisor, False, None
     return KernelAxis(outer.n, outer.m*k, starts, stops, divisors, *kinds, outer.stride, last.step)
 
-def _joined(axes):
+def _joined(axes, repeat=True):
     "The last axes as one, as far as rows that are read whole lie side by side in x, or short ones of one cell in y."
     while len(axes) > 1:
         outer, last = axes[-2:]
         if last.m == 1 and last.even and outer.stride == last.n*last.stride and (
             len(outer.divisors) == outer.m and len(last.divisors) == 1): axes = [*axes[:-2], _together(outer, last)]
-        elif last.n == 1 < last.m < (EXPAND if outer.longest <= 2 else FEW_TIMES) and last.divisor and (
+        elif repeat and last.n == 1 < last.m < (EXPAND if outer.longest <= 2 else FEW_TIMES) and last.divisor and (
             outer.step == last.m*last.step): axes = [*axes[:-2], _repeated(outer, last)]
         else: break
     return axes
@@ -221,9 +222,12 @@ def _as_they_lie(w, rows):
     if rows > 1 or w.longest > w.advance > 1: return False
     return w.longest < EDGE if w.advance == 1 else w.longest <= 8 or LONG <= w.longest <= SIDE_BY_SIDE
 
-def _kernel(kind, divide, axes, C, cell):
+def _kernel(kind, divide, axes, C, cell, apart=0):
     "The kernel that does it; None where windows are both so short and so long that none is made for them."
     d, h, w = axes
+    if kind == "offsets":
+        if C == w.stride == 1 and apart in (1, 2, 4) and w.m >= 8: return strided_offsets
+        kind = "indices"
     k, plain, wider = w.shortest, kind not in ("indices", "avg_backward"), w.longest*C > LINE
     if C >= 8: return channels_last_indices if kind == "indices" else channels_last
     low = w.m == 1 or d.shortest*h.shortest < 16
@@ -339,12 +343,20 @@ def make_plan(
         cells *= a.n
         limit += (a.n - 1)*a.stride
     size = A*P*inner*(cells + math.prod(outs))
-    index = "i8" if kind == "indices" and (types[2] == "f8" or cells >= 2**31) else "i4"
+    index = "i8" if kind in ("indices", "offsets") and (types[2] == "f8" or cells >= 2**31) else "i4"
     divide, divisor = _divide(kind, axes)
     if kind == "mean" or (backward and divide == BY_DIVISOR): kind = "sum"
-    if kind == "indices": axes, C = _padded(_joined(axes)), inner
+    spans, apart = None, 0
+    if kind in ("indices", "offsets"): whole, C = _padded(_joined(axes)), inner
+    if kind == "indices": axes = whole
+    elif kind == "offsets":
+        axes = _padded(_joined(axes, repeat=False))
+        if axes != whole: return None
+        axes, spans, apart = as_offsets(axes)
+        if math.prod(spans) > MOST_OFFSETS: return None
     else: axes, C = _merged(axes, inner, own=divide == BY_WINDOW or kind == "avg_backward")
-    return _planned(kind, (*types, kind, index), _batch(A, sA, yA, P, sP, yP), axes, C, divide, divisor, limit, size)
+    batch = _batch(A, sA, yA, P, sP, yP)
+    return _planned(kind, (*types, kind, index), batch, axes, C, divide, divisor, limit, size, spans, apart)
 
 def _counts(kernel, batch, axes, C, tile):
     "Output rows of all planes, and what a kernel counts: rows, or rows of each tile or channel."
@@ -372,12 +384,13 @@ def _tile_span(kernel, w, tile):
     if tile >= w.m: return w.stops[-1] - w.starts[0]
     return max([w.stops[min(j + tile, w.m) - 1] - w.starts[j] for j in range(0, w.m, tile)])
 
-def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
+def _planned(kind, types, batch, axes, C, divide, divisor, limit, size, spans=None, apart=0):
     "The plan for axes that are merged."
-    kernel = _kernel(kind, divide, axes, C, BYTES[types[0]])
+    kernel = _kernel(kind, divide, axes, C, BYTES[types[0]], apart)
     if kernel is None: return None
     d, h, w = axes
-    if kernel is planes and d.n == d.m == 1 and C == 1 and kind != "indices": batch, h = _in_blocks(batch, h)
+    places = kind in ("indices", "offsets")
+    if kernel is planes and d.n == d.m == 1 and C == 1 and not places: batch, h = _in_blocks(batch, h)
     axes = d, h, w
     tile, near, few, block = _cuts(kernel, kind, batch, axes, C, size, BYTES[types[0]])
     span = _tile_span(kernel, w, tile)
@@ -386,13 +399,18 @@ def _planned(kind, types, batch, axes, C, divide, divisor, limit, size):
     rows, units = _counts(kernel, batch, axes, C, tile)
     parts = _parts(kernel, axes, tile, units, size)
     total = units*parts * (w.m if kernel is long_rows_indices else 1) * (-(-C // block) if C >= 8 else 1)
-    by_plane = kernel in (long_rows, strided, planes, expand_rows) and d.m*h.m <= 64 and total >= 64*d.m*h.m
+    room = _scratch_sizes(kernel, few, axes, C, block, tile, span, lined)
+    kept = KEPT
+    if kernel is strided_offsets:
+        kept, tile, lined, *room = lines_of(h, w, spans, apart)
+    by_plane = kernel in (long_rows, strided, strided_offsets, planes, expand_rows)
+    by_plane = by_plane and d.m*h.m <= 64 and total >= 64*d.m*h.m
     unit = d.m*h.m if by_plane else 1
     if kernel is expand_rows: w = _by_cell(w)
-    lists, places = _laid(d, h, w, divide == BY_WINDOW or kind == "avg_backward")
+    lists, places = _laid(d, h, w, divide == BY_WINDOW or kind in ("avg_backward", "offsets"))
     geometry = Geometry(  # type: ignore[call-arg]
         batch.stride_a, batch.planes, batch.stride_p, d.n, d.m, d.stride, h.n, h.m, h.stride, w.n, w.m, w.stride, C,
         limit, batch.y_a, batch.y_p, d.step, h.step, *places, w.longest, w.advance, w.before or 0,
-        divide, divisor, rows, tile, near, KEPT, lined, few, parts, block)
-    room = _scratch_sizes(kernel, few, axes, C, block, tile, span, lined)
+        divide, divisor, rows, tile, near, kept, lined, few, parts, block,
+        *(spans[1:] if spans else (h.n, w.n)))
     return KernelPlan(kernel, types, geometry, lists, total, unit, size, room)

@@ -63,7 +63,7 @@ def prefetch_block(x, ahead, past):
 
 def read_tiles(x, o, g, d0, kd, h0, kh, width, count, ahead, past, buf, ibuf, turned):
     "The rows of one window in `count` planes, reduced in registers and transposed."
-    stride_p, stride_d, stride_h, n_h, n_w = g.stride_p, g.stride_d, g.stride_h, g.n_h, g.n_w
+    stride_p, stride_d, stride_h, n_h, n_w = g.stride_p, g.stride_d, g.stride_h, g.index_h, g.index_w
     for q in range(0, width, 8):
         ahead = prefetch_block(x, ahead, past)
         s = load_tile(x, o + q, stride_p, count)
@@ -95,7 +95,7 @@ def read_lines(x, base, g, w, row, many, cells, count, buf, ibuf, lined, spare):
                     kh = w[g.stops_h + h + i] - h0
                     o = base + r*g.stride_p + slice*g.stride_d + h0*g.stride_h
                     to = lined + ((done + i)*8 + r)*width
-                    fresh, i0 = slice == d0, (slice*g.n_h + h0)*g.n_w
+                    fresh, i0 = slice == d0, (slice*g.index_h + h0)*g.index_w
                     if INDICES: indices_of_rows(x, o, g, i0, kh, buf, ibuf, to, spare, cells, fresh)
                     else: reduce_rows(x, o, kh, g.stride_h, g.stride_w, C, buf, to, spare, cells, g.limit, fresh)
             done += n
@@ -162,7 +162,7 @@ def row_of_windows(x, g, w, base, d, h, j0, outs, count, direct, ahead, share, l
             if INDICES:
                 i = load_index_tile(ibuf, line + q, width)
                 store_index_tile(ibuf, turned + q*8, 8, transpose8_index(i))
-    if INDICES: indices_of_columns(buf, ibuf, turned, to, g, w, j0, outs)
+    if INDICES: indices_of_columns(buf, ibuf, turned, to, g, w, d, h, j0, outs)
     else: reduce_columns(buf, turned, to, g, w, j0, outs, divisor_of_rows(g, w, d, h))
 
 def store_rows(buf, ibuf, at, many, y, index, to, lane, count):

@@ -172,7 +172,7 @@ def quick_geometry(w, tab, kernel, blocks, divide, divisor, longest, advance, be
         at = write(tab, at, (begin, begin + windows, begin + 2*windows))
         begin += 2*windows + (windows if divide == BY_WINDOW else cells if divide == BY_CELL else 0)
     at = write(tab, at, (longest, advance, max(before, 0), divide % BY_CELL, divisor))
-    return write(tab, at, (all_rows, tile, int(near), KEPT, lined, int(few), 1, 1))
+    return write(tab, at, (all_rows, tile, int(near), KEPT, lined, int(few), 1, 1, n_h, n))
 
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c0000b
 def quick_plan(x, y, index, g, w, buf, ibuf, tab, first, last):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['mean_backward_op', 'put_back_op', 'best_op', 'mean_op', 'max_op', 'mean', 'mean_backward', 'max_with_index',
-           'maximum', 'put_back', 'Function', 'Mean', 'MeanBackward', 'Max', 'PutBack']
+           'max_with_place', 'maximum', 'put_back', 'Function', 'Mean', 'MeanBackward', 'Max', 'PutBack']
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400003
 from collections.abc import Callable, Sequence
@@ -37,17 +37,21 @@ def max_with_index(x, plan):
     "The maximum of each window, and where it was."
     return tensor_by_kernel("indices", x, plan) or _by_cuda("max", x, plan) or plain.max_with_index(x, plan)
 
+def max_with_place(x, plan):
+    "The maximum of each window, and for its gradient where it was: as an offset in a byte where a kernel gives one."
+    return tensor_by_kernel("offsets", x, plan) or max_with_index(x, plan)
+
 def maximum(x, plan):
     "The maximum of each window."
     y = tensor_by_kernel("max", x, plan)
     return max_with_index(x, plan)[0] if y is None else y
 
-def put_back(g, index, plan):
-    "Zeros, and each cell of `g` added where `index` says, in the memory format of `index`: the gradient of a maximum."
-    last = is_channels_last(index.shape, index.stride(), len(plan))
-    if last: g, index, plan = g.movedim(1, -1), index.movedim(1, -1), plan.moved
-    y = scattered(g, index, plan)
-    if y is None: y = plain.put_back(g, index, plan)
+def put_back(g, places, plan):
+    "Zeros, and each cell of `g` added where its maximum was, in the memory format of `places`: a maximum's gradient."
+    last = is_channels_last(places.shape, places.stride(), len(plan))
+    if last: g, places, plan = g.movedim(1, -1), places.movedim(1, -1), plan.moved
+    y = scattered(g, places, plan)
+    if y is None: y = plain.put_back(g, places, plan)
     return y.movedim(-1, 1) if last else y
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400008
@@ -122,9 +126,9 @@ class MeanBackward(_Linear):
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a40000a
 class Max(Function):
-    "The maximum of each window and where it was, as autograd knows it."
+    "The maximum of each window and where it was, as autograd knows it: as an index, or as is best for its gradient."
     @staticmethod
-    def forward(x, plan): return max_with_index(x, plan)
+    def forward(x, plan, as_index): return max_with_index(x, plan) if as_index else max_with_place(x, plan)
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.plan = inputs[1]
@@ -132,17 +136,18 @@ class Max(Function):
         ctx.save_for_backward(output[1])
         ctx.save_for_forward(output[1])
     @staticmethod
-    def backward(ctx, g, _): return PutBack.apply(g, ctx.saved_tensors[0], ctx.plan), None
+    def backward(ctx, g, _): return PutBack.apply(g, ctx.saved_tensors[0], ctx.plan), None, None
     @staticmethod
-    def jvp(ctx, tangent, _): return plain.pick(tangent, ctx.saved_tensors[0], ctx.plan), None
+    def jvp(ctx, tangent, *_): return plain.pick(tangent, ctx.saved_tensors[0], ctx.plan), None
     @staticmethod
-    def vmap(info, in_dims, x, plan): return _with_batch(lambda x: Max.apply(x, plan), x, in_dims[0], len(plan)), (0, 0)
+    def vmap(info, in_dims, x, plan, as_index):
+        return _with_batch(lambda x: Max.apply(x, plan, as_index), x, in_dims[0], len(plan)), (0, 0)
 
 class PutBack(Function):
     "The gradient of the maximum, as autograd knows it."
     @staticmethod
-    def forward(g, index, plan):
-        return put_back_op(g, index, plan.input_sizes) if _in_graph(g) else put_back(g, index, plan)
+    def forward(g, places, plan):
+        return put_back_op(g, places, plan.input_sizes, plan.fixed) if _in_graph(g) else put_back(g, places, plan)
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.plan = inputs[2]
@@ -153,10 +158,10 @@ class PutBack(Function):
     @staticmethod
     def jvp(ctx, tangent, *_): return PutBack.apply(tangent, ctx.saved_tensors[0], ctx.plan)
     @staticmethod
-    def vmap(info, in_dims, g, index, plan):
-        g, index = (a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0)
-                    for a, d in zip((g, index), in_dims))
-        return PutBack.apply(g, index, plan), 0
+    def vmap(info, in_dims, g, places, plan):
+        g, places = (a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0)
+                     for a, d in zip((g, places), in_dims))
+        return PutBack.apply(g, places, plan), 0
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #c0de0003
 def _fake(x, sizes, last, dtype=None):
@@ -186,8 +191,9 @@ def _best_to(x: torch.Tensor, sizes: _Numbers) -> torch.Tensor: return maximum(x
 def _max_to(x: torch.Tensor, sizes: _Numbers) -> tuple[torch.Tensor, torch.Tensor]:
     return max_with_index(x, _plan_to(x, sizes))
 
-def _max_from(g: torch.Tensor, index: torch.Tensor, sizes: _Numbers) -> torch.Tensor:
-    return put_back(g, index, _plan_from(g, sizes))
+def _max_from(
+    g: torch.Tensor, places: torch.Tensor, sizes: _Numbers, fixed: _Numbers | None = None) -> torch.Tensor:
+    return put_back(g, places, _plan_from(g, sizes, fixed))
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #c0de0004
 def _remember(ctx, inputs, output):
@@ -200,7 +206,8 @@ def _fake_to(x, sizes, fixed=None): return _fake(x, sizes, has_channels_last(x, 
 
 mean_backward_op = _operator("spread", _mean_from, lambda g, sizes, last, fixed=None: _fake(g, sizes, last))
 put_back_op = _operator(
-    "put_back", _max_from, lambda g, index, sizes: _fake(g, sizes, has_channels_last(index, len(sizes))))
+    "put_back", _max_from,
+    lambda g, places, sizes, fixed=None: _fake(g, sizes, has_channels_last(places, len(sizes))))
 best_op = _operator("best", _best_to, _fake_to)
 mean_op = _operator(
     "mean", _mean_to, _fake_to, _remember,

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FEW_STACKED', 'FEW_LAUNCHED', 'arrays', 'block', 'cut', 'sum_axis', 'sum_windows', 'wide', 'in_order', 'one_divisor',
-           'over_divisors', 'mean', 'mean_backward', 'max_axis', 'max_index', 'flat', 'pick', 'max_with_index',
-           'put_back']
+           'over_divisors', 'mean', 'mean_backward', 'max_axis', 'max_index', 'flat', 'indices', 'pick',
+           'max_with_index', 'put_back']
 
 # %% ../../nbs/inside/tensors/02_plain.ipynb #7a300004
 import math
@@ -14,7 +14,7 @@ from copy import copy
 import numpy as np
 import torch
 
-from ..kernels.tables import ADAPTIVE
+from ..kernels.tables import ADAPTIVE, begins, tables
 from .memory import Plan, has_channels_last
 
 # %% ../../nbs/inside/tensors/02_plain.ipynb #16a773fd
@@ -137,9 +137,19 @@ def flat(x, plan):
     start, end = x.dim() + plan[0][0], x.dim() + plan[-1][0] + 1
     return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:]), plan[-1][0]
 
-def pick(x, index, plan):
-    "The cells of `x` that `index` names."
-    cells, axis = flat(x, plan)
+def indices(places, plan):
+    "Flat indices of maxima that are kept as such, or as offsets: bytes that count cells from where windows begin."
+    if places.dtype is not torch.uint8: return places
+    index, rest, size = 0, places.long(), 1
+    for dim, w in reversed(plan):
+        first, cells, _ = begins(*tables(w)[:2], w.input_size)
+        first = torch.tensor(first, device=places.device).reshape(-1, *[1] * (-dim - 1))
+        index, rest, size = index + (rest % cells + first)*size, rest // cells, size*w.input_size
+    return index
+
+def pick(x, places, plan):
+    "The cells of `x` where maxima were."
+    index, (cells, axis) = indices(places, plan), flat(x, plan)
     return cells.gather(axis, flat(index, plan)[0]).reshape(index.shape)
 
 def max_with_index(x, plan):
@@ -149,9 +159,10 @@ def max_with_index(x, plan):
         return pick(x, index, plan), index
     return in_order(find, x, plan)
 
-def put_back(g, index, plan):
-    "Zeros, and each cell of `g` added where `index` says: the transpose of `pick`."
+def put_back(g, places, plan):
+    "Zeros, and each cell of `g` added where maxima were: the transpose of `pick`."
     start, end = g.dim() + plan[0][0], g.dim() + plan[-1][0] + 1
     shape = *g.shape[:start], *plan.input_sizes, *g.shape[end:]
-    cells, axis = flat(g.new_zeros(shape), plan)
-    return cells.scatter_add(axis, flat(index, plan)[0], flat(g, plan)[0]).reshape(shape)
+    cells, axis = flat(wide(g).new_zeros(shape), plan)
+    index = flat(indices(places, plan), plan)[0]
+    return cells.scatter_add(axis, index, flat(wide(g), plan)[0]).reshape(shape).to(g.dtype)

@@ -99,9 +99,9 @@ def torchs_ns(kind, planes, cells, read):
     if cells > 1 or kind == "max": return read / 2 + 10*planes*cells
     return read / 6 + 10*planes if planes > 1 or read < SHARED_CELLS else math.inf  # to torch it is an ordinary mean
 
-def small(kind, d, shape, dtype, contiguous, sizes, wanted, ordinary=None, last=False):
+def small(kind, d, shape, dtype, contiguous, sizes, wanted, ordinary=None, last=False, indices=False):
     "Is torch's own operator done with such a call before a kernel of ours has begun? In nanoseconds of one thread."
-    if last and ordinary and (dtype not in _SINGLE or (kind == "max" and wanted)): return True
+    if last and ordinary and (indices or (dtype not in _SINGLE and (kind == "avg" or not wanted))): return True
     if last and ordinary and kind == "avg" and not wanted and (
         torchs_in_channels(ordinary, sizes, shape[-d - 1])): return True
     if dtype not in _SINGLE: return False
@@ -120,7 +120,9 @@ def cast(x):
 def _max_pool(x, plan):
     "The maximum alone; where it was is found where a derivative may be asked for."
     wanted = x.requires_grad and torch.is_grad_enabled()
-    return Max.apply(x, plan)[0] if wanted or dual_level() >= 0 or transforms_active() else maximum(x, plan)
+    return Max.apply(x, plan, False)[0] if wanted or dual_level() >= 0 or transforms_active() else maximum(x, plan)
+
+def _max_with_index(x, plan): return Max.apply(x, plan, True)
 
 def _by_torch(kind, d, sizes, indices):
     "A function of a tensor: torch's operator."
@@ -147,7 +149,7 @@ def _asked(kind, d, shape, strides, dtype, layout, on_cpu, told, indices):
 def _differentiable(kind, d, dtype, plan, indices):
     "A function of a tensor: our own pool, by a kernel or by plain operations, with derivatives."
     plan = KNOWN[plan]
-    pool = Mean.apply if kind == "avg" else Max.apply if indices else _max_pool
+    pool = Mean.apply if kind == "avg" else _max_with_index if indices else _max_pool
     as_it_is = dtype in _SINGLE or (plan.fixed and indices)
     if d == 3 and not as_it_is: return lambda x: pool(cast(x), plan)
     return lambda x: pool(x, plan)
@@ -179,7 +181,7 @@ def _handler(kind, d, shape, strides, dtype, on_cpu, told, wanted, indices):
     contiguous = all(n == 1 or s == t for n, s, t in zip(shape, strides, dense(shape)))
     torchs, sizes, plan = _asked(kind, d, shape, strides, dtype, torch.strided, on_cpu, told, indices)
     whole, ordinary = on_cpu and 0 not in shape, plan and plan[0] is fixed_plan
-    more = (plan[2], is_channels_last(shape, strides, d)) if ordinary else ()
+    more = (plan[2], is_channels_last(shape, strides, d), indices) if ordinary else ()
     if not plan or (whole and small(kind, d, shape, dtype, contiguous, sizes, wanted or indices, *more)): return torchs
     rest = kind, d, dtype, plan, indices
     if not whole or wanted or indices or (d == 3 and dtype not in _SINGLE): return _differentiable(*rest)
