@@ -225,6 +225,10 @@ def quick_job(kind, code, shape, sizes, fixed=None):
     `code` is the type of both, `kind` "mean", "max" or "avg_backward", of an adaptive mean; `fixed` is None for
     adaptive windows, else K, S and P of each axis, ceil_mode, count_include_pad, divisor_override or 0. None where the
     call is no common one.
+
+    >>> x, y = np.arange(10.0), np.zeros(4)
+    >>> call = adapool.kernels.quick_job("mean", "f8", (1, 10), (4,))
+    >>> if call: call(x.ctypes.data, y.ctypes.data, 0, 1)  # None while a process has seen few shapes
     """
     plan = planner()
     if plan is None or sum(sizes) + sum(shape[-len(sizes):]) > MOST_KEPT: return None

@@ -244,7 +244,7 @@ def dispatched(kind: str, d: int, x: Any, told: Any, indices: bool = False) -> A
     else: sizes, cells = told, math.prod(told) if len(told) == d and None not in told and min(told) > 0 else 0
     if 0 < cells < FEW and on_cpu and dtype in _SINGLE and d < len(shape) < d + 3:
         planes = shape[0] if len(shape) == d + 1 else shape[0] * shape[1]
-        read, least = x.numel(), SMALL_NS[kind][wanted or indices]
+        read, least = x.numel(), SMALL_NS[kind][bool(wanted or indices)]
         if 0 < read < 6 * least and torchs_ns(kind, planes, cells, read) < least:
             y = OPERATORS[kind, d](x, sizes)
             return y if kind == "avg" or indices else y[0]
