@@ -394,3 +394,30 @@ def test_a_small_call_elsewhere_than_on_the_cpu_goes_that_way_too(monkeypatch):
     monkeypatch.setitem(ordinary.ORDINARY_OPERATORS, ("avg", 1, False), lambda x, *told: seen.append(x) or op(x, *told))
     x = data(2, 6, 3).movedim(-1, 1).to("meta").requires_grad_()
     assert F.avg_pool1d(x, 3, 2, 1).stride() == T.avg_pool1d(x, 3, 2, 1).stride() and seen[0].is_contiguous()
+
+
+GAPS = [(2, 3, 0), (1, 2, 0), (2, 4, 1), ((2, 1), (3, 2), 0), ((1, 3), (2, 1), 0), ((3, 1), (1, 2), 0), (2, 2, 0)]
+
+
+@pytest.mark.skipif(not memory.COMPILER, reason="tested is what a compiler makes of the kernels")
+@pytest.mark.parametrize("last", (False, True))
+@pytest.mark.parametrize("told", GAPS, ids=str)
+def test_gradients_where_a_stride_leaps_over_cells(told, last, kernels, monkeypatch):
+    "They come from a kernel, are zero in the gaps and behind the last window, in the same bits on 1 and 2 threads."
+    monkeypatch.setattr(plain, "mean_backward", None)
+    threads = torch.get_num_threads()
+    for shape, more in itertools.product([(2, 9, 23, 37), (3, 64, 41, 40)], [(False, True), (True, False)]):
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        x = x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format).requires_grad_()
+        want, y = T.avg_pool2d(x.double(), *told, *more), F.avg_pool2d(x, *told, *more)
+        g = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
+        g = g.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+        want, found = torch.autograd.grad(want, x, g.double()), []
+        try:
+            for n in (1, 2):
+                torch.set_num_threads(n)
+                found += torch.autograd.grad(y, x, g, retain_graph=True)
+        finally: torch.set_num_threads(threads)
+        assert torch.equal(*found)
+        torch.testing.assert_close(found[0], *want, rtol=1e-5, atol=1e-6)
+        assert torch.equal(found[0] == 0, want[0] == 0)

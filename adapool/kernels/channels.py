@@ -8,7 +8,7 @@ __all__ = ['CHUNK', 'reduce_channels', 'reduce_divided', 'levels', 'carry_up', '
 
 # %% ../../nbs/inside/kernels/06_channels.ipynb #09351663
 from .geometry import AS_IS, BY_WINDOW, divisor_of_rows, locate_row
-from .reduce import LOOKAHEAD
+from .reduce import LOOKAHEAD, clear
 from adapool.kernels.vectors import (
     AVG_BACKWARD, CELL_BYTES, load_tile, prefetch, store_tile, tdivide, treduce, vdivide, vload, vreduce, vsplat,
     vstore)
@@ -82,6 +82,9 @@ def few_cells(x, y, g, w, base, to, d, h, j0, outs, K, tab):
                 for i in range(w[starts + j], w[stops + j]):
                     tab[k] = base + slice*stride_d + row*stride_h + i*stride_w
                     k += 1
+        if k == 0:
+            clear(y, to + j*C, K)
+            continue
         if divide == BY_WINDOW: n = vsplat(rows*w[divisors + j])
         for q in range(0, whole, 64):
             t = load_tile(x, tab[0] + q, 8, 8)
@@ -96,9 +99,12 @@ def few_cells(x, y, g, w, base, to, d, h, j0, outs, K, tab):
             vstore(y, to + j*C + c, s)
 
 def store_divided(y, to, g, w, n, j0, outs, K, each, buf, top):
-    "Writes windows whose rows have the divisor `n`, reduced in K channels, from `buf`."
+    "Writes windows whose rows have the divisor `n`, reduced in K channels, from `buf`; of one without a cell, zeros."
     divide, size, divisors, C = g.divide, vsplat(g.divisor), g.divisors_w + j0, g.channels
     for j in range(outs):
+        if n == 0 or w[g.starts_w + j0 + j] == w[g.stops_w + j0 + j]:
+            clear(y, to + j*C, K)
+            continue
         if divide == BY_WINDOW: size = vsplat(n*w[divisors + j])
         for q in range(0, K, 8):
             s = vload(buf, top + j*each + q)
@@ -142,7 +148,8 @@ def many_cells(x, y, g, w, base, to, d, h, K, each, top, pieces, per, buf):
                 i = r // per if pieces == 1 else (k + CHUNK - 1) // CHUNK * r
                 last_row, level = r == count - 1, each*g.tile
                 row_in_channels(x, o, g, w, n, j0 + j, K, each, buf, j*each, fresh, end, last_row, level, top, i)
-        store_divided(y, to + j0*g.channels, g, w, divisor_of_rows(g, w, d, h), j0, outs, K, each, buf, top)
+        n = divisor_of_rows(g, w, d, h) if count else 0
+        store_divided(y, to + j0*g.channels, g, w, n, j0, outs, K, each, buf, top)
 
 def channels_last(x, y, index, g, w, buf, ibuf, tab, first, last):
     "Output rows first ... last - 1 where C >= 8, a block of channels at a time: some windows of a row at once."

@@ -213,7 +213,8 @@ def _by_cell(w):
     if len(w.starts) < w.m: return w
     starts, stops, cells = np.frombuffer(w.starts, np.int64), np.frombuffer(w.stops, np.int64), np.arange(w.n)
     first, last = np.searchsorted(stops, cells, "right"), np.searchsorted(starts, cells, "right")
-    return w._replace(starts=array("q", first.tolist()), stops=array("q", last.tolist()))
+    pairs = (first == 2*cells).all() and (last == first + 2).all()
+    return w._replace(starts=array("q", first.tolist()), stops=array("q", last.tolist()), advance=2*int(pairs))
 
 def _as_they_lie(w, rows):
     "Are the windows of a row, if they read so many `rows`, best reduced as they lie in memory?"
@@ -228,17 +229,20 @@ def _kernel(kind, divide, axes, C, cell, apart=0):
     if kind == "offsets":
         if C == w.stride == 1 and apart in (1, 2, 4) and w.m >= 8: return strided_offsets
         kind = "indices"
-    k, plain, wider = w.shortest, kind not in ("indices", "avg_backward"), w.longest*C > LINE
+    k, gaps = w.shortest, min(d.shortest, h.shortest, w.shortest) < 1
+    plain, wider = kind not in ("indices", "avg_backward"), w.longest*C > LINE
     if C >= 8: return channels_last_indices if kind == "indices" else channels_last
     low = w.m == 1 or d.shortest*h.shortest < 16
     if kind == "indices" and ((k >= LONG_INDICES and low and w.stride == C == 1) or (
             k >= 8 and k*C >= (LONG_TOGETHER if w.stride == 1 else LONG_APART))): return long_rows_indices
     if kind == "indices" and wider: return long_rows_indices if k >= 8 else None
     same = plain and divide != BY_WINDOW
-    if C == 1 and (kind == "avg_backward" or same) and w.m >= EXPAND*w.n and (
-        len(w.starts) < w.m or _runs(w)): return expand_rows
-    if plain and 2 <= C and w.stride == C and (k >= LONG or wider): return interleaved
+    if C == 1 and (kind == "avg_backward" or same) and (
+        w.longest == 1 if gaps or w.n < w.m < EXPAND*w.n else w.m >= EXPAND*w.n and (
+            len(w.starts) < w.m or _runs(w))): return expand_rows
     if plain and C == w.stride == 1 and w.m >= 8 and _as_they_lie(w, d.longest*h.longest): return strided
+    if gaps: return None
+    if plain and 2 <= C and w.stride == C and (k >= LONG or wider): return interleaved
     one = d.m*h.m*w.m*d.n*h.n == 1 and w.even and w.n >= 8  # window, of one row
     double = cell == 8 and C == w.stride == d.n*h.n == 1
     long = (LONG_MAXIMA if kind in ("max", "min") else LONG_SUMS) if double else LONG
@@ -330,7 +334,7 @@ def make_plan(
     inner,   # cells side by side that are not pooled
     steps=None,  # strides of y, where it is not contiguous: those of the batch, and of the pooled axes
 ):
-    "What a `Job` needs to know to pool over `axes` into an array of batch, axes, inner; None where a window is empty."
+    "What a `Job` needs to know to pool over `axes` into an array of batch, axes, inner; None where it has no kernel."
     backward = kind == "avg_backward"
     outs = [windows.input_size if backward else len(windows) for windows, _ in axes]
     (yA, yP), pooled = steps or steps_of(outs, inner, [count for count, _ in batch])
@@ -339,7 +343,7 @@ def make_plan(
     (A, sA), (P, sP) = batch
     cells, limit = 1, (A - 1)*sA + (P - 1)*sP + inner
     for a in axes:
-        if a.shortest < 1: return None
+        if a.shortest < 1 and not backward: return None
         cells *= a.n
         limit += (a.n - 1)*a.stride
     size = A*P*inner*(cells + math.prod(outs))

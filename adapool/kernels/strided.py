@@ -10,7 +10,7 @@ __all__ = ['EDGE', 'SIZES', 'COLUMNS', 'SUMS', 'DOUBLED', 'sixteen_windows', 'wi
 
 # %% ../../nbs/inside/kernels/04_strided.ipynb #dd562166
 from .geometry import AS_IS, BY_WINDOW, divisor_of_rows, locate_row, next_row
-from .reduce import LOOKAHEAD, STACK
+from .reduce import LOOKAHEAD, STACK, clear
 from .rows import LINE, reduce_box
 from .vectors import (
     CELL_BYTES, EXTREME, load, load_tile, mask_any, mask_or, prefetch, scalar, store, store_tile, transpose8, vdivide,
@@ -203,7 +203,8 @@ def strided(x, y, index, g, w, buf, ibuf, tab, first, last):
             sized = tile
         a, b = max(j0, lead), min(j0 + outs, past)  # windows that are not cut
         begin, end = o + a*apart - g.before_w, o + b*apart - g.before_w + k + 8
-        if kd*kh == 1 and a + 8 <= b and (apart > 1 or k < DOUBLED) and end <= g.limit:
+        if kd*kh == 0: clear(y, to + j0, outs)
+        elif kd*kh == 1 and a + 8 <= b and (apart > 1 or k < DOUBLED) and end <= g.limit:
             reduce_windows(x, begin, apart, k, y, to + a, b - a, buf, SIZES + a - j0, n)
             q = j0 + outs - 8
             if a > j0: by_a_line(x, o, g, w, d0, h0, 1, 1, j0, 8, 1, y, to + j0, buf, SIZES, n)

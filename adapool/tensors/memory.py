@@ -216,11 +216,12 @@ def ready(kind, dtype, shape, strides, plan):
     if job: return Ready(job, out, steps, to)
     batch = ((1, 0), (1, 0), *zip(shape[:1 if last else -d], strides))[-2:]
     axes, places, rest = [(windows, strides[dim]) for dim, windows in plan], None, False
-    if plan.fixed and kind == "avg_backward":
+    job = _kernel_job(kind, CODES[dtype], CODES[to], batch, tuple(axes), inner, None)
+    if plan.fixed and kind == "avg_backward" and not job:
         axes = _as_far_as_read(axes)
         rest = any(w.input_size < n for (w, _), n in zip(axes, out[-d:]))
-    if rest: places = (0, 0, *steps[:1 if last else -d])[-2:], steps[-d:]
-    job = _kernel_job(kind, CODES[dtype], CODES[to], batch, tuple(axes), inner, places)
+        places = (0, 0, *steps[:1 if last else -d])[-2:], steps[-d:]
+        if rest: job = _kernel_job(kind, CODES[dtype], CODES[to], batch, tuple(axes), inner, places)
     if turned and math.prod(sizes) == 1: return Ready(job, out, dense(out), to)
     return Ready(job, out, steps, to, rest, turned)
 
