@@ -102,8 +102,9 @@ def _unit_axes(axes):
     return KernelAxis(1, m, zeros, ones, divisors, 1, 1, 0, divisor, m == 1, None, 0, axes[-1].step)
 
 def _dense_ones(axes):
-    "Have all axes one cell and one divisor, and are their outputs neighbours?"
-    return all(a.n == 1 and a.divisor for a in axes) and all(a.step == b.step*b.m for a, b in itertools.pairwise(axes))
+    "Have all axes one cell, which all their windows hold, and one divisor, and are their outputs neighbours?"
+    neighbours = all(a.step == b.step*b.m for a, b in itertools.pairwise(axes))
+    return neighbours and all(a.n == a.shortest == 1 and a.divisor for a in axes)
 
 def _together(outer, last):
     "Axes as one where the last has one window that holds all."
@@ -133,8 +134,8 @@ def _joined(axes, repeat=True):
         outer, last = axes[-2:]
         if last.m == 1 and last.even and outer.stride == last.n*last.stride and (
             len(outer.divisors) == outer.m and len(last.divisors) == 1): axes = [*axes[:-2], _together(outer, last)]
-        elif repeat and last.n == 1 < last.m < (EXPAND if outer.longest <= 2 else FEW_TIMES) and last.divisor and (
-            outer.step == last.m*last.step): axes = [*axes[:-2], _repeated(outer, last)]
+        elif repeat and last.n == last.shortest == 1 < last.m < (EXPAND if outer.longest <= 2 else FEW_TIMES) and (
+            last.divisor and outer.step == last.m*last.step): axes = [*axes[:-2], _repeated(outer, last)]
         else: break
     return axes
 
