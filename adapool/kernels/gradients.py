@@ -34,7 +34,7 @@ def narrow_row(x, o, g, w, d, h, w0, many, buf):
         store(buf, 1 + i, divide(s, w[divisors + i] if AVG_BACKWARD else divisor))
 
 def store_runs(y, to, g, w, w0, many, buf):
-    "Writes `many` cells of `buf` as runs, zeros before each; outputs that two share, maybe of two tiles, are their sums."
+    "Writes `many` cells of `buf` as runs, zeros before each; outputs that two share, of two tiles perhaps, are sums."
     wide, starts, stops = to + g.m_w, g.starts_w + w0, g.stops_w + w0
     end = to + (w[stops - 1] if w0 > 0 else 0)
     for i in range(many):
