@@ -239,7 +239,7 @@ def _kernel(kind, divide, axes, C, cell, apart=0):
     if kind == "indices" and wider: return long_rows_indices if k >= 8 else None
     same = plain and divide != BY_WINDOW
     if C == 1 and (kind == "avg_backward" or same) and (
-        w.longest == 1 if gaps or w.n < w.m < EXPAND*w.n else w.m >= EXPAND*w.n and (
+        w.longest == 1 if gaps or 8 <= w.n < w.m < EXPAND*w.n else w.m >= EXPAND*w.n and (
             len(w.starts) < w.m or _runs(w))): return expand_rows
     if plain and C == w.stride == 1 and w.m >= 8 and _as_they_lie(w, d.longest*h.longest): return strided
     if gaps: return None

@@ -101,7 +101,7 @@ def kernel_for(w, deep, longest, shortest, advance, before, divide):
         if w[a] == 1 and (w[a + 1] > 1 or w[a + 2] > 0): return NOT_OURS
     if w[d + 1]*w[h + 1]*m == 1: return BY_ROWS if w[0] != GRADIENT else NOT_OURS
     if m == 1 or m == n or m >= EXPAND*n: return NOT_OURS
-    if longest == 1 and m > n: return NOT_OURS
+    if longest == 1 and m > n >= 8: return NOT_OURS
     if divide == BY_CELL: return BY_PLANES if shortest < LONG_APART else NOT_OURS
     if m >= 8 and lie(deep, longest, advance, before): return BY_STRIDED
     return BY_PLANES if shortest < (LONG_SUMS if w[2] == 8 and w[d]*w[h] == 1 else LONG) else NOT_OURS
