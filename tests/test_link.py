@@ -82,7 +82,7 @@ AXES = ([(14, 7), (13, 6)], [(9, 3), (80, 40)], [(700, 1)], [(4, 2), (64, 32)], 
 
 KERNELS = {f.__name__: f for f in (
     planes, strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
-    gradients.scatter, gradients.last_cells, indices.long_rows_indices, indices.channels_last_indices,
+    gradients.scatter, gradients.put_cells, gradients.last_cells, indices.long_rows_indices, indices.channels_last_indices,
     offsets.strided_offsets, offsets.put_back_rows, offsets.put_back_channels, offsets.put_back_cells, runs.runs)}
 
 
@@ -94,7 +94,7 @@ def keys():
     asked |= {(kind, (code, code, compute)) for code, compute in jobs.COMPUTE.items()
               for kind in ("mean", "max", "indices", "offsets", "avg_backward")}
     found = {(name, code, code, compute, "sum", "i4") for code, compute in jobs.COMPUTE.items()
-             for name in ("scatter", "last_cells")}
+             for name in ("scatter", "put_cells", "last_cells")}
     found |= {("runs", code, code, compute, "indices", "i8" if compute == "f8" else "i4")
               for code, compute in jobs.COMPUTE.items()}
     with pytest.MonkeyPatch.context() as patch:

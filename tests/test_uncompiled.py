@@ -147,6 +147,9 @@ def test_uncompiled_gradient_of_the_maximum():
     scatter = vectors.interpreted(gradients.scatter, "sum", 8)
     scatter(np.arange(6.0), y, index, geometry, None, np.zeros(8), None, None, 0, 2)
     assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 12, 0, 0, 0, 0, 0]
+    put = vectors.interpreted(gradients.put_cells, "sum", 8)
+    put(np.arange(6.0), y, index, geometry, None, np.zeros(8), None, None, 0, 2)
+    assert y.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0, 0]
     kept, last_cells = np.zeros(6), vectors.interpreted(gradients.last_cells, "sum", 8)
     last_cells(np.arange(1.0, 7), kept, index, geometry, None, np.ones(9), None, None, 0, 2)
     assert kept.tolist() == [0, 2, 3, 0, 0, 6]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WAKE', 'WAKE_OURS', 'MOST_WINDOWS', 'job', 'COMPUTE', 'MOST_MARKED', 'Job', 'Quick', 'InParts', 'InBlocks', 'Large',
-           'new_job', 'scatter_job', 'last_job', 'back_job', 'quick_job', 'runs_job']
+           'new_job', 'scatter_job', 'put_job', 'last_job', 'back_job', 'quick_job', 'runs_job']
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #226ef9f1
 import math
@@ -19,7 +19,7 @@ import numpy as np
 from .back import back_plan
 from .compile import BYTES, compiled
 from .geometry import GEOMETRY_BYTES, Geometry, packed
-from .gradients import last_cells, scatter
+from .gradients import last_cells, put_cells, scatter
 from .plan import MOST_KEPT, KernelPlan, copied, make_plan, steps_of
 from .planes import planes
 from .quick import ASKED, AXIS, GRADIENT, MEAN, NONE, SAID, planner
@@ -187,6 +187,18 @@ def scatter_job(dtype, planes, n, m, inner):
     """
     return _by_index(scatter, dtype, planes, n, m, inner, n*inner + 8 if BYTES[dtype] < 4 else 8)
 
+@lru_cache(maxsize=128)
+def put_job(dtype, planes, n, m, inner):
+    """The job that puts cells where an index says, of several the last: `planes` planes of n cells from m.
+
+    >>> x, places, y = np.array([1.0, 10.0, 100.0]), np.array([1, 1, 3]), np.zeros(5)
+    >>> call = adapool.kernels.put_job("f8", 1, 5, 3, 1)
+    >>> call(x.ctypes.data, y.ctypes.data, places.ctypes.data, 1)
+    >>> y
+    array([  0.,  10.,   0., 100.,   0.])
+    """
+    return _by_index(put_cells, dtype, planes, n, m, inner, 8)
+
 MOST_MARKED = 2**22  # places of a plane that a thread marks, in 16 MiB
 
 @lru_cache(maxsize=128)
@@ -227,8 +239,10 @@ def quick_job(kind, code, shape, sizes, fixed=None):
     call is no common one.
 
     >>> x, y = np.arange(10.0), np.zeros(4)
-    >>> call = adapool.kernels.quick_job("mean", "f8", (1, 10), (4,))
-    >>> if call: call(x.ctypes.data, y.ctypes.data, 0, 1)  # None while a process has seen few shapes
+    >>> for _ in range(9): call = adapool.kernels.quick_job("mean", "f8", (1, 10), (4,))  # None at first
+    >>> call(x.ctypes.data, y.ctypes.data, 0, 1)
+    >>> y
+    array([1., 3., 6., 8.])
     """
     plan = planner()
     if plan is None or sum(sizes) + sum(shape[-len(sizes):]) > MOST_KEPT: return None

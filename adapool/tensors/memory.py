@@ -250,13 +250,15 @@ def _by_place(kind, dtype, shape, plan):
     planes, inner, job = math.prod(shape[:start]), math.prod(shape[end:]), None
     if 0 in shape: return Ready(None, out, dense(out), dtype)
     if kind == "put_back": job = kernels.back_job(CODES[dtype], planes, tuple([w for _, w in plan]), inner)
-    else: job = (kernels.scatter_job if kind == "scatter" else kernels.last_job)(CODES[dtype], planes, n, m, inner)
+    else:
+        make = {"scatter": kernels.scatter_job, "put": kernels.put_job, "last": kernels.last_job}[kind]
+        job = make(CODES[dtype], planes, n, m, inner)
     return Ready(job, out, dense(out), dtype)
 
 def scattered(g, places, plan, kind="scatter"):
     """Zeros, and each cell of `g` added by a kernel where indices or offsets say; None where there is no kernel.
 
-    With the kind "last" the cells of `g` themselves, but zeros where a later one has the same index.
+    With the kind "put" the last of those with one index, in place of their sum; with "last" the cells of `g` themselves, but zeros where a later one has the same index.
     """
     if kind == "scatter" and places.dtype is torch.uint8: kind = "put_back"
     elif places.dtype is not torch.int64: return None

@@ -54,17 +54,19 @@ def _by_torch(x, index, sizes):
     kept = x.flatten(-d).where(_stays(cells, -1, n), 0)
     return kept.new_zeros(*kept.shape[:-1], n).scatter_add(-1, cells, kept).unflatten(-1, sizes)
 
-def _by_operator(x, index, sizes):
-    "The unpool by torch's operator for the CPU, which goes through a plane in order."
-    d, last, x, index = len(sizes), has_channels_last(x, len(sizes)), x.contiguous(), index.contiguous()
-    if d == 3: return torch.ops.aten.max_unpool3d(x, index, sizes, (1, 1, 1), (0, 0, 0))
-    if d == 2: return in_format(torch.ops.aten.max_unpool2d(x, index, sizes), d, last)
-    return torch.ops.aten.max_unpool2d(x.unsqueeze(-1), index.unsqueeze(-1), (*sizes, 1)).squeeze(-1)
+def _by_kernel(x, index, plan):
+    "The unpool by a kernel, which goes through a plane in order; torch's operator shares a plane out among threads."
+    last = has_channels_last(x, len(plan))
+    if last: x, index, plan = x.movedim(1, -1), index.movedim(1, -1), plan.moved
+    y = scattered(x, index, plan, "put")
+    if y is not None: return y.movedim(-1, 1) if last else y
+    if last: x, index = x.movedim(-1, 1), index.movedim(-1, 1)
+    return in_format(_by_torch(x, index, plan.input_sizes), len(plan), last)
 
 class Unpool(torch.autograd.Function):
     "The unpool, as autograd knows it: what it picks from a gradient goes to the cells that stayed."
     @staticmethod
-    def forward(x, index, plan): return _by_operator(x, index, plan.input_sizes)
+    def forward(x, index, plan): return _by_kernel(x, index, plan)
     @staticmethod
     def setup_context(ctx, inputs, output):
         _, index, ctx.plan = inputs
@@ -81,8 +83,9 @@ def unpool(x, index, sizes):
     "Zeros of these sizes along the last axes, and each cell of `x` where `index` says, the last of those that meet."
     d = len(sizes)
     if is_captured(x) or not address(x) or not address(index): return _by_torch(x, index, sizes)
-    if dual_level() < 0 and not (x.requires_grad and torch.is_grad_enabled()): return _by_operator(x, index, sizes)
-    return Unpool.apply(x, in_format(index, d, has_channels_last(x, d)), plan_of(sizes, x.shape[-d:]))
+    plan = plan_of(sizes, x.shape[-d:])
+    if dual_level() < 0 and not (x.requires_grad and torch.is_grad_enabled()): return _by_kernel(x, index, plan)
+    return Unpool.apply(x, in_format(index, d, has_channels_last(x, d)), plan)
 
 # %% ../../nbs/inside/tensors/05_unpool.ipynb #0a1710ac
 def can_be_read(x):
