@@ -16,7 +16,7 @@ from cases import AVERAGE, MAXIMUM
 
 import adapool.functional as F
 from adapool import kernels
-from adapool.kernels import channels, gradients, indices, jobs, plan, planes, rows, strided
+from adapool.kernels import channels, gradients, indices, jobs, plan, planes, quick, rows, strided
 from adapool.tensors.memory import KNOWN
 
 KERNELS = (planes.planes, strided.strided, rows.long_rows, rows.interleaved, channels.channels_last,
@@ -48,9 +48,10 @@ def without(kernel):
     def none_or_scatter(*args):
         seen.add("scatter")
         return None if kernel is gradients.scatter else scatter_job(*args)
-    plan._kernel, kernels.scatter_job = other, none_or_scatter
+    plan._kernel, kernels.scatter_job, before = other, none_or_scatter, quick.WITHOUT
+    quick.WITHOUT = math.inf  # its plans are those of `plan` with all kernels
     try: yield seen
-    finally: plan._kernel, kernels.scatter_job = choose, scatter_job
+    finally: plan._kernel, kernels.scatter_job, quick.WITHOUT = choose, scatter_job, before
 
 
 def calls():

@@ -82,7 +82,8 @@ AXES = ([(14, 7), (13, 6)], [(9, 3), (80, 40)], [(700, 1)], [(4, 2), (64, 32)], 
 
 KERNELS = {f.__name__: f for f in (
     planes, strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last, gradients.expand_rows,
-    gradients.scatter, gradients.put_cells, gradients.last_cells, indices.long_rows_indices, indices.channels_last_indices,
+    gradients.scatter, gradients.put_cells, gradients.last_cells, indices.long_rows_indices,
+    indices.channels_last_indices,
     offsets.strided_offsets, offsets.put_back_rows, offsets.put_back_channels, offsets.put_back_cells, runs.runs)}
 
 

@@ -76,7 +76,7 @@ TESTS = {
     "kernels.tables": "sweep notebook memory",
     "kernels.threads": "share kernels notebook bits long memory stress",
     **dict.fromkeys(
-        ("kernels.plan", "kernels.jobs"),
+        ("kernels.axes", "kernels.plan", "kernels.jobs"),
         "uncompiled flat long sweep notebook memory kernels link properties bits conformance exact stress"),
     "kernels.arrays": "kernels memory long notebook properties exact bad_input stress",
     "export.forms": "notebook export export_grid",

@@ -1,7 +1,7 @@
 """Fast pooling on the CPU: from windows and strides to a job that machine code does.
 
 Its rooms, from the ground up: vectors, llvm, geometry, reduce, rows, strided, indices, planes, channels, gradients,
-offsets, runs, machine, compile, tables, threads, plan, quick, back, jobs, arrays. Numba and LLVM are imported when a
+offsets, runs, machine, compile, tables, threads, axes, plan, quick, back, jobs, arrays. Numba and LLVM are imported when a
 kernel has to be compiled, and not before.
 """
 

@@ -20,7 +20,8 @@ from .back import back_plan
 from .compile import BYTES, compiled
 from .geometry import GEOMETRY_BYTES, Geometry, packed
 from .gradients import last_cells, put_cells, scatter
-from .plan import MOST_KEPT, KernelPlan, copied, make_plan, steps_of
+from .axes import MOST_KEPT, steps_of
+from .plan import KernelPlan, copied, make_plan
 from .planes import planes
 from .quick import ASKED, AXIS, GRADIENT, MEAN, NONE, SAID, planner
 from .rows import long_rows, reduce_parts

@@ -11,8 +11,9 @@ __all__ = ['ASKED', 'NONE', 'MEAN', 'GRADIENT', 'BY_CELL', 'AXIS', 'SAID', 'NOT_
 # %% ../../nbs/inside/kernels/12_quick.ipynb #71c00003
 from .compile import compiled
 from .geometry import AS_IS, BY_DIVISOR, BY_WINDOW
+from .axes import EXPAND
 from .plan import (
-    EXPAND, FEW_CELLS, KEPT, LINED, LONG, LONG_APART, LONG_SUMS, NEAR, PART_CELLS, SIDE_BY_SIDE, SMALL)
+    FEW_CELLS, KEPT, LINED, LONG, LONG_APART, LONG_SUMS, NEAR, PART_CELLS, SIDE_BY_SIDE, SMALL)
 from .rows import LINE
 from .strided import EDGE, SUMS
 

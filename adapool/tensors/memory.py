@@ -258,8 +258,8 @@ def _by_place(kind, dtype, shape, plan):
 def scattered(g, places, plan, kind="scatter"):
     """Zeros, and each cell of `g` added by a kernel where indices or offsets say; None where there is no kernel.
 
-    With the kind "put" the last of those with one index, in place of their sum; with "last" the cells of `g` themselves,
-    but zeros where a later one has the same index.
+    With the kind "put" the last of those with one index, in place of their sum; with "last" the cells of `g` as they
+    are, but zeros where a later one has the same index.
     """
     if kind == "scatter" and places.dtype is torch.uint8: kind = "put_back"
     elif places.dtype is not torch.int64: return None
