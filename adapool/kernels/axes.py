@@ -108,7 +108,9 @@ def _together(outer, last):
     kinds = outer.longest*k, outer.shortest*k, outer.advance*k, divisor, outer.even, before
     return KernelAxis(outer.n*k, outer.m, starts, stops, divisors, *kinds, last.stride, outer.step)
 
-def padded_axes(axes): return [ONE] * (3 - len(axes)) + axes
+def padded_axes(axes):
+    "The axes, and axes of one cell before them, three in all."
+    return [ONE] * (3 - len(axes)) + axes
 
 FEW_TIMES = 5  # up to which long windows are reduced as often rather than in rows of one cell
 
