@@ -246,6 +246,12 @@ class _AnyWindows(torch.nn.Module):
         return ", ".join(f"{name}={value}" for name, value in said.items())
 
 # %% ../nbs/inside/04_nn.ipynb #5e1a0017
+def _channels(channels):
+    "A number of channels, of which a parameter is made."
+    many = integer("channels", channels, 1)
+    if many > 2**24: raise ValueError(f"channels must be at most 2**24, got {many}")
+    return many
+
 class GeM(_AnyWindows):
     """`functional.gem_pool` as a layer whose power `p` is a parameter that is learned: one, or one per channel.
 
@@ -265,7 +271,7 @@ class GeM(_AnyWindows):
         ceil_mode: bool = False,                          # round the number of windows up?
     ) -> None:
         super().__init__(output_size, kernel_size, stride, padding, ceil_mode)
-        self.p = torch.nn.Parameter(torch.full((integer("channels", channels, 1),), positive("p", p)))
+        self.p = torch.nn.Parameter(torch.full((_channels(channels),), positive("p", p)))
         self.eps = positive("eps", eps)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:

@@ -502,13 +502,16 @@ def differ(a, b):
 
 def unlike_torch(name, makers, args, result, error):
     "How the outcome of a call differs from that of torch's function, or None."
-    theirs = of_torch(name)
+    theirs, cells = of_torch(name), args.get("kernel_size")
+    many = cells if isinstance(cells, (tuple, list)) else [cells]
+    if "max_pool1d" in name and any(type(k) is int and k >= 2**31 for k in many): return None  # torch goes through them
     want, refusal = outcome(theirs, {k: make() for k, make in makers.items()})
     if error is None and refusal is None:
         ours = compared(result)
         wrong = differ(ours, compared(want)) and differ(ours, wider(theirs, makers))
         return "torch gives another result" if wrong else None
     if type(error) is type(refusal) or known(name, args): return None
+    if isinstance(refusal, MemoryError) and isinstance(error, CLEAN): return None  # torch makes a list of it first
     said = [f"{type(e).__name__}: {e!s:.200}" if e else "takes it" for e in (refusal, error)]
     return f"torch: {said[0]}; we: {said[1]}"
 

@@ -235,7 +235,7 @@ def test_blocks_of_windows_that_repeat(kind, n, m, monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("most", [1, 2**20])
 def test_an_empty_window_has_no_job(kind, most, monkeypatch):
-    "Neither has the gradient of a mean that leaves a cell out."
+    "The gradient of a mean that leaves a cell out has none, or it is right."
     monkeypatch.setattr(jobs, "MOST_WINDOWS", most)
     empty, gap = Windows(9, [0, 4, 6], [4, 4, 9]), Windows(9, [0, 5], [4, 9])
     whole = adaptive_windows(9, 2)
@@ -243,5 +243,8 @@ def test_an_empty_window_has_no_job(kind, most, monkeypatch):
     for place, w in itertools.product((0, 1), (lacking, harmless)):
         windows = [whole, w] if place else [w, whole]
         read, _ = sizes(windows, kind == "avg_backward")
-        job = job_for(kind, np.ones((1, 1, *read, 1)), windows)
-        assert (job is None) == (w is lacking), (place, w)
+        x = np.ones((1, 1, *read, 1))
+        job = job_for(kind, x, windows)
+        if w is harmless: assert job is not None, (place, w)
+        elif kind == "avg_backward" and job is not None: check(kind, x, windows)  # a kernel writes zeros in the gap
+        else: assert job is None, (place, w)

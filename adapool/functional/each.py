@@ -94,6 +94,10 @@ def _samples(inputs, sizes):
         return list(inputs), None
     if sizes is not None and inputs.is_nested: raise TypeError(
         "pool_each: sizes go with a padded batch, inputs is nested")
+    if inputs.layout is not torch.strided and not inputs.is_nested: raise NotImplementedError(
+        f"pool_each: inputs must be dense tensors of a float type, got {inputs.dtype}, {inputs.layout}")
+    if isinstance(sizes, Tensor) and sizes.is_meta: raise TypeError(
+        "pool_each: sizes must be numbers, got a meta tensor")
     if inputs.is_nested or inputs.dim() == 0: return list(inputs.unbind()) if inputs.is_nested else [inputs], None
     if sizes is None: return list(inputs.unbind()), None
     given = sizes.tolist() if isinstance(sizes, Tensor) else sizes
@@ -120,6 +124,10 @@ def _checked(xs, output_size, kind):
     "The number of pooled axes, and what they are pooled to; everything wrong with a list is said here."
     if kind not in ("avg", "max"): raise ValueError(f'pool_each: kind must be "avg" or "max", got {kind!r:.60}')
     if not xs: raise RuntimeError("pool_each: inputs must hold one tensor or more")
+    for i, x in enumerate(xs):
+        if isinstance(x, Tensor) and not (x.dtype.is_floating_point and x.layout is torch.strided):
+            raise NotImplementedError(
+                f"pool_each: inputs must be dense tensors of a float type; inputs[{i}] has {x.dtype}, {x.layout}")
     first = xs[0]
     axes = first.dim() if isinstance(first, Tensor) else 0
     alike = (*first.shape[:1], first.dtype, first.device) if axes else ()

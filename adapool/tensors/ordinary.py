@@ -35,9 +35,16 @@ def is_plain(told):
         if type(value) is tuple and not _ONLY_INTS.issuperset(map(type, value)): return False
     return tuple([int if i != 1 and type(v) is tuple else type(v) for i, v in enumerate(told)]) in _PLAIN
 
+def _refuse_huge(size):
+    "torch would look at so many cells, one by one."
+    sizes = size if isinstance(size, (tuple, list)) else (size,)
+    if any(type(k) is int and k >= 2**31 for k in sizes): raise RuntimeError(
+        f"max_pool1d: kernel_size must be below 2**31, got {size}")
+
 def by_operator(kind, d, told, indices):
     "A function of a tensor: torch's operator."
     op = ORDINARY_OPERATORS[kind, d, kind == "max" and bool(indices)]
+    if d == 1 and kind == "max": _refuse_huge(told[0])
     return lambda x: op(x, *told)
 
 # %% ../../nbs/inside/tensors/04_ordinary.ipynb #0a0d000a
