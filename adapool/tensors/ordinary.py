@@ -38,7 +38,7 @@ def is_plain(told):
 def _refuse_huge(size):
     "torch would look at so many cells, one by one."
     sizes = size if isinstance(size, (tuple, list)) else (size,)
-    if any(type(k) is int and k >= 2**31 for k in sizes): raise RuntimeError(
+    if any(type(k) is int and 2**31 <= k < 2**63 for k in sizes): raise RuntimeError(
         f"max_pool1d: kernel_size must be below 2**31, got {size}")
 
 def by_operator(kind, d, told, indices):
