@@ -11,8 +11,8 @@ from quick import some
 from test_uncompiled import table_of
 
 import adapool.functional as F
-from adapool.kernels import back, plan, tables, vectors
-from adapool.tensors import memory, operators, plain
+from adapool.kernels import back, jobs, plan, tables, vectors
+from adapool.tensors import memory, operators, plain, route
 from adapool.windows import Windows, adaptive_windows, fixed_windows
 
 
@@ -238,3 +238,17 @@ def test_checkpoints_and_hooks_see_the_byte():
     torch.testing.assert_close(torch.autograd.grad(y.square().sum(), x)[0], want)
     empty = torch.zeros(0, 4, 20, 22).requires_grad_()
     assert torch.autograd.grad(F.max_pool2d(empty, 3, 2, 1).sum(), empty)[0].shape == empty.shape
+
+
+def test_very_many_windows_keep_indices(monkeypatch):
+    "Such calls are done in blocks; an offset is one byte, and counted from where the windows of all begin."
+    monkeypatch.setattr(jobs, "MOST_WINDOWS", 8)
+    monkeypatch.setattr(route, "SMALL_NS", dict.fromkeys(("avg", "max"), (0, 0)))
+    for shape, size in (((2, 9, 70), (37,)), ((2, 9, 70), (90,)), ((1, 9, 40, 13), (31, 5)), ((1, 9, 5, 40), (3, 33))):
+        memory.KNOWN.clear()
+        x, d = torch.randn(shape, generator=torch.Generator().manual_seed(0), requires_grad=True), len(size)
+        ours, theirs = (getattr(lib, f"adaptive_max_pool{d}d")(x, size) for lib in (F, torch.nn.functional))
+        assert torch.equal(ours, theirs)
+        g = torch.randn_like(ours)
+        torch.testing.assert_close(*(torch.autograd.grad(y, x, g)[0] for y in (ours, theirs)))
+    memory.KNOWN.clear()

@@ -161,6 +161,7 @@ def new_job(kind, types, batch, axes, inner, steps=None, keep=True):
     most = max([windows.input_size if kind == "avg_backward" else len(windows) for windows, _ in axes])
     call: Any = None
     if steps is None and copied(kind, axes, inner): call = _made(kind, types, batch, axes, inner)
+    elif kind == "offsets" and most > MOST_WINDOWS: return None  # blocks have windows of their own to count from
     elif most <= MOST_WINDOWS:
         call = (Large if keep and most > MOST_KEPT else _made)(kind, types, batch, axes, inner, steps)
     else:
