@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .checks import integer, sequence
+from .kinds import home
 from .kernels.arrays import array_by_kernel
 from .windows import Windows, adaptive_windows
 
@@ -238,6 +239,7 @@ def adaptive_pool(
     array([[2.5, 3.5, 4.5],
            [6.5, 7.5, 8.5]])
     """
+    if other := home(x): return other.adaptive_pool(x, output_size, reduction, axes)
     _known(reduction)
     array, pooled, windows = _plan(x, output_size, axes)
     with _room(output_size, array, pooled, windows): return _reduced(array, pooled, windows, reduction)
@@ -264,6 +266,7 @@ def pool(
     >>> adapool.pool(np.arange(14), adapool.split_windows(14, 4))
     array([ 1.5,  5.5,  9. , 12. ])
     """
+    if other := home(x): return other.pool(x, windows, reduction, axes)
     _known(reduction)
     array, given = _array(x), (windows,) if isinstance(windows, Windows) else sequence(windows)
     for w in given or (windows,):
@@ -328,6 +331,7 @@ def adaptive_max_pool(
     """
     if not isinstance(return_indices, bool): raise TypeError(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
+    if other := home(x): return other.adaptive_max_pool(x, output_size, return_indices, axes)
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
     array, pooled, windows = _plan(x, output_size, axes)
     with _room(output_size, array, pooled, windows): return _max_with_index(array, pooled, windows)

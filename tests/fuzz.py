@@ -42,6 +42,7 @@ GIGABYTES = 3  # and so much memory
 
 NO_FUNCTIONS = {  # modules of which nothing is for users
     "checks": "asks what the others are given",
+    "kinds": "says whose an array is",
     "kernels": "takes addresses of memory, from the modules above it, which check",
     "tensors": "is called by `functional`",
 }

@@ -21,7 +21,7 @@ import adapool
 
 PACKAGE = Path(adapool.__file__).parent
 ORDER = [
-    "exercises", "checks", "arithmetic", "windows", "kernels.vectors", "kernels.llvm", "kernels.geometry",
+    "exercises", "checks", "kinds", "arithmetic", "windows", "kernels.vectors", "kernels.llvm", "kernels.geometry",
     "kernels.reduce", "kernels.rows", "kernels.strided", "kernels.indices", "kernels.planes", "kernels.channels",
     "kernels.gradients", "kernels.offsets", "kernels.runs", "kernels.machine", "kernels.compile", "kernels.tables",
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
@@ -120,12 +120,12 @@ def test_imports_point_downwards(module):
     ours = {name for name in imports(module) if name.startswith("adapool")}
     lower = [f"adapool.{name}" for name in ORDER[:ORDER.index(module)]]
     for name in ours: assert any(name == room or name.startswith(f"{room}.") for room in lower), name
-    alone = ("exercises", "checks", "kernels.vectors", "kernels.llvm", "kernels.geometry", "kernels.threads", "tensors",
-             "networks.fields", "networks.table")
+    alone = ("exercises", "checks", "kinds", "kernels.vectors", "kernels.llvm", "kernels.geometry", "kernels.threads",
+             "tensors", "networks.fields", "networks.table")
     assert ours or module in alone
     if ORDER.index(module) < ORDER.index("tensors.private"): assert "torch" not in imports(module)
     roots = {name.split(".")[0] for name in imports(module)}
-    if module in ("exercises", "checks", "arithmetic"): assert roots <= {"adapool", *sys.stdlib_module_names}
+    if module in ("exercises", "checks", "kinds", "arithmetic"): assert roots <= {"adapool", *sys.stdlib_module_names}
 
 
 def test_a_clone_in_the_working_folder_does_not_hide_the_package(tmp_path):

@@ -43,6 +43,7 @@ MEMORY = 12 * 2**30  # bytes that a process may have: some changes ask for more 
 # The tests that concern a module, and where its notebook comes among them: quick ones first.
 TESTS = {
     "checks": "sizes bad_input notebook package",
+    "kinds": "notebook",
     "arithmetic": "properties bad_input sizes exercises notebook explore examples",
     "windows": "properties bad_input exercises notebook examples",
     "pooling": "properties bad_input exercises notebook memory exact kernels examples",
