@@ -108,7 +108,14 @@ def steps(shape, size, seconds):
     return {name: t[name] / t["adapool"] for name in list(calls)[1:]}
 
 
-def new_shapes(channels, low, high, size=7):
+POOLS = {
+    "average to 7": lambda library, x: library.adaptive_avg_pool2d(x, 7),
+    "maximum to 7": lambda library, x: library.adaptive_max_pool2d(x, 7),
+    "average 2/2": lambda library, x: library.avg_pool2d(x, 2),
+    "maximum 3/2/1": lambda library, x: library.max_pool2d(x, 3, 2, 1)}
+
+
+def new_shapes(pool, channels, low, high):
     "torch's time over adapool's for a program that brings a shape never seen before at each call."
     rng = np.random.default_rng(channels)
     sizes = rng.integers((channels // 2, low, low), (channels, high, high), (300, 3))
@@ -119,7 +126,7 @@ def new_shapes(channels, low, high, size=7):
         for library in ((F, T), (T, F))[i % 2]:
             times = taken[library]
             start = time.perf_counter()
-            library.adaptive_avg_pool2d(x, size)
+            POOLS[pool](library, x)
             times.append(time.perf_counter() - start)
     return statistics.median(taken[T]) / statistics.median(taken[F])
 
@@ -228,10 +235,12 @@ def tensors(result, args, threads, kind):
 
 def other_calls(result, args, threads):
     "Measure new shapes, arrays, memory and long windows."
-    for channels, low, high in ((64, 8, 40), (64, 20, 70), (256, 30, 60)):
-        ratio = new_shapes(channels, low, high)
-        print(f"a new shape each time, {channels} channels, {low} to {high} cells: torch {ratio:.2f}")
-        result["new"].append({"threads": threads, "channels": channels, "low": low, "high": high, "torch": ratio})
+    print(f"\na new shape each time, threads: {threads}")
+    for pool, (channels, low, high) in product(POOLS, ((16, 5, 16), (64, 8, 40), (64, 20, 70), (256, 30, 60))):
+        ratio = new_shapes(pool, channels, low, high)
+        print(f"{pool:14} {channels // 2:3} to {channels:3} channels, {low:2} to {high} cells: torch {ratio:.2f}")
+        case = {"pool": pool, "threads": threads, "channels": channels, "low": low, "high": high}
+        result["new"].append(case | {"torch": ratio})
     print(f"\narrays, threads: {threads}")
     for shape, block in ARRAYS:
         row = arrays(shape, block, args.seconds)

@@ -68,7 +68,8 @@ class Calls:
             return
         if code.co_qualname == "Job.__init__": self.kernels[id(given["self"])] = given["plan"].kernel.__code__
         if code.co_qualname == "Quick.__init__":  # whose kernel is known to who makes it
-            self.kernels[id(given["self"])] = frame.f_back.f_locals["kernel"].__code__
+            maker = frame.f_back
+            self.kernels[id(given["self"])] = maker.f_globals["_BY_NUMBER"][maker.f_locals["number"]][0].__code__
         seen = self.closed is None and code.co_name not in UNSEEN
         if seen: self.add(code)
         if self.closed is None and (not seen or code.co_name in CLOSED): self.closed = self.depth

@@ -120,7 +120,7 @@ def _object(kernel, *types):
     return _undisturbed(make)
 
 def _link(code):
-    "The kernel in an object file, to be called without the GIL, and the address of its `team`."
+    "The kernel in an object file, to be called without the GIL, its `team`, and that for a thread alone."
     import llvmlite.binding as llvm
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -131,6 +131,7 @@ def _link(code):
     address = engine.get_function_address("kernel")
     function = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 10, *[ctypes.c_int64] * 2)(address)
     function.engine, function.address, function.team = engine, address, engine.get_function_address("team")
+    function.alone = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(function.team)  # sooner called than with all arguments
     return function
 
 def compiled(

@@ -10,7 +10,7 @@ __all__ = ['WAKE', 'WAKE_OURS', 'MOST_WINDOWS', 'FEW_BLOCKS', 'job', 'COMPUTE', 
 import math
 import sys
 from array import array
-from functools import lru_cache
+from functools import cache, lru_cache
 from struct import Struct
 from typing import Any
 
@@ -40,6 +40,8 @@ def _scratch_layout(types, cells, entries):
     table = indices + (cells * int(types[4][1]) + 63 & -64 if types[3] in ("indices", "offsets", "put_back") else 0)
     return indices, table, table + 8*entries + 63 & -64
 
+_TEAM = Struct("14q").pack  # what a `team` is told, in a row that no one else has: it counts there what is done
+
 class Job:
     "A call of a kernel, all but the addresses."
     def __init__(self, plan):
@@ -64,14 +66,16 @@ class Job:
         if not run_in_team(start, self.function.team, call, threads): self.run(x, y, index, 0, self.total)
 
     def run(self, x, y, index, first, last):
-        at, _, _memory = scratch(self.bytes)
-        self.function(at, at, x, y, index, self.g, self.w, at + 64, at + self.indices, at + self.table, first, last)
+        memory, size, _memory = scratch(self.bytes)
+        room = memory, size, self.indices, self.table
+        f = self.function
+        f.alone(_TEAM(first, 0, last, last - first, f.address, x, y, index, self.g, self.w, *room))
 
 class Quick(Job):
     "The same of a plan that `quick_plan` has made."
     def __init__(self, function, numbers, said, at):
         self.function, self.numbers, self.g, self.w = function, numbers, at, at + GEOMETRY_BYTES
-        _, self.total, self.unit, self.work, self.table, self.bytes = said
+        self.total, self.unit, self.work, self.table, self.bytes = said
         self.indices = self.table
 
 class InParts:
@@ -234,7 +238,23 @@ def back_job(dtype, planes, windows, inner):
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #71c00010
 _BY_NUMBER = *((kernel, "sum") for kernel in (planes, strided, long_rows)), (planes, "avg_backward")
-_QUESTION = Struct(f"{ASKED + 3*AXIS}q"), 8*(ASKED + 3*AXIS)
+_QUESTION, _SAID, _ZERO = ASKED + 3*AXIS, Struct(f"{SAID}q"), array("q", [0])
+_NUMBERS = _QUESTION + SAID + GEOMETRY_BYTES // 8 + 9  # and three for each cell and window of an axis
+_asks = {many: Struct(f"{many}q").pack_into for many in (ASKED + 6, _QUESTION)}
+
+@lru_cache(maxsize=128)
+def _known(kind, code, d, fixed):
+    "What is asked whatever the sizes: what divides, bytes of a cell and of what is computed, K, S, P and so on."
+    *sizes, _, include, divisor = fixed or (0, 0, 0)
+    told = *sizes, *[include] * d, *([divisor, 1, 1][:d] if divisor else [0] * d)
+    more = [v for i in range(0, len(told), d) for v in (*(0, 0)[d - 1:], *told[i:i + d])] if fixed else []
+    return {"mean": MEAN, "avg_backward": GRADIENT}.get(kind, NONE), BYTES[code], BYTES[COMPUTE[code]], more
+
+@cache
+def _by_number(number, kind, code):
+    "The machine code of one of these kernels."
+    kernel, by = _BY_NUMBER[number]
+    return compiled(kernel, code, code, COMPUTE[code], kind if kind == "max" else by, "i4")
 
 def quick_job(kind, code, shape, sizes, fixed=None):
     """The job that pools planes without gaps to `sizes` along the last axes, as `job` makes it, in a tenth of the time.
@@ -249,24 +269,20 @@ def quick_job(kind, code, shape, sizes, fixed=None):
     >>> y
     array([1., 3., 6., 8.])
     """
-    plan = planner()
-    if plan is None or sum(sizes) + sum(shape[-len(sizes):]) > MOST_KEPT: return None
-    d, question, begin = len(sizes), *_QUESTION
-    numbers = array("q", bytes(begin + 8*(SAID + 3*sum(sizes) + sum(shape[-d:]) + 6) + GEOMETRY_BYTES))
-    axes = [1, 1, *(0,) * 5] * (3 - d)
-    for i, m in enumerate(sizes):
-        axes += shape[i - d], m
-        axes += (0,) * 5 if fixed is None else (*fixed[i:3*d:d], fixed[-2], fixed[-1] and (1 if i else fixed[-1]))
-    divides = {"mean": MEAN, "avg_backward": GRADIENT}.get(kind, NONE)
-    compute = COMPUTE[code]
-    question.pack_into(numbers, 0, divides, math.prod(shape[:-d]), BYTES[code], BYTES[compute], *axes)
+    plan, d = planner(), len(sizes)
+    cells, one = shape[-d:], (1, 1)[d - 1:]
+    entries = sum(sizes) + sum(cells)
+    if plan is None or entries > MOST_KEPT: return None
+    divides, cell, computed, more = _known(kind, code, d, fixed)
+    asked = divides, math.prod(shape[:-d]), cell, computed, *one, *cells, *one, *sizes, *more
+    numbers = _ZERO * (_NUMBERS + 3*entries)
+    _asks[len(asked)](numbers, 0, *asked)
     at, _ = numbers.buffer_info()
-    plan(at, at, 0, 0, 0, at, at, at, at, at + begin, 0, 1)
-    said = numbers[begin // 8:begin // 8 + SAID]
-    if said[0] < 0: return None
-    kernel, by = _BY_NUMBER[said[0]]
-    function = compiled(kernel, code, code, compute, kind if kind == "max" else by, "i4")
-    return function and Quick(function, numbers, said, at + begin + 8*SAID)
+    said = at + 8*_QUESTION
+    plan.alone(_TEAM(0, 0, 1, 1, plan.address, at, at, 0, 0, at, at, 0, 0, 8*_QUESTION))
+    number, *rest = _SAID.unpack_from(numbers, 8*_QUESTION)
+    function = _by_number(number, kind, code) if number >= 0 else None
+    return function and Quick(function, numbers, rest, said + _SAID.size)
 
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #17200001

@@ -135,8 +135,14 @@ def has_channels_last(x, d):
 
 def dense(shape, axes=None):
     "Strides of an array without gaps whose `axes`, outermost first, are all its axes."
-    strides, step = [0] * len(shape), 1
-    for a in reversed(range(len(shape)) if axes is None else axes): strides[a], step = step, step * shape[a]
+    if axes is not None:
+        steps = dict(zip(axes, dense([shape[a] for a in axes])))
+        return tuple([steps[a] for a in range(len(shape))])
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    strides.reverse()
     return tuple(strides)
 
 def result(shape, sizes, last):

@@ -24,7 +24,7 @@ from torch.overrides import has_torch_function_unary
 from ..checks import integer
 from ..kernels import quick_job
 from .memory import (
-    CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, dense, fixed_plan, is_channels_last, ready, run)
+    CODES, COMPILER, KNOWN, LARGE_BYTES, adaptive_plan, address, dense, fixed_plan, is_channels_last, ready)
 from .operators import Max, Mean, best_op, max_op, maximum, mean_op
 from .ordinary import (
     LEFT_OUT, Ordinary, by_operator, few_ns, in_compiled_graph, is_plain, numbers_of, on_other_devices, operators_ns,
@@ -154,41 +154,46 @@ def _differentiable(kind, d, dtype, plan, indices):
     if d == 3 and not as_it_is: return lambda x: pool(cast(x), plan)
     return lambda x: pool(x, plan)
 
-def _by_kernel_alone(job, shape, strides, rest):
-    "A function of a tensor: `job`, or `_differentiable(*rest)` where the tensor's numbers cannot be had."
+def _by_kernel_alone(job, shape, strides, kind, d, told):
+    "A function of a tensor: `job`, or what is done elsewhere where the tensor's numbers cannot be had."
     def pool(x):
+        begin = address(x)
+        if begin is None: return _elsewhere(kind, d, x, told, False)
         y = x.new_empty_strided(shape, strides)
-        return y if run(job, x, y) else _differentiable(*rest)(x)
+        job(begin, y.data_ptr(), 0, torch.get_num_threads(), x, y)
+        return y
     return pool
 
-def _at_once(kind, d, shape, dtype, told):
-    "As `_handler`, of a tensor without gaps on the CPU; None where it takes more thought."
+def _at_once(kind, d, shape, strides, dtype, told):
+    "As `_handler`, of a tensor on the CPU; None where it has gaps, or takes more thought."
+    if not d < len(shape) < d + 3 or strides != dense(shape): return None
+    sizes, numbers = (told,) * d if type(told) is int else told, None
     if type(told) is Ordinary:
         numbers = KNOWN[numbers_of, kind, d, told]
-        sizes, plan = sizes_for_us(kind, d, shape, (), dtype, numbers) if d == 2 else None, fixed_plan
-    else: sizes, plan, numbers = (told,) * d if type(told) is int else told, adaptive_plan, None
+        sizes = sizes_for_us(kind, d, shape, (), dtype, numbers) if d == 2 else None
     if not sizes or len(sizes) != d or None in sizes or min(sizes) < 1: return None
     job = quick_job("mean" if kind == "avg" else kind, CODES[dtype], shape, sizes, numbers)
+    if not job: return None
     out = *shape[:-d], *sizes
-    if not job or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return None
-    return _by_kernel_alone(job, out, dense(out), (kind, d, dtype, (plan, shape[-d:], numbers or tuple(sizes)), False))
+    steps = dense(out)
+    if out[0] * steps[0] * dtype.itemsize >= LARGE_BYTES: return None
+    return _by_kernel_alone(job, out, steps, kind, d, told)
 
 def _handler(kind, d, shape, strides, dtype, on_cpu, told, wanted, indices):
     "A function of a tensor like this one that pools it; `wanted` says whether a gradient is to come."
-    if on_cpu and not (wanted or indices) and (d < 3 or dtype in _SINGLE) and strides == dense(shape):
-        pool = d < len(shape) < d + 3 and 0 not in shape and _at_once(kind, d, shape, dtype, told)
+    if on_cpu and not (wanted or indices) and (d < 3 or dtype in _SINGLE) and 0 not in shape:
+        pool = _at_once(kind, d, shape, strides, dtype, told)
         if pool: return pool
     contiguous = all(n == 1 or s == t for n, s, t in zip(shape, strides, dense(shape)))
     torchs, sizes, plan = _asked(kind, d, shape, strides, dtype, torch.strided, on_cpu, told, indices)
     whole, ordinary = on_cpu and 0 not in shape, plan and plan[0] is fixed_plan
     more = (plan[2], is_channels_last(shape, strides, d), indices) if ordinary else ()
     if not plan or (whole and small(kind, d, shape, dtype, contiguous, sizes, wanted or indices, *more)): return torchs
-    rest = kind, d, dtype, plan, indices
-    if not whole or wanted or indices or (d == 3 and dtype not in _SINGLE): return _differentiable(*rest)
-    plan = KNOWN[plan]
+    rest, plan = _differentiable(kind, d, dtype, plan, indices), KNOWN[plan]
+    if not whole or wanted or indices or (d == 3 and dtype not in _SINGLE): return rest
     job, out, steps, *_, turned = ready("mean" if kind == "avg" else "max", dtype, shape, strides, plan)
-    if not job or turned or plan.copies or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return _differentiable(*rest)
-    return _by_kernel_alone(job, out, steps, rest)
+    if not job or turned or plan.copies or math.prod(out) * dtype.itemsize >= LARGE_BYTES: return rest
+    return _by_kernel_alone(job, out, steps, kind, d, told)
 
 
 # %% ../../nbs/inside/tensors/05_route.ipynb #c0de0005
