@@ -20,7 +20,7 @@ AXE := axe-core@4.14.1
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-sweep bench-onnx site test-browser flashcards calls clean
+.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-sweep bench-arrays bench-onnx site test-browser flashcards calls clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,9 @@ bench: .venv/.bench ## measure against torch, side by side in one process (BENCH
 
 bench-sweep: $(INSTALLED) ## measure adaptive pools of random shapes against torch (SEED=7 COUNT=100)
 	$(BIN)/python benchmarks/sweep.py --seed $(SEED) --count $(COUNT)
+
+bench-arrays: .venv/.bench ## measure arrays beside numbagg, xarray, OpenCV and scikit-image (BENCH_ARGS="--seconds 1")
+	$(BIN)/python benchmarks/arrays.py $(BENCH_ARGS)
 
 bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's exporter, in ONNX Runtime (BENCH_ARGS="--quick")
 	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)

@@ -133,6 +133,10 @@ class Windows:
         starts, stops = (np.clip(part, first, stop) - first for part in (self.starts, self.stops))
         return Windows(stop - first, starts, stops, self.divisors)
 
+    def area_weights(self) -> tuple[np.ndarray, np.ndarray, int]:
+        "What the first, the last and the cells between count by area, of each window: here each cell is covered whole."
+        return (ones := np.ones(len(self), np.int64)), ones, 1
+
     def matrix(self) -> np.ndarray:
         "The averaging matrix: float64, shape (m, n); row i is 1/divisor inside window i and 0 outside."
         cell = np.arange(self.input_size)
@@ -166,8 +170,7 @@ def _fits(name, size):
     except MemoryError: raise ValueError(f"{name} must be one whose windows fit in memory, got {size}") from None
 
 def _numbers(first, m):
-    "The m numbers from `first` on."
-    # np.arange(2**63 - 1) is empty, without a word
+    "The m numbers from `first` on; np.arange(2**63 - 1) is empty, without a word."
     try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)
     except ValueError: raise MemoryError from None
 
@@ -214,6 +217,13 @@ class _Adaptive(Windows):
 
     def transposed(self): return _Adaptive(self.output_size, self.input_size)
 
+    def area_weights(self):
+        "In units of 1/m of a cell; they add up to n in each window."
+        n, m = self.input_size, self.output_size
+        before = np.arange(m + 1) * (n % m) % m
+        ends = m - before[:-1], np.where(before[1:], before[1:], m)
+        return (*(np.where(self.sizes == 1, n, end) for end in ends), m)
+
 # %% ../nbs/inside/01_windows.ipynb #10894f5e
 def adaptive_windows(
     input_size: int,   # n, number of input cells
@@ -221,9 +231,8 @@ def adaptive_windows(
 ) -> Windows:
     """`[floor(i n / m), ceil((i+1) n / m))` for i in 0 ... m-1: the windows of an adaptive pool along one axis.
 
-    Returns `Windows`, with `.starts`, `.stops`, `.sizes`, `.overlaps`, `.matrix()`.
-
-    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1 or from 2**63 on.
+    Returns `Windows`, with `.starts`, `.stops`, `.sizes`, `.overlaps`, `.area_weights()`, `.matrix()`. Raises
+    `TypeError` for what is not an integer and `ValueError` for sizes below 1 or from 2**63 on.
 
     Source: PyTorch, ATen/native/AdaptivePooling.h, `start_index` and `end_index`.
 
@@ -324,9 +333,7 @@ def blocked_equivalent(
     """The ordinary pool that has the windows of n → m after the axis is cut into equal blocks, or None.
 
     One block where `fixed_equivalent` has an answer, else gcd(n, m) blocks. Never None for n >= m where m is 1, 2, 3,
-    4 or 6. Returns `BlockedPool`.
-
-    Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
+    4 or 6. Returns `BlockedPool`. Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
 
     Source: proved in notebook learn/02_windows.
 
@@ -372,11 +379,9 @@ def split_windows(
     input_size: int,   # n, number of input cells
     output_size: int,  # m, number of windows; those beyond n are empty
 ) -> Windows:
-    """m disjoint parts of n cells, the first `n mod m` of them one cell longer than the others.
+    """m disjoint parts of n cells, the first `n mod m` of them one cell longer than the others: `numpy.array_split`.
 
     Raises `TypeError` for what is not an integer and `ValueError` for sizes below 1.
-
-    Source: `numpy.array_split`.
 
     >>> adapool.split_windows(10, 4)
     Windows(10 -> 4: [0, 3) [3, 6) [6, 8) [8, 10))

@@ -34,13 +34,15 @@ import numpy as np
 import torch
 
 import adapool
-from adapool.pooling import max_pool_loops, pool_loops
+from adapool.pooling import counted_loops, max_pool_loops
 
 CLEAN = (TypeError, ValueError, RuntimeError, NotImplementedError, ZeroDivisionError)  # the last of a norm of 0
 SECONDS = 20  # a call may take so long
 GIGABYTES = 3  # and so much memory
 
 NO_FUNCTIONS = {  # modules of which nothing is for users
+    "along": "is called by `pooling`, which checks",
+    "gaps": "is called by `pooling`, and checks a part of what that is given",
     "checks": "asks what the others are given",
     "kinds": "says whose an array is",
     "kernels": "takes addresses of memory, from the modules above it, which check",
@@ -49,7 +51,7 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
 RECORDS = {  # they hold what they are given, and what makes them checks
     "ConvParams", "FixedPool", "BlockedPool", "Row", "Trace", "Report", "Verdict", "Film", "Answer", "Panel",
     "Picture", "Card", "Cards"}
-LOOPS = {"pool_loops", "max_pool_loops"}  # the specification: what is right is compared with them
+LOOPS = {"pool_loops", "max_pool_loops", "counted_loops"}  # the specification: what is right is compared with them
 
 
 def modules():
@@ -234,7 +236,9 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
     path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
-    columns=SIZES, page=of(None, "learn/02_windows"), values=of([1, 2, 3, 4], (0.5, 2)), weights=of([1, -1], [2]),
+    columns=SIZES, page=of(None, "learn/02_windows"), values=of([1, 2, 3, 4], (0.5, 2)),
+    weights=of([1, -1], [2], 2.0, {-1: [1, 2, 3, 0, 1, 2, 0]}, {0: [0, 1]}, [[1.0], [2.0]]),
+    edges=of("whole", "area"), skipna=FLAG, min_valid=of(None, 0.5, 1),
     output=[lambda: numbers((2, 2))], gradient=[lambda: numbers((5, 7))], numbers=FLAG,
     layers=of(1, 3), in_channels=WHOLE, divisor_override=of(None, 1, 5), adaptive=FLAG, ordinary=FLAG,
     output_sizes=of((1, 2), [1, 2, 3], ((1, 2), (2, 3)), (2, None), (3, 1)), flatten=FLAG,
@@ -410,13 +414,22 @@ def as_loops_take(x, output_size, axes):
     return [m if m is None else operator.index(m) for m in sizes or [output_size] * len(axes)], axes
 
 
+def as_weights(weights, shape):
+    "An array that broadcasts to `shape`, of weights by axis too."
+    if not isinstance(weights, dict): return 1.0 if weights is None else weights
+    vectors = {operator.index(a) % len(shape): np.asarray(v, float) for a, v in weights.items()}
+    return math.prod(v.reshape([-1 if a == b else 1 for b in range(len(shape))]) for a, v in vectors.items())
+
+
 def check_pool(got, args):
-    x = np.asarray(args["x"])
+    x = np.asanyarray(args["x"])
     if math.prod(n or 1 for n in got.shape) > 10**5 or x.ndim > 20: return None  # an empty batch of a huge size, too
     sizes, axes = as_loops_take(x, args["output_size"], args.get("axes"))
-    want = pool_loops(x, sizes, args.get("reduction", "mean"), axes)
+    weights, told = as_weights(args.get("weights"), x.shape), [args.get("edges", "whole"), args.get("skipna", False)]
+    want = counted_loops(x, sizes, args.get("reduction", "mean"), axes, *told, weights, args.get("min_valid") or 0.0)
     close = dict(rtol=2e-3, atol=1e-2) if got.dtype == np.float16 else dict(rtol=1e-5, atol=1e-5)
-    if got.shape == want.shape and np.allclose(got.astype(float), want, equal_nan=True, **close): return None
+    given = np.ma.filled(got.astype(float), math.nan) if isinstance(got, np.ma.MaskedArray) else got.astype(float)
+    if got.shape == want.shape and np.allclose(given, want, equal_nan=True, **close): return None
     return f"the loops give {want.shape}, {want.ravel()[:9]}"
 
 

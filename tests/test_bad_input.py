@@ -179,7 +179,7 @@ WRONG_ARRAYS = [
     case(TypeError, ["datetime64"], adaptive_pool, np.array(["2026-01-01"], "datetime64[D]"), 1),
     case(ValueError, ["x must be an array"], adaptive_pool, [1, [2, 3]], 1),
     case(TypeError, ["return_indices", "(0, 1)"], adaptive_max_pool, X, 2, (0, 1)),
-    case(TypeError, ["mask"], adaptive_pool, np.ma.masked_array(X, X > 0), 3),
+    case(TypeError, ["mask"], adaptive_max_pool, np.ma.masked_array(X, X > 0), 3, True),
     case(TypeError, ["complex64"], adaptive_max_pool, X.astype("complex64"), 3, return_indices=True),
 ]
 

@@ -25,7 +25,7 @@ ORDER = [
     "kernels.reduce", "kernels.rows", "kernels.strided", "kernels.indices", "kernels.planes", "kernels.channels",
     "kernels.gradients", "kernels.offsets", "kernels.runs", "kernels.machine", "kernels.compile", "kernels.tables",
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
-    "kernels.arrays", "kernels", "pooling", "pyramids",
+    "kernels.arrays", "kernels", "along", "gaps", "pooling", "pyramids",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
