@@ -78,7 +78,7 @@ notebooks: $(INSTALLED) ## before a commit: run the notebooks in place, clean th
 bench: .venv/.bench ## measure against torch, side by side in one process (BENCH_ARGS="--kind max --threads 1")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 	$(if $(BENCH_ARGS),,$(BIN)/python benchmarks/worth.py && $(BIN)/python benchmarks/networks.py && \
-	  $(BIN)/python benchmarks/pyramids.py && $(BIN)/python benchmarks/ordinary.py && \
+	  $(BIN)/python benchmarks/pyramids.py && $(BIN)/python benchmarks/ordinary.py && $(BIN)/python benchmarks/fresh.py && \
 	  $(BIN)/python tools/notebooks.py run inside/05_kernels use/02_arrays use/08_benchmarks)
 
 bench-sweep: $(INSTALLED) ## measure adaptive pools of random shapes against torch (SEED=7 COUNT=100)
