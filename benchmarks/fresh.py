@@ -120,8 +120,8 @@ def main():
         result["written"].append({"MiB": size, **row})
     for kind, shape, size in STEPS:
         row = trained(kind, shape, size, args.seconds)
-        told = "  ".join(f"{what} " + ", ".join(f"{name} {t:.1f}" for name, t in ts.items()) for what, ts in row.items())
-        print(f"{kind} {shape} -> {size}: {told}", flush=True)
+        print(f"{kind} {shape} -> {size}:", flush=True)
+        for what, ts in row.items(): print(f"  {what}: " + ", ".join(f"{name} {t:.1f} ms" for name, t in ts.items()))
         result["trained"].append({"kind": kind, "shape": shape, "size": size, **row})
     Path(__file__).with_name("fresh.json").write_text(json.dumps(result, indent=0) + "\n")
 

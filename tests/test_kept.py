@@ -1,6 +1,7 @@
 "The memory of large tensors is kept for the next one: never while anybody holds it, never too much, and at any time."
 
 import gc
+import itertools
 import mmap
 import os
 import subprocess
@@ -33,7 +34,8 @@ def nothing_free():
 
 HOLDERS = {
     "view": lambda y: y[1:, 2], "detached": lambda y: y.detach(), "alias": lambda y: y.view(-1).view_as(y),
-    "numpy": lambda y: y.numpy(), "part of an array": lambda y: y.numpy()[3, 1], "buffer": lambda y: memoryview(y.numpy()),
+    "numpy": lambda y: y.numpy(), "part of an array": lambda y: y.numpy()[3, 1],
+    "buffer": lambda y: memoryview(y.numpy()),
     "dlpack": lambda y: torch.utils.dlpack.to_dlpack(y), "numpy by dlpack": np.from_dlpack,
     "storage": lambda y: y.untyped_storage(), "parameter": torch.nn.Parameter, "set": lambda y: torch.empty(0).set_(y),
     "data": lambda y: y.data, "saved": lambda y: (y * torch.ones(1, requires_grad=True)).sum(),
@@ -76,10 +78,9 @@ def test_what_is_made_of_it_is_a_tensor_like_any_other():
 def test_gradients_that_are_kept_stay_as_they_are():
     x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0), requires_grad=True)
     kept, wanted = [], []
-    for size in (3, 7, 50, 128):
-        for pool, theirs in ((F.adaptive_avg_pool2d, T.adaptive_avg_pool2d), (F.adaptive_max_pool2d, T.adaptive_max_pool2d)):
-            kept += torch.autograd.grad(pool(x, size).square().sum(), x)
-            wanted += torch.autograd.grad(theirs(x, size).square().sum(), x)
+    for size, name in itertools.product((3, 7, 50, 128), ("adaptive_avg_pool2d", "adaptive_max_pool2d")):
+        for lib, grads in ((F, kept), (T, wanted)):
+            grads += torch.autograd.grad(getattr(lib, name)(x, size).square().sum(), x)
     assert len({g.data_ptr() for g in kept}) == len(kept)
     torch.testing.assert_close(kept, wanted)
 
