@@ -194,7 +194,8 @@ def new(shape, strides, dtype):
             array = np.frombuffer(block, np.uint8)
             finalize(array, _keep, block).atexit = False
             y = torch.empty(0, dtype=dtype, device="cpu")
-            return y.set_(torch.frombuffer(array, dtype=dtype, count=cells), 0, shape, strides)
+            y.set_(torch.frombuffer(array, dtype=dtype, count=cells), 0, shape, strides)  # type: ignore[call-overload]
+            return y
         except OSError: FREE.clear()  # there is no more memory
     return torch.empty_strided(shape, strides, dtype=dtype, device="cpu")
 
