@@ -427,3 +427,21 @@ def test_a_mistake_of_our_own_is_not_laid_to_the_model(room, name, wrapped, file
     with pytest.raises(KeyError, match="stray"):
         written(file, HEAD, torch.ones(1, 2, 12, 9), dynamic_shapes=({0: "batch", 2: "h"},))
     assert len(calls) == 2 - (room is not verify.Tries)
+
+
+def mixed(x): return torch.einsum("nchw,dc,ed->nehw", x, x[0, :, :2, 0], x[0, :, :2, 1])
+
+
+@pytest.mark.parametrize("model", [HEAD, Of(mixed)])
+def test_sizes_stay_open_where_opt_einsum_is_installed(model, file):
+    "It orders an Einsum of three by the example's sizes: the first is ours, inside, the second a user's."
+    pytest.importorskip("opt_einsum")
+    was, torch.backends.opt_einsum.enabled = torch.backends.opt_einsum.enabled, True
+    try:
+        assert len(written(file, model, dynamic_shapes=({2: "height", 3: "width"},)).sizes) > 9
+        assert torch.backends.opt_einsum.enabled
+        program = torch.export.export(HEAD, (X,), dynamic_shapes=({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},))
+        program = program.run_decompositions(adapool.export.decompositions())
+    finally: torch.backends.opt_einsum.enabled = was
+    x = numbers(1, 2, 17, 4)
+    torch.testing.assert_close(program.module()(x), HEAD(x))

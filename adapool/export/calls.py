@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 import torch.onnx
+from torch.backends import opt_einsum
 from torch.utils import _pytree as pytree
 
 from ..networks.models import evaluating, unwrapped
@@ -78,7 +79,17 @@ def checked_call(model, args, kwargs):
 @contextmanager
 def evaluation(model, call):
     "A block with the model in evaluation mode, not compiled, without gradients, and with a name for each input."
-    with evaluating(model), _named_arguments(model, call): yield
+    with evaluating(model), _named_arguments(model, call), _einsum_in_any_size(): yield
+
+@contextmanager
+def _einsum_in_any_size():
+    """An Einsum of three and more goes from left to right.
+
+    With opt_einsum installed (JAX brings it) torch would choose the order that is best for the example's sizes, and
+    none of them could stay open."""
+    was, opt_einsum.enabled = opt_einsum.enabled, False
+    try: yield
+    finally: opt_einsum.enabled = was
 
 @contextmanager
 def _named_arguments(model, call):

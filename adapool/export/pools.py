@@ -91,7 +91,7 @@ def _products(x, axes):
     left = ",".join([names, *(new[dim] + names[dim] for dim in new)])
     right = "".join(new.get(i - flat.dim(), name) for i, name in enumerate(names))
     matrices = (_matrix(x, axis.n, axis.m) for axis in reversed(axes))
-    y = torch.einsum(f"{left}->{right}", flat, *matrices)
+    y = torch.ops.aten.einsum(f"{left}->{right}", [flat, *matrices])  # torch.einsum would fix an order for these sizes
     return y if flat is x else y.reshape(*x.shape[:2], *y.shape[1:])
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024
