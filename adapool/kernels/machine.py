@@ -6,6 +6,7 @@
 __all__ = ['compile_kernel']
 
 # %% ../../nbs/inside/kernels/09_machine.ipynb #eac928dc
+import contextlib
 import re
 import struct
 from types import FunctionType
@@ -14,7 +15,7 @@ import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core import codegen, config
 from numba.core.codegen import get_host_cpu_features
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -31,12 +32,36 @@ def _signature(x, y, compute, index, place):
     arrays = [types.CPointer(t) for t in (x, y, place, types.int64, compute, index, types.int64)]
     return types.void(*arrays[:3], Named("Geometry", Geometry._fields), *arrays[3:], types.int64, types.int64)
 
+_OURS = "adapool."  # how the names of our functions begin
+
+@contextlib.contextmanager
+def _text_of_ours():
+    "While it lasts, Numba makes LLVM code of our functions, and no machine code."
+    library, jit = codegen.CPUCodeLibrary, codegen.JITCPUCodegen
+    finalize, set_env = library._finalize_final_module, jit.set_env
+    def finalize_others(made):
+        if made.name.startswith(_OURS): made._finalized = True
+        else: finalize(made)
+    def set_env_of_others(engine, name, env):
+        if engine._engine.get_global_value_address(name): set_env(engine, name, env)
+    try:
+        library._finalize_final_module, jit.set_env = finalize_others, set_env_of_others  # type: ignore[method-assign]
+        yield
+    finally: library._finalize_final_module, jit.set_env = finalize, set_env  # type: ignore[method-assign]
+
 @global_compiler_lock
 def _llvm_code(kernel, signature):
     before = config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE
     config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = type(config.OPT)(0), 0, 0
-    try: return numba.cfunc(signature, error_model="numpy")(kernel).inspect_llvm()
+    try:
+        with _text_of_ours(): return numba.cfunc(signature, error_model="numpy")(kernel).inspect_llvm()
     finally: config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE = before
+
+def _named_as_ours(f, scope):
+    "The function `f` with these globals, and a name that says whose it is."
+    f = FunctionType(f.__code__, scope, f.__name__)
+    f.__qualname__ = _OURS + f.__name__
+    return f
 
 def _kernel_text(kernel, means, x, y, compute, index, named):
     "A kernel as LLVM code; the parameters are those of `compile_kernel`, and the types by name."
@@ -44,7 +69,7 @@ def _kernel_text(kernel, means, x, y, compute, index, named):
     found = closure(kernel, stop=WORDS)
     scope = found | means | {name: numba_word(e, *WORDS[name]) for name in found if name in WORDS}
     functions = [f for name, f in found.items() if isinstance(f, FunctionType) and name not in WORDS]
-    plain = {f.__name__: FunctionType(f.__code__, scope, f.__name__) for f in functions}
+    plain = {f.__name__: _named_as_ours(f, scope) for f in functions}
     options = dict(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     scope |= {name: numba.njit(**options)(f) for name, f in plain.items() if f.__name__ != kernel.__name__}
     place = types.uint8 if means["OFFSETS"] else types.int64
