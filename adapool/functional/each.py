@@ -15,7 +15,8 @@ with needs("torch"): import torch
 from torch import Tensor
 
 from ..tensors.memory import CODES, KNOWN, adaptive_plan, address, dense, new, ready
-from ..tensors.operators import MeanBackward, PutBack, max_with_index, maximum, mean
+from ..tensors.operators import (
+    MeanBackward, PutBack, max_with_index, maximum, mean, mean_backward, put_back)
 from ..tensors.private import dual_level
 from ..tensors.route import checked_sizes, dispatched, is_captured
 
@@ -25,39 +26,40 @@ def _known(kind, dtype, shape, strides, sizes):
     plan = KNOWN[adaptive_plan, tuple(shape[1:]), sizes]
     return plan, ready(kind, dtype, shape, strides, plan).job
 
-def _by_kernels(kind, xs, sizes):
-    "The pools of all, in one tensor; for the kind \"indices\" where maxima were; the plan of each."
+def _by_kernels(kind, xs, begins, sizes):
+    "The pools of tensors that begin there, in one; for the kind \"indices\" where maxima were; the plan of each."
     shape = len(xs), xs[0].shape[0], *sizes
     y, strides, plans = new(shape, dense(shape), xs[0].dtype), dense(shape), []
     index = new(shape, strides, torch.int64) if kind == "indices" else None
     begin, place = address(y), 0 if index is None else address(index)
     step, threads = strides[0] * y.itemsize, torch.get_num_threads()
-    for i, x in enumerate(xs):
+    for i, (x, at) in enumerate(zip(xs, begins)):
         plan, job = KNOWN[_known, kind, x.dtype, x.shape, x.stride(), sizes]
         plans.append(plan)
-        if job: job(address(x), begin + i*step, place and place + i*strides[0]*8, threads, x, y, index)
+        if job: job(at, begin + i*step, place and place + i*strides[0]*8, threads, x, y, index)
         elif index is None: y[i] = (mean if kind == "mean" else maximum)(x, plan)
         else: y[i], index[i] = max_with_index(x, plan)
     return y, index, plans
 
 def _back(g, index, plan):
     "The gradient of one tensor of the list."
-    return MeanBackward.apply(g, plan) if index is None else PutBack.apply(g, index, plan)
+    if torch.is_grad_enabled(): return MeanBackward.apply(g, plan) if index is None else PutBack.apply(g, index, plan)
+    return mean_backward(g, plan) if index is None else put_back(g, index, plan)
 
 # %% ../../nbs/inside/functional/05_each.ipynb #9f4e4aef
 class _Each(torch.autograd.Function):
     "The pools of a list, as autograd knows them."
     @staticmethod
-    def forward(ctx, kind, sizes, *xs):
-        y, index, ctx.plans = _by_kernels("mean" if kind == "avg" else "indices", xs, sizes)
+    def forward(ctx, kind, sizes, begins, *xs):
+        y, index, ctx.plans = _by_kernels("mean" if kind == "avg" else "indices", xs, begins, sizes)
         ctx.save_for_backward(index)
         return y
 
     @staticmethod
     def backward(ctx, g):
         index, = ctx.saved_tensors
-        wanted, places = ctx.needs_input_grad[2:], [None] * len(g) if index is None else index
-        return None, None, *[_back(a, i, plan) if asked else None for a, i, plan, asked in zip(
+        wanted, places = ctx.needs_input_grad[3:], [None] * len(g) if index is None else index
+        return None, None, None, *[_back(a, i, plan) if asked else None for a, i, plan, asked in zip(
             g.unbind(), places, ctx.plans, wanted)]
 
 def _cut(x, cells):
@@ -68,8 +70,8 @@ def _cut(x, cells):
 class _Padded(torch.autograd.Function):
     "The pools of a padded batch, as autograd knows them."
     @staticmethod
-    def forward(ctx, x, cells, kind, sizes):
-        y, index, ctx.plans = _by_kernels("mean" if kind == "avg" else "indices", _cut(x, cells), sizes)
+    def forward(ctx, x, cells, kind, sizes, begins):
+        y, index, ctx.plans = _by_kernels("mean" if kind == "avg" else "indices", _cut(x, cells), begins, sizes)
         ctx.save_for_backward(index)
         ctx.cells = x.shape[2:]
         return y
@@ -78,7 +80,7 @@ class _Padded(torch.autograd.Function):
     def backward(ctx, g):
         index, = ctx.saved_tensors
         found = map(_back, g.unbind(), [None] * len(g) if index is None else index, ctx.plans)
-        return torch.stack([_with_padding(a, ctx.cells) for a in found]), None, None, None
+        return torch.stack([_with_padding(a, ctx.cells) for a in found]), None, None, None, None
 
 def _with_padding(x, cells):
     "`x` with zeros behind it."
@@ -149,11 +151,12 @@ def _checked(xs, output_size, kind):
     return d, tuple(checked_sizes(kind, d, xs[0].shape, xs[0].dtype, xs[0].layout, output_size))
 
 # %% ../../nbs/inside/functional/05_each.ipynb #1a0486dd
-def _plain(xs, sizes):
-    "Have all tensors numbers that a kernel may read, and the result some?"
-    if is_captured(xs[0]) or xs[0].dtype not in CODES or dual_level() >= 0: return False
-    if 0 in (xs[0].shape[0], *sizes) or (torch.is_autocast_enabled("cpu") and len(sizes) == 3): return False
-    return all(map(address, xs))
+def _addresses(xs, sizes):
+    "Where the numbers of all tensors begin; None where a kernel may not read all of them, or the result has none."
+    if is_captured(xs[0]) or xs[0].dtype not in CODES or dual_level() >= 0: return None
+    if 0 in (xs[0].shape[0], *sizes) or (torch.is_autocast_enabled("cpu") and len(sizes) == 3): return None
+    begins = [*map(address, xs)]
+    return begins if all(begins) else None
 
 def pool_each(
     inputs: Any,                       # a list of (C, ...) of any sizes, or a nested tensor, or a batch (N, C, ...)
@@ -180,7 +183,9 @@ def pool_each(
     """
     xs, cells = _samples(inputs, sizes)
     d, to = _checked(xs, output_size, kind)
-    if not _plain(xs, to): return torch.stack([dispatched(kind, d, x, to) for x in xs])
-    if not torch.is_grad_enabled() or not any(x.requires_grad for x in xs):
-        return _by_kernels("mean" if kind == "avg" else "max", xs, to)[0]
-    return _Each.apply(kind, to, *xs) if cells is None else _Padded.apply(inputs, cells, kind, to)
+    begins = _addresses(xs, to)
+    if not begins: return torch.stack([dispatched(kind, d, x, to) for x in xs])
+    if not torch.is_grad_enabled() or not any([x.requires_grad for x in xs]):
+        return _by_kernels("mean" if kind == "avg" else "max", xs, begins, to)[0]
+    if cells is None: return _Each.apply(kind, to, begins, *xs)
+    return _Padded.apply(inputs, cells, kind, to, begins)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['mean_backward_op', 'put_back_op', 'indices_op', 'best_op', 'mean_op', 'max_op', 'mean', 'mean_backward',
            'max_with_index', 'max_with_place', 'maximum', 'put_back', 'Function', 'Mean', 'MeanBackward', 'Max',
-           'PutBack']
+           'AtPlaces', 'PutBack']
 
 # %% ../../nbs/inside/tensors/03_operators.ipynb #7a400003
 from collections.abc import Callable, Sequence
@@ -149,20 +149,24 @@ class Max(Function):
     def vmap(info, in_dims, x, plan, as_index):
         return _with_batch(lambda x: Max.apply(x, plan, as_index), x, in_dims[0], len(plan)), (0, 0)
 
-class PutBack(Function):
+class AtPlaces(Function):
+    "A linear function of a tensor, and of where its cells belong: those places and a plan."
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, places, ctx.plan = inputs
+        ctx.save_for_backward(places)
+        ctx.save_for_forward(places)
+
+    @classmethod
+    def jvp(cls, ctx, tangent, *_): return cls.apply(tangent, ctx.saved_tensors[0], ctx.plan)
+
+class PutBack(AtPlaces):
     "The gradient of the maximum, as autograd knows it."
     @staticmethod
     def forward(g, places, plan):
         return put_back_op(g, places, plan.input_sizes, plan.fixed) if _in_graph(g) else put_back(g, places, plan)
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.plan = inputs[2]
-        ctx.save_for_backward(inputs[1])
-        ctx.save_for_forward(inputs[1])
-    @staticmethod
     def backward(ctx, x): return _picked(x, ctx.saved_tensors[0], ctx.plan), None, None
-    @staticmethod
-    def jvp(ctx, tangent, *_): return PutBack.apply(tangent, ctx.saved_tensors[0], ctx.plan)
     @staticmethod
     def vmap(info, in_dims, g, places, plan):
         g, places = (a.expand(info.batch_size, *a.shape) if d is None else a.movedim(d, 0)

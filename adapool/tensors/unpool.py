@@ -11,8 +11,9 @@ import math
 import torch
 
 from .memory import address, has_channels_last, in_format, plan_of, scattered
+from .operators import AtPlaces
 from .plain import flat, pick
-from .private import dispatch_modes, dual_level, transforms_active
+from .private import dispatch_modes, transforms_active
 from .route import is_captured
 
 # %% ../../nbs/inside/tensors/05_unpool.ipynb #38faeb3d
@@ -30,21 +31,14 @@ def last_cells(x, index, plan):
     cells, axis = flat(index, plan)
     return x.where(_stays(cells, axis, math.prod(plan.input_sizes)).reshape(x.shape), 0)
 
-class Last(torch.autograd.Function):
-    "`last_cells`, as autograd knows it: linear, and its own transpose."
+class Last(AtPlaces):
+    "`last_cells`, as autograd knows it: its own transpose."
     @staticmethod
     def forward(x, index, plan):
         if not has_channels_last(index, len(plan)): return last_cells(x.contiguous(), index, plan)
         return last_cells(x.movedim(1, -1).contiguous(), index.movedim(1, -1), plan.moved).movedim(-1, 1)
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, index, ctx.plan = inputs
-        ctx.save_for_backward(index)
-        ctx.save_for_forward(index)
-    @staticmethod
     def backward(ctx, g): return Last.apply(g, ctx.saved_tensors[0], ctx.plan), None, None
-    @staticmethod
-    def jvp(ctx, tangent, *_): return Last.apply(tangent, ctx.saved_tensors[0], ctx.plan)
 
 # %% ../../nbs/inside/tensors/05_unpool.ipynb #3fdbaab9
 def _by_torch(x, index, sizes):
@@ -63,29 +57,20 @@ def _by_kernel(x, index, plan):
     if last: x, index = x.movedim(-1, 1), index.movedim(-1, 1)
     return in_format(_by_torch(x, index, plan.input_sizes), len(plan), last)
 
-class Unpool(torch.autograd.Function):
+class Unpool(AtPlaces):
     "The unpool, as autograd knows it: what it picks from a gradient goes to the cells that stayed."
     @staticmethod
     def forward(x, index, plan): return _by_kernel(x, index, plan)
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, index, ctx.plan = inputs
-        ctx.save_for_backward(index)
-        ctx.save_for_forward(index)
-    @staticmethod
     def backward(ctx, g):
         index, = ctx.saved_tensors
         return Last.apply(pick(g, index, ctx.plan), index, ctx.plan), None, None
-    @staticmethod
-    def jvp(ctx, tangent, *_): return Unpool.apply(tangent, ctx.saved_tensors[0], ctx.plan)
 
 def unpool(x, index, sizes):
     "Zeros of these sizes along the last axes, and each cell of `x` where `index` says, the last of those that meet."
     d = len(sizes)
     if is_captured(x) or not address(x) or not address(index): return _by_torch(x, index, sizes)
-    plan = plan_of(sizes, x.shape[-d:])
-    if dual_level() < 0 and not (x.requires_grad and torch.is_grad_enabled()): return _by_kernel(x, index, plan)
-    return Unpool.apply(x, in_format(index, d, has_channels_last(x, d)), plan)
+    return Unpool.apply(x, in_format(index, d, has_channels_last(x, d)), plan_of(sizes, x.shape[-d:]))
 
 # %% ../../nbs/inside/tensors/05_unpool.ipynb #0a1710ac
 def can_be_read(x):
