@@ -131,6 +131,7 @@ def adaptive_max_unpool3d(
 # %% ../../nbs/inside/functional/04_unpool.ipynb #2aaf3fbf
 def _per_axis(name, d, value):
     "`value` as d integers."
+    if type(value) is int: return [value] * d
     values = sequence(value)
     values = (value,) * d if values is None else values
     if len(values) != d: raise ValueError(
