@@ -16,6 +16,7 @@ from test_torch_samples import outcome
 
 import adapool.functional as F
 from adapool import networks, nn
+from adapool.kernels import jobs
 from adapool.kernels.jobs import Job
 from adapool.tensors import memory, ordinary, plain, route
 
@@ -164,6 +165,37 @@ def test_random_pools(kind, d, seed, kernels):
                 torch.testing.assert_close(a, b, equal_nan=True, rtol=0, atol=0)
 
 
+LONG = [((2, 3, 7001), 3, 2, 1), ((1, 1, 7000), 2, 2, 0), ((5, 7000), 5, 1, 2), ((2, 3, 7003), 10, 5, 5),
+        ((1, 9, 3001, 3), (3, 2), (2, 1), (1, 0)), ((2, 2, 3, 7001), (2, 4), (1, 4), (1, 1)),
+        ((1, 2, 2, 3, 5001), (1, 2, 3), (1, 1, 2), 0), ((2, 3, 90001), 160, 80, 80), ((1, 2, 70001), 300, 3, 150)]
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("shape, size, stride, padding", LONG)
+def test_long_axes(kind, shape, size, stride, padding, kernels, monkeypatch):
+    "They are ours, of any length, without tables of all their windows; forward and backward, on any number of threads."
+    monkeypatch.setattr(jobs, "MANY_WINDOWS", 2**10)
+    monkeypatch.setattr(jobs, "BLOCK_WINDOWS", 2**8 if max(shape) < 10**4 else 2**11)
+    for cached in (jobs.job, jobs.back_job): cached.cache_clear()
+    d = len(shape) - 1 - (len(shape) > 2)
+    name, options = f"{kind}_pool{d}d", dict(stride=stride, padding=padding)
+    for ceil_mode, last in itertools.product((False, True), (False, True)[:1 + (d == 2 and shape[1] > 8)]):
+        x = data(*shape).mul_(2).round_().div_(2)  # some maxima are there twice
+        if last: x = x.to(memory_format=torch.channels_last)
+        found = []
+        for lib, threads in ((F, 1), (F, 2), (F, 8), (T, 1)):
+            torch.set_num_threads(threads)
+            leaf = x.clone().requires_grad_()
+            y = getattr(lib, name)(leaf, size, ceil_mode=ceil_mode, **options)
+            g = data(*y.shape, seed=1)
+            found.append((y.detach(), *torch.autograd.grad(y, leaf, g)))
+        torch.set_num_threads(2)
+        for other in found[1:3]: assert all(map(torch.equal, found[0], other))
+        assert_same(found[0], found[3], rtol=1e-5, atol=1e-5)
+        if kind == "max": assert torch.equal(found[0][0], found[3][0])
+    for cached in (jobs.job, jobs.back_job): cached.cache_clear()
+
+
 @pytest.mark.parametrize("kind, d", some(itertools.product(("avg", "max"), (1, 2, 3)), [("avg", 1), ("max", 2)]))
 def test_derivatives_by_differences(kind, d, kernels):
     "Forward mode, second order and gradients in batches, too; with cells that no window reads, and padded ones."
@@ -221,7 +253,7 @@ def test_who_takes_a_call(monkeypatch):
     assert by_kernel(F.max_pool3d, deep, 2) and by_kernel(F.avg_pool3d, deep, 2)
     assert not by_kernel(F.max_pool3d, deep.to(memory_format=torch.channels_last_3d), 2)
     assert not by_kernel(F.max_pool2d, x, 3, dilation=2) and not by_kernel(F.avg_pool2d, x, 3, divisor_override=-9)
-    assert not by_kernel(F.avg_pool1d, data(1, 2, 2**15), 2)
+    assert by_kernel(F.avg_pool1d, data(1, 2, 2**15), 2) and by_kernel(F.max_pool1d, data(1, 2, 2**15), 2)
 
 
 def test_a_warm_call_runs_few_functions():

@@ -232,6 +232,33 @@ def test_blocks_of_windows_that_repeat(kind, n, m, monkeypatch):
     if kind != "indices": assert len(plans) <= 2
 
 
+def in_equal_blocks(kind, x, windows, cuts=()):
+    "The result of a job to which equal blocks of windows are planes."
+    job, (_, outs) = job_for(kind, x, windows), sizes(windows, kind == "avg_backward")
+    assert isinstance(job, jobs.InEqualBlocks)
+    y = np.full((*x.shape[:2], *outs, x.shape[-1]), np.nan, x.dtype)
+    job(x.ctypes.data, y.ctypes.data, 0, 1)
+    return y, None
+
+
+@pytest.mark.parametrize("kind, axis", [*itertools.product(sorted({*KINDS} - {"indices"}), [0, 1, 2])])
+def test_equal_blocks_of_windows(kind, axis, monkeypatch):
+    "As without them, with few channels and many: the first and the last block are cut, or not; cells may be left over."
+    monkeypatch.setattr(jobs, "MANY_WINDOWS", 60)
+    monkeypatch.setattr(jobs, "BLOCK_WINDOWS", 32)
+    rng, backward, found = np.random.default_rng(axis), kind == "avg_backward", set()
+    lists = [fixed_windows(n, *pool) for n, pool in itertools.product((300, 333), (
+        (3, 2, 1), (2, 2), (5, 1, 2), (3, 1, 1, False, False), (4, 2, 1, True)))]
+    lists += [fixed_windows(512, 2, 2), adaptive_windows(300, 150), adaptive_windows(130, 260)]
+    for w, channels in itertools.product(lists, (1, 3, 9)):
+        if backward and not every_cell_is_read(w): continue
+        windows = [adaptive_windows(4, 3)] * axis + [w] + [adaptive_windows(5, 2)] * (2 - axis)
+        x = rng.integers(-8, 9, (2, 3, *sizes(windows, backward)[0], channels)).astype(np.float64)
+        check(kind, x, windows, pooled=in_equal_blocks)
+        found.add(len(job_for(kind, x, windows).calls))
+    assert found == {1, 2, 3}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("most", [1, 2**20])
 def test_an_empty_window_has_no_job(kind, most, monkeypatch):

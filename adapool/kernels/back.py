@@ -54,11 +54,22 @@ def _room(kernel, types, block, plane, w, begin, apart, span, most):
     kept = {put_back_rows: lined, put_back_channels: most[2]*(block + 8)}.get(kernel, plane*(BYTES[types[0]] < 4))
     return lined, (kept + 16, table)
 
+def _strides(windows, C):
+    "From plane to plane, slice to slice and row to row, of both gradients."
+    x, y, found = C, C, {}
+    for letter, w in zip("hda", windows[::-1]):
+        x, y = x*len(w), y*w.input_size
+        found |= {f"stride_{letter}": x, f"y_{letter}": y}
+    return found | {"stride_a": x, "y_a": y}
+
 def back_plan(
     types,    # type of both gradients, twice, and of the computation
     planes,   # one behind the other
     windows,  # of each axis
     inner,    # cells side by side that are not pooled
+    whole=None,     # the windows of which these are a block
+    blocks=1,       # that are alike
+    steps=(0, 0),   # from one to the next in the gradient that comes and in the one that goes
 ):
     "What a `Job` needs to know to add gradients of maxima where offsets say; None where these do not fit in a byte."
     C, lists = inner, [adaptive_windows(1, 1)] * (3 - len(windows)) + list(windows)
@@ -71,11 +82,11 @@ def back_plan(
     lined, room = _room(kernel, types, block, plane, w, first[0], apart, spans[2], most)
     (n_d, n_h, n_w), (m_d, m_h, m_w) = counts, sizes
     geometry = Geometry(*[0] * len(Geometry._fields))._replace(
-        planes=planes, stride_p=n_d*n_h*n_w*C, n_d=n_d, m_d=m_d, stride_d=n_h*n_w*C, n_h=n_h, m_h=m_h, stride_h=n_w*C,
-        n_w=n_w, m_w=m_w, stride_w=C, channels=C, y_p=plane, y_d=m_h*m_w*C, y_h=m_w*C, kept=most[2], lined=lined,
-        block=block, index_h=spans[1], index_w=spans[2], **places)
+        planes=blocks, stride_p=steps[0], y_p=steps[1], n_d=n_d, m_d=m_d, n_h=n_h, m_h=m_h, n_w=n_w, m_w=m_w,
+        stride_w=C, channels=C, kept=most[2], lined=lined, block=block, index_h=spans[1], index_w=spans[2], **places,
+        **_strides(whole or windows, C))
     rows = 1 if kernel is put_back_cells else m_d*m_h
-    total = planes*rows * (-(-C // block) if kernel is put_back_channels else 1)
-    unit = rows if rows <= 64 <= planes else 1
+    total = planes*blocks*rows * (-(-C // block) if kernel is put_back_channels else 1)
+    unit = rows if rows <= 64 <= planes*blocks else 1
     types = *types, "put_back", "i8" if types[2] == "f8" else "i4"
-    return KernelPlan(kernel, types, geometry, tabled, total, unit, planes*(math.prod(counts)*C + plane), room)
+    return KernelPlan(kernel, types, geometry, tabled, total, unit, planes*blocks*(math.prod(counts)*C + plane), room)

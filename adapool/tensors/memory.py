@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'LARGE_BYTES', 'MOST_FREE', 'FREE', 'CODES', 'COMPILER', 'PLACES', 'address', 'run', 'Known', 'Plan',
-           'adaptive_plan', 'of_one_divisor', 'fixed_plan', 'plan_of', 'is_channels_last', 'has_channels_last', 'dense',
-           'result', 'in_format', 'new', 'Ready', 'ready', 'tensor_by_kernel', 'scattered']
+           'adaptive_plan', 'fixed_plan', 'plan_of', 'is_channels_last', 'has_channels_last', 'dense', 'result',
+           'in_format', 'new', 'Ready', 'ready', 'tensor_by_kernel', 'scattered']
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #7a200003
 import math
@@ -22,7 +22,7 @@ import torch
 from .. import kernels
 from .private import (
     dispatch_modes, has_storage, is_functional, is_shared, storage_address, transforms_active, unwrapped_if_dead)
-from ..windows import Windows, adaptive_windows, fixed_windows
+from ..windows import adaptive_windows, fixed_windows, of_one_divisor
 
 # %% ../../nbs/inside/tensors/01_memory.ipynb #ad0e5501
 _PLAIN_CLASSES = torch.Tensor, torch.nn.Parameter
@@ -95,10 +95,6 @@ def adaptive_plan(input_sizes, output_sizes):
     made = Plan([(i - d, KNOWN[adaptive_windows, n, m]) for i, (n, m) in enumerate(zip(input_sizes, output_sizes))])
     made.adaptive = True
     return made
-
-def of_one_divisor(w, divisor):
-    "The windows `w`, of which a mean divides by `divisor`."
-    return Windows(w.input_size, w.starts, w.stops, [divisor] * len(w))
 
 def fixed_plan(
     input_sizes,
@@ -233,7 +229,7 @@ def _turned(kind, shape, strides, plan):
 
 def _as_far_as_read(axes):
     "The axes, each as far as a window reads."
-    return [(w if w.stops[-1] == w.input_size else w.restricted(0, int(w.stops[-1])), stride) for w, stride in axes]
+    return [(w if w[-1][1] == w.input_size else w.restricted(0, w[-1][1]), stride) for w, stride in axes]
 
 def _at_once(kind, dtype, shape, strides, plan, sizes):
     "The kernels' job for planes without gaps where it is made at once."

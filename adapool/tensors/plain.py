@@ -14,7 +14,7 @@ from copy import copy
 import numpy as np
 import torch
 
-from ..kernels.tables import ADAPTIVE, begins, tables
+from ..kernels.tables import begins, by_adaptive_rule, tables
 from .memory import Plan, has_channels_last
 
 # %% ../../nbs/inside/tensors/02_plain.ipynb #16a773fd
@@ -31,7 +31,7 @@ def arrays(w):
 def block(w):
     "The cells of a window where windows of one size lie side by side and hold every cell; else 0."
     n, m = w.input_size, w.output_size
-    if n % m or isinstance(w, ADAPTIVE): return 0 if n % m else n // m
+    if n % m or by_adaptive_rule(w): return 0 if n % m else n // m
     return n // m if np.array_equal(w.starts, np.arange(0, n, n // m)) and (w.sizes == n // m).all() else 0
 
 def cut(x, dim, sizes):
@@ -43,7 +43,7 @@ def sum_axis(x, w, dim):
     "The sum of each of the windows `w` along the axis `dim`, counted from the end."
     n, m, size = w.input_size, w.output_size, block(w)
     if size: return cut(x, dim, (m, size)).sum(dim)
-    if m % n == 0 and isinstance(w, ADAPTIVE): return x.repeat_interleave(m // n, dim)
+    if m % n == 0 and by_adaptive_rule(w): return x.repeat_interleave(m // n, dim)
     if m < n and m <= (FEW_STACKED if x.is_cpu else FEW_LAUNCHED):
         return torch.stack([x.narrow(dim, a, b - a).sum(dim) for a, b in w], dim)
     starts, stops, sizes, _ = arrays(w)
@@ -85,7 +85,7 @@ def in_order(pool, x, plan):
 
 def one_divisor(w):
     "What all means are divided by, or None where they are divided by different numbers."
-    if isinstance(w, ADAPTIVE): return block(w) or None
+    if by_adaptive_rule(w): return block(w) or None
     return int(w.divisors[0]) if (w.divisors == w.divisors[0]).all() else None
 
 def over_divisors(x, plan):
