@@ -1,7 +1,8 @@
 """Adaptive pooling and the arithmetic of convolution and pooling sizes.
 
 What is here needs NumPy alone; `adapool.functional`, `adapool.nn`, `adapool.export` and `adapool.networks` import
-torch, `adapool.plot` matplotlib, `adapool.explore` and `adapool.flashcards` both, each at first use.
+torch, `adapool.plot` matplotlib, `adapool.explore` and `adapool.flashcards` both, `adapool.xarray` xarray, each at
+first use.
 """
 __version__ = "0.1.0"
 
@@ -34,7 +35,8 @@ from adapool.windows import (
     split_windows,
 )
 
-_AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "answers", "plot", "explore", "flashcards")
+_AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "answers", "plot", "explore", "flashcards",
+                 "xarray")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",

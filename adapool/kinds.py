@@ -13,10 +13,21 @@ from typing import Any
 # %% ../nbs/inside/10_kinds.ipynb #c1b30d1e
 HOMES: dict[str, str] = {}  # by the package that a class is from: the room here that pools its arrays
 
+def _refuse_tables(package, x):
+    "Raises `TypeError` for a table of pandas or a set of arrays of xarray, and says what to do with it."
+    if package == "pandas": raise TypeError(
+        f"x must be an array, got a {type(x).__name__} of pandas: x.to_numpy() is one, and "
+        "adapool.xarray.adaptive_pool keeps the labels of x.to_xarray()")
+    if package == "xarray" and not hasattr(x, "ndim"): raise TypeError(
+        f"x must be an array, got a {type(x).__name__} of xarray: adapool.xarray.adaptive_pool pools it by the "
+        "names of its dimensions")
+
 def home(
     x: Any,  # what was given to a function for arrays
 ) -> ModuleType | None:
     """The module of this package that pools arrays like `x`; None for what NumPy reads, such as lists of numbers.
+
+    Raises `TypeError` for objects of pandas, and for those of xarray that hold several arrays.
 
     >>> adapool.kinds.home(np.ones(3)), adapool.kinds.home([1, 2])
     (None, None)
@@ -24,5 +35,6 @@ def home(
     for cls in type(x).__mro__:
         package = cls.__module__.partition(".")[0]
         if package == "numpy": return None
+        _refuse_tables(package, x)
         if package in HOMES: return importlib.import_module(f"adapool.{HOMES[package]}")
     return None

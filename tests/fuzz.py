@@ -32,6 +32,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+import xarray
 
 import adapool
 from adapool.pooling import counted_loops, max_pool_loops
@@ -45,6 +46,7 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
     "gaps": "is called by `pooling`, and checks a part of what that is given",
     "checks": "asks what the others are given",
     "kinds": "says whose an array is",
+    "medians": "is called by `pooling`, which checks",
     "kernels": "takes addresses of memory, from the modules above it, which check",
     "tensors": "is called by `functional`",
 }
@@ -211,6 +213,12 @@ MODELS = [
     lambda: torch.nn.AdaptiveAvgPool2d, lambda: "resnet50", lambda: 3, lambda: None, lambda: (lambda x: x)]
 
 
+LABELLED = [
+    lambda: xarray.DataArray(numbers((3, 7)).astype("f4"), [("lat", [1.0, 2, 4]), ("lon", range(7))]),
+    lambda: xarray.Dataset({"a": ("lat", numbers(5)), "b": (("lon", "lat"), numbers((4, 5)) / 2)}, {"lat": range(5)}),
+    lambda: xarray.DataArray(numbers((3, 2))), lambda: xarray.Dataset({"lat": ("lat", ["a", "b"])}), xarray.Dataset]
+
+
 def of(*values): return [lambda v=v: v for v in values]
 
 
@@ -219,11 +227,13 @@ SIZES = WHOLE + of((2, 3), (4, 5), (3,), [3, 4], (2, 3, 4))
 FLAG = of(True, False)
 AXES = [lambda: None, lambda: matplotlib.figure.Figure().add_subplot()]
 PROPER = dict(  # by the name of the parameter: what a sensible caller might pass
-    input_size=SIZES + of(20), output_size=SIZES + of((None, 3), (5, None)), kernel_size=SIZES,
+    input_size=SIZES + of(20), output_size=SIZES + of((None, 3), (5, None), {"lat": 3}, {"lat": None, "lon": 2}),
+    kernel_size=SIZES,
     stride=WHOLE + of(1, 2, (2, 1)), dilation=of(1, 1, 2, 3, (1, 2)),
     padding=of(0, 1, 2, "same", "valid", (0, 1), ((0, 1), (2, 0))),
     output_padding=of(0, 1), ceil_mode=FLAG, input_shape=of((1, 3, 9, 9), [2, 3, 12], (1, 2, 5, 6, 7)),
-    out_channels=WHOLE, up_to=of(1, 10, 40), x=ARRAYS, reduction=of("mean", "max", "min", "sum"),
+    out_channels=WHOLE, up_to=of(1, 10, 40), x=ARRAYS, reduction=of("mean", "max", "min", "sum", "median", "mode"),
+    obj=LABELLED, bounds=FLAG,
     axes=of(None, 0, -1, 1, (0, 1), (-1, 0), [1]), return_indices=FLAG, input=TENSORS, model=MODELS, verbose=of(False),
     answer=of(3, 2.5, ..., (2, 3), {2, 3}, "a", True), expected=of(3, 2.5, (2, 3), {2, 3}, "a", True),
     hint=of("", "look"), slips=of((), ((2, "no"),)), name=of("windows-3", "arithmetic-10", "nn-9"),
@@ -426,6 +436,7 @@ def check_pool(got, args):
     if math.prod(n or 1 for n in got.shape) > 10**5 or x.ndim > 20: return None  # an empty batch of a huge size, too
     sizes, axes = as_loops_take(x, args["output_size"], args.get("axes"))
     weights, told = as_weights(args.get("weights"), x.shape), [args.get("edges", "whole"), args.get("skipna", False)]
+    if args.get("reduction") in ("median", "mode"): return None
     want = counted_loops(x, sizes, args.get("reduction", "mean"), axes, *told, weights, args.get("min_valid") or 0.0)
     close = dict(rtol=2e-3, atol=1e-2) if got.dtype == np.float16 else dict(rtol=1e-5, atol=1e-5)
     given = np.ma.filled(got.astype(float), math.nan) if isinstance(got, np.ma.MaskedArray) else got.astype(float)

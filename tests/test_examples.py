@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+import xarray
 
 import adapool
 
@@ -22,7 +23,7 @@ def listed(name):
     "What the page of a module shows: each public name that can be called, with its examples."
     module, parser = importlib.import_module(f"adapool.{name}"), doctest.DocTestParser()
     things = {public: thing for public in module.__all__ if callable(thing := getattr(module, public))}
-    names = {"adapool": adapool, "np": np, "torch": torch}
+    names = {"adapool": adapool, "np": np, "torch": torch, "xarray": xarray}
     return {public: parser.get_doctest(thing.__doc__, dict(names), public, None, 0) for public, thing in things.items()}
 
 

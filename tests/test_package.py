@@ -25,7 +25,7 @@ ORDER = [
     "kernels.reduce", "kernels.rows", "kernels.strided", "kernels.indices", "kernels.planes", "kernels.channels",
     "kernels.gradients", "kernels.offsets", "kernels.runs", "kernels.machine", "kernels.compile", "kernels.tables",
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
-    "kernels.arrays", "kernels", "along", "gaps", "pooling", "pyramids",
+    "kernels.arrays", "kernels", "along", "gaps", "medians", "pooling", "pyramids", "xarray",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
@@ -67,7 +67,8 @@ def imports(module):
 
 
 def test_import_brings_neither_torch_nor_matplotlib():
-    code = "import sys, adapool; print([m for m in ('torch', 'matplotlib', 'numba', 'llvmlite') if m in sys.modules])"
+    late = "torch", "matplotlib", "numba", "llvmlite", "xarray", "dask"
+    code = f"import sys, adapool; print([m for m in {late} if m in sys.modules])"
     assert python(code) == "[]"
 
 
@@ -87,7 +88,8 @@ for name in %r:
 NEEDS = {"torch": ["functional", "functional.adaptive", "functional.ordinary", "functional.powers", "functional.unpool",
                    "functional.each", "nn", "networks", "networks.trace", "export", "export.forms",
                    "tensors.private", "flashcards"],
-         "matplotlib": ["plot", "plot.film", "explore", "explore.panel", "flashcards"]}
+         "matplotlib": ["plot", "plot.film", "explore", "explore.panel", "flashcards"],
+         "xarray": ["xarray"]}
 
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():
