@@ -1,4 +1,4 @@
-"""Arrays beside other libraries: gaps, weights and area in memory (`arrays_memory.py`), labelled (`arrays_labelled.py`).
+"""Arrays beside other libraries: gaps, weights, area in memory (`arrays_memory.py`), labelled (`arrays_labelled.py`).
 
     python benchmarks/arrays.py
 """
