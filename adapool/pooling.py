@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike
 
 from .along import along, reduce_axis
 from .checks import integer, sequence
-from .gaps import counted_pool, counting, numbers
+from .gaps import SLACK, counted_pool, counting, numbers
 from .kinds import home
 from .kernels.arrays import array_by_kernel
+from .kernels.gaps import counted_by_kernel
 from .medians import CHOICES, sorted_pool
 from .windows import Windows, adaptive_windows
 
@@ -229,8 +230,12 @@ def _told(**asked):
 def _pooled(x, mask, axes, windows, reduction, how):
     "`adaptive_pool` and `pool` when all is checked; `how` is None where all cells count the same."
     if reduction in CHOICES: return sorted_pool(x, mask, axes, windows, reduction, how)
-    return _reduced(x, axes, windows, reduction) if how is None else (
-        counted_pool(x, mask, axes, windows, reduction, how))
+    if how is None: return _reduced(x, axes, windows, reduction)
+    if mask is None and how.each is None and x.size > _SMALL:
+        share = (how.min_valid or 0) * SLACK
+        found = counted_by_kernel(reduction, x, axes, windows, how.area, how.skipna, how.along, share)
+        if found is not None: return found
+    return counted_pool(x, mask, axes, windows, reduction, how)
 
 # %% ../nbs/inside/02_pooling.ipynb #090a2579
 def adaptive_pool(

@@ -21,11 +21,13 @@ import adapool
 
 PACKAGE = Path(adapool.__file__).parent
 ORDER = [
-    "exercises", "checks", "kinds", "arithmetic", "windows", "kernels.vectors", "kernels.llvm", "kernels.geometry",
+    "exercises", "checks", "kinds", "arithmetic", "windows", "along", "kernels.vectors",
+    "kernels.llvm", "kernels.geometry",
     "kernels.reduce", "kernels.rows", "kernels.strided", "kernels.indices", "kernels.planes", "kernels.channels",
+    "kernels.counted",
     "kernels.gradients", "kernels.offsets", "kernels.runs", "kernels.machine", "kernels.compile", "kernels.tables",
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
-    "kernels.arrays", "kernels", "along", "gaps", "medians", "pooling", "pyramids", "xarray",
+    "kernels.arrays", "kernels.gaps", "kernels", "gaps", "medians", "pooling", "pyramids", "xarray",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
