@@ -115,11 +115,11 @@ EDITS = """
 import json, sys
 from pathlib import Path
 from adapool.kernels import compile as compiling
-from adapool.kernels import channels, gradients, indices, offsets, planes, rows, runs, strided
+from adapool.kernels import channels, counted, gradients, indices, offsets, planes, rows, runs, strided
 kernels = [planes.planes, strided.strided, rows.long_rows, rows.interleaved, rows.reduce_parts, channels.channels_last,
            gradients.scatter, gradients.expand_rows, indices.long_rows_indices, indices.channels_last_indices,
            offsets.strided_offsets, offsets.put_back_rows, offsets.put_back_channels, offsets.put_back_cells,
-           runs.runs]
+           runs.runs, counted.weighed, counted.counted, counted.weighed_channels, counted.counted_channels]
 asked = []
 compiling._read = lambda path: asked.append(path.name) or b"code"
 def names():
@@ -143,11 +143,12 @@ def test_an_edited_room_makes_anew_what_is_made_of_it_and_nothing_else(tmp_path)
     rows, gradients = ["long_rows", "interleaved", "reduce_parts"], ["scatter", "expand_rows"]
     indices = ["long_rows_indices", "channels_last_indices"]
     offsets = ["strided_offsets", "put_back_rows", "put_back_channels", "put_back_cells"]
-    every = ["planes", "strided", *rows, "channels_last", *gradients, *indices, *offsets, "runs"]
+    counted = ["weighed", "counted", "weighed_channels", "counted_channels"]
+    every = ["planes", "strided", *rows, "channels_last", *gradients, *indices, *offsets, "runs", *counted]
     want = {room: every for room in ("vectors", "llvm", "geometry", "machine")}
     want |= {room: [] for room in ("threads", "plan", "arrays", "__init__")}
     want |= {"rows": ["strided", *rows], "strided": ["strided"], "channels": ["channels_last"]}
-    want |= {"gradients": [*gradients, "put_back_cells"], "offsets": offsets, "runs": ["runs"]}
+    want |= {"gradients": [*gradients, "put_back_cells"], "offsets": offsets, "runs": ["runs"], "counted": counted}
     code = f"import sys; sys.argv[1:] = {[*want]}; sys.path.insert(0, {str(tmp_path)!r})\n{EDITS}"
     assert json.loads(run(code, PYTHONPATH=str(tmp_path), ADAPOOL_CACHE_DIR=str(tmp_path / "kept"))) == want
 

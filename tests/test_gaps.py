@@ -1,5 +1,6 @@
 "Gaps, weights and area of arrays, against matrices that are made here from exact fractions, and against the loops."
 
+import ctypes
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 import adapool
 from adapool import pooling
+from adapool.kernels import gaps as plans
+from adapool.kernels import vectors
 from adapool.pooling import counted_loops
 
 NAN = np.nan
@@ -43,12 +46,15 @@ def dense(x, valid, axes, sizes, reduction, area, weights, min_valid):
 def rest(shape, axis): return tuple(a for a in range(len(shape)) if a != axis)
 
 
-def case(rng, shape=None, reductions=("mean", "sum")):
+TYPES = ["f4", "f8", "f2", ">f8", "i2", "u1", "i8", "?"]
+
+
+def case(rng, shape=None, reductions=("mean", "sum"), types=TYPES):
     "A random call: an array with gaps, and all that is asked."
     shape = shape or tuple(int(n) for n in rng.integers(1, 9, rng.integers(1, 5)))
     axes = [int(a) for a in rng.permutation(len(shape))[:rng.integers(1, len(shape) + 1)]]
     sizes = [int(m) for m in rng.integers(1, 11, len(axes))]
-    dtype = rng.choice(["f4", "f8", "f2", ">f8", "i2", "u1", "i8", "?"])
+    dtype = rng.choice(types)
     x = (rng.normal(size=shape) * 20).astype(dtype) if dtype != "u1" else rng.integers(0, 256, shape).astype(dtype)
     floats = x.dtype.kind == "f"
     masked, skipna = rng.random() < 0.3, bool(rng.random() < 0.5)
@@ -78,35 +84,93 @@ def known(y):
     return np.ma.filled(y.astype(float), NAN) if isinstance(y, np.ma.MaskedArray) else y.astype(float)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_means_and_sums_are_those_of_dense_matrices(seed, monkeypatch):
+def compare(rng, types, shape=None):
+    "A random mean or sum with the same by matrices, in all that is promised of it."
+    c = case(rng, shape, types=types)
+    x, asked = c["x"], c["asked"]
+    before = x.copy()
+    y = adapool.adaptive_pool(x, tuple(c["sizes"]), c["reduction"], tuple(c["axes"]), **asked)
+    area = asked["edges"] == "area"
+    want = dense(np.ma.getdata(x), c["valid"], c["axes"], c["sizes"], c["reduction"], area, c["weights"],
+                 asked["min_valid"])
+    if isinstance(x, np.ma.MaskedArray):
+        counts = dense(np.zeros(x.shape), c["valid"], c["axes"], c["sizes"], "mean", area, c["weights"], None)
+        want = np.where(np.isnan(counts), NAN, want)
+    np.testing.assert_allclose(known(y), want, **close_to(y), err_msg=repr(c), strict=True)
+    assert y.flags.c_contiguous and isinstance(y, np.ma.MaskedArray) == isinstance(x, np.ma.MaskedArray)
+    np.testing.assert_array_equal(np.ma.getdata(x), np.ma.getdata(before), strict=True)
+    plain = x.dtype.kind in "biu" and c["reduction"] == "sum" and not area and asked["weights"] is None
+    if x.dtype.kind == "f": assert y.dtype == x.dtype.newbyteorder("=")
+    elif plain: assert y.dtype == ("u8" if x.dtype.kind == "u" else "i8")
+    else: assert y.dtype == "f8"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_means_and_sums_are_those_of_dense_matrices(seed):
     rng = np.random.default_rng(seed)
-    if seed % 2: monkeypatch.setattr(pooling, "_SMALL", 0)
-    for _ in range(100):
-        c = case(rng)
-        x, asked = c["x"], c["asked"]
-        before = x.copy()
-        y = adapool.adaptive_pool(x, tuple(c["sizes"]), c["reduction"], tuple(c["axes"]), **asked)
-        area = asked["edges"] == "area"
-        want = dense(np.ma.getdata(x), c["valid"], c["axes"], c["sizes"], c["reduction"], area, c["weights"],
-                     asked["min_valid"])
-        if isinstance(x, np.ma.MaskedArray):
-            counts = dense(np.zeros(x.shape), c["valid"], c["axes"], c["sizes"], "mean", area, c["weights"], None)
-            want = np.where(np.isnan(counts), NAN, want)
-        np.testing.assert_allclose(known(y), want, **close_to(y), err_msg=repr(c), strict=True)
-        assert y.flags.c_contiguous and isinstance(y, np.ma.MaskedArray) == isinstance(x, np.ma.MaskedArray)
-        np.testing.assert_array_equal(np.ma.getdata(x), np.ma.getdata(before), strict=True)
-        plain = x.dtype.kind in "biu" and c["reduction"] == "sum" and not area and asked["weights"] is None
-        if x.dtype.kind == "f": assert y.dtype == x.dtype.newbyteorder("=")
-        elif plain: assert y.dtype == ("u8" if x.dtype.kind == "u" else "i8")
-        else: assert y.dtype == "f8"
+    for _ in range(150): compare(rng, TYPES)
+
+
+SHAPES = [None, None, (3, 40, 50), (2, 37, 29, 3), (1, 2, 30, 20, 11), (5000,), (3, 1500, 2), (1100, 9), (4, 70, 1030)]
+
+
+@pytest.mark.parametrize("types", [["f4"], pytest.param(TYPES, marks=pytest.mark.slow)])
+def test_kernels_give_what_dense_matrices_give(types, monkeypatch):
+    monkeypatch.setattr(pooling, "_SMALL", 0)
+    rng = np.random.default_rng(len(types))
+    for i in range(200): compare(rng, types, SHAPES[i % len(SHAPES)])
+
+
+class Checked:
+    "A job that runs its kernel as the Python that it is, on memory whose every access is checked."
+    def __init__(self, plan): self.plan, self.function = plan, True
+
+    def __call__(self, x, y, index, threads, v, out):
+        types, g = self.plan.types, self.plan.geometry
+        cells = np.frombuffer((ctypes.c_double * g.limit).from_address(x))
+        made = np.frombuffer((ctypes.c_double * out.size).from_address(y))
+        table = np.frombuffer(b"".join(part.tobytes() for part in self.plan.tables), np.int64)
+        buf, cut = np.full(self.plan.scratch[0], 7e77), self.plan.total // 2
+        kernel = vectors.interpreted(self.plan.kernel, types[3], 8)
+        for part in ((0, cut), (cut, self.plan.total)):
+            kernel(cells, made, None, g, table, buf, None, None, *part)
+
+
+def test_uncompiled_with_every_access_checked(monkeypatch):
+    monkeypatch.setattr(pooling, "_SMALL", 0)
+    monkeypatch.setattr(plans, "Job", Checked)
+    rng = np.random.default_rng(4)
+    monkeypatch.setattr(plans, "LINED", 24)
+    with np.errstate(all="ignore"):
+        for shape in (None, None, (2, 9, 50), (3, 5, 40, 3), (2, 4, 3, 11), (60,), (7, 5, 30)):
+            for _ in range(6): compare(rng, ["f8"], shape)
+        x = rng.normal(size=(3, 9, 40))
+        x[rng.random(x.shape) < 0.6] = NAN
+        for axes in ((1, 2), (0, 1)):
+            y = adapool.adaptive_pool(x, (4, 3), "max", axes, skipna=True)
+            np.testing.assert_array_equal(y, counted_loops(x, (4, 3), "max", axes, skipna=True), strict=True)
+
+
+def test_bits_do_not_depend_on_threads(monkeypatch):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2, 1030, 1100)).astype("f4")
+    x[rng.random(x.shape, "f4") < 0.1] = NAN
+    calls = dict(size=(100, 77), axes=(1, 2), weights={1: np.linspace(0, 1, 1030)}), dict(size=(1, 300), axes=(0, 1))
+    for call in calls:
+        asked = dict(skipna=True, edges="area", weights=call.get("weights"))
+        found = []
+        for threads in (1, 2, 8):
+            monkeypatch.setattr(plans, "threads_to_use", lambda n=threads: n)
+            found.append(adapool.adaptive_pool(x, call["size"], axes=call["axes"], **asked))
+        assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes() and not np.isnan(found[0]).any()
 
 
 def test_all_reductions_are_those_of_the_loops(monkeypatch):
     rng = np.random.default_rng(7)
     for i in range(120):
         monkeypatch.setattr(pooling, "_SMALL", 0 if i % 2 else 2**12)
-        c = case(rng, tuple(int(n) for n in rng.integers(1, 7, rng.integers(1, 4))), ("mean", "max", "min", "sum"))
+        shape, types = tuple(int(n) for n in rng.integers(1, 7, rng.integers(1, 4))), ["f4"] if i % 2 else TYPES
+        c = case(rng, shape, ("mean", "max", "min", "sum"), types)
         if c["reduction"] in ("max", "min"): c["asked"]["weights"], c["weights"] = None, 1.0
         x, asked = c["x"], c["asked"]
         y = adapool.adaptive_pool(x, tuple(c["sizes"]), c["reduction"], tuple(c["axes"]), **asked)

@@ -48,8 +48,8 @@ def counted_axis(windows, stride, area, exact, cells):
     starts, stops = (np.ascontiguousarray(part, np.int64) for part in (windows.starts, windows.stops))
     return CountedAxis(windows.input_size, stride, starts, stops, numbers, cells, unit)
 
-# %% ../../nbs/inside/kernels/15_gaps.ipynb #60f011ce
-LINED = 1024   # cells of a line
+# %% ../../nbs/inside/kernels/15_gaps.ipynb #323d64b6
+LINED = 2048   # cells of a line
 DEPTH = 64     # cells that are added in single precision, one to the next
 CHANNELS = 8   # side by side, from which on they are the lanes
 
@@ -107,7 +107,7 @@ def counted_plan(kind, types, batch, axes, channels, gaps, divide, share):
     else: total = -(-rows // 8) * -(-len(w.starts) // tile)
     kernel = (counted_channels if gaps else weighed_channels) if lanes else counted if gaps else weighed
     work = A*P*channels*d.n*h.n*w.n + rows*len(w.starts)*channels
-    room = 3*wide + 16 if lanes else 26*wide + 16*tile*channels + 32
+    room = 3*wide + 16 if lanes else 26*wide + 16*tile*channels + 48
     return KernelPlan(kernel, (*types, kind, "i4"), geometry, lists, total, 1, work, (room, 8))
 
 # %% ../../nbs/inside/kernels/15_gaps.ipynb #d78f6137
