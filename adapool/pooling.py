@@ -22,7 +22,7 @@ from .checks import integer, sequence
 from .gaps import SLACK, counted_pool, counting, numbers
 from .kinds import home
 from .kernels.arrays import array_by_kernel
-from .kernels.gaps import counted_by_kernel
+from .kernels.counts import counted_by_kernel
 from .medians import CHOICES, sorted_pool
 from .windows import Windows, adaptive_windows
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import adapool
 from adapool import pooling
-from adapool.kernels import gaps as plans
+from adapool.kernels import counts as plans
 from adapool.kernels import vectors
 from adapool.pooling import counted_loops
 

@@ -27,7 +27,7 @@ ORDER = [
     "kernels.counted",
     "kernels.gradients", "kernels.offsets", "kernels.runs", "kernels.machine", "kernels.compile", "kernels.tables",
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
-    "kernels.arrays", "kernels.gaps", "kernels", "gaps", "medians", "pooling", "pyramids", "xarray",
+    "kernels.arrays", "kernels.counts", "kernels", "gaps", "medians", "pooling", "pyramids", "xarray",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",

@@ -71,7 +71,7 @@ TESTS = {
     "nn": "bad_input notebook ordinary published",
     **{f"kernels.{room}": "uncompiled offsets long sweep kernels link notebook properties conformance exact bits memory"
        for room in ("reduce", "rows", "strided", "planes", "channels", "indices", "gradients", "offsets", "geometry")},
-    **dict.fromkeys(("kernels.counted", "kernels.gaps"), "gaps notebook"),
+    **dict.fromkeys(("kernels.counted", "kernels.counts"), "gaps notebook"),
     "kernels.back": "offsets ordinary",
     "kernels.runs": "uncompiled pyramids notebook",
     "kernels.quick": "quick notebook",
