@@ -1,8 +1,8 @@
 """Fast pooling on the CPU: from windows and strides to a job that machine code does.
 
 Its rooms, from the ground up: vectors, llvm, geometry, reduce, rows, strided, indices, planes, channels, counted,
-gradients, offsets, runs, machine, compile, tables, threads, axes, plan, quick, back, jobs, arrays, counts. Numba and LLVM
-are imported when a kernel has to be compiled, and not before.
+gradients, offsets, runs, machine, compile, tables, threads, axes, plan, quick, back, jobs, arrays, counts. Numba and
+LLVM are imported when a kernel has to be compiled, and not before.
 """
 
 from adapool.kernels.compile import BYTES, cache_folder, can_compile, compiled
