@@ -27,7 +27,7 @@ MIB = 2**20
 SIZES = 24, 196  # MiB
 KEEP_ALL = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_TOP_PAD_": str(MIB)}
 STEPS = [  # input of a pool and its size, between two convolutions of 1 x 1
-    ("avg", (16, 64, 112, 112), 7), ("avg", (16, 64, 224, 224), 56), ("max", (16, 64, 224, 224), 56)]
+    ("avg", (16, 64, 112, 112), 7), ("max", (16, 64, 112, 112), 7), ("avg", (4, 64, 224, 224), 56)]
 
 
 def medians(calls, seconds):
@@ -109,7 +109,7 @@ def trained(kind, shape, size, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=4)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -252,3 +252,38 @@ def test_very_many_windows_keep_indices(monkeypatch):
         g = torch.randn_like(ours)
         torch.testing.assert_close(*(torch.autograd.grad(y, x, g)[0] for y in (ours, theirs)))
     memory.KNOWN.clear()
+
+
+def test_what_has_no_offsets_is_not_copied_to_find_that_out(monkeypatch):
+    x = torch.randn(2, 40, 60, 50).to(memory_format=torch.channels_last)
+    monkeypatch.setattr(torch.Tensor, "contiguous", None)
+    long = memory.adaptive_plan((60, 50), (2, 2))
+    assert memory.tensor_by_kernel("offsets", x, long) is None
+    y, places = operators.max_with_place(x, long)
+    assert places.dtype is torch.int64 and y.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_long_windows_in_many_channels_are_looked_at_in_runs(dtype):
+    "Ties, NaN and infinities at the ends of runs and of blocks of channels; a window of more than a megabyte."
+    g = torch.Generator().manual_seed(0)
+    x = torch.randint(-9, 10, (2, 299, 61, 60), generator=g).to(dtype)
+    x[:, ::7, 17:19, ::11], x[:, 5::13, 40, 1::9], x[1, 3] = float("inf"), float("nan"), -float("inf")
+    x = x.to(memory_format=torch.channels_last)
+    for size in (1, (1, 2)):
+        found, wanted = F.adaptive_max_pool2d(x, size, True), T.adaptive_max_pool2d(x, size, True)
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("indices", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_few_cells_of_half_precision_are_added_in_single(dtype, indices):
+    "Plane after plane: nothing of one is left for the next."
+    x = torch.zeros(5, 3, 30, 31)
+    x[:, :, 10, 10::10] = x[:, :, 20, 10::10] = 1  # cells that two or four windows share
+    leaf, single = x.to(dtype).requires_grad_(), x.clone().requires_grad_()
+    g = torch.randn(5, 3, 3, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    y = F.adaptive_max_pool2d(leaf, 3, indices)
+    (y[0] if indices else y).backward(g)
+    T.adaptive_max_pool2d(single, 3).backward(g.float())
+    torch.testing.assert_close(leaf.grad, single.grad.to(dtype), rtol=0, atol=0)

@@ -154,7 +154,8 @@ def _scratch_sizes(kernel, few, axes, C, block, tile, span, lined):
     if kernel is long_rows_indices: return RUN + 32, 8
     if kernel is expand_rows: return tile + 16, 8
     if kernel is planes: return 128 + 10*width + 8*(KEPT + tile*C + 8) + lined, 8
-    if few or kernel is channels_last_indices: return 64, FEW_CELLS
+    if kernel is channels_last_indices: return min(C, block) + 64, FEW_CELLS
+    if few: return 64, FEW_CELLS
     chunks = d.longest*h.longest*(w.longest // CHUNK + 2)
     return (1 + levels(chunks))*max(64, min(C, block) + 7)*tile + 64, 8
 

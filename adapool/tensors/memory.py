@@ -266,7 +266,8 @@ def tensor_by_kernel(kind, x, plan):
     job, shape, strides, dtype, rest, turned = KNOWN[ready, kind, x.dtype, x.shape, x.stride(), plan]
     if shape == x.shape and kind not in PLACES and plan.copies: return new(shape, strides, dtype).copy_(x)
     if job is None and 0 not in shape:
-        return None if x.is_contiguous() else tensor_by_kernel(kind, x.contiguous(), plan)
+        if kind == "offsets" or x.is_contiguous(): return None  # indices may be found without a copy
+        return tensor_by_kernel(kind, x.contiguous(), plan)
     y = new(shape, strides, dtype)
     if rest: y.zero_()
     index = new(shape, strides, PLACES[kind]) if kind in PLACES else None
