@@ -1,6 +1,7 @@
 "`adapool.xarray`: against dense matrices, against xarray's own coarsen, and what becomes of labels."
 
 import warnings
+from datetime import timedelta
 from fractions import Fraction
 from itertools import product
 from math import ceil, floor
@@ -136,6 +137,21 @@ def test_datetimes_are_exact():
                 assert at == floor(exact)
 
 
+class Moment:
+    "What cftime's datetimes can do, in a calendar of its own: days and fractions of them."
+    calendar = "even"
+    def __init__(self, at): self.at = at
+    def __sub__(self, other): return self.at - other.at
+    def __add__(self, way): return Moment(self.at + way)
+
+
+@pytest.mark.parametrize("n, m, want", [(4, 3, [12, 36, 60]), (1, 2, [0, 0]), (3, 1, [24])])
+def test_times_in_objects_go_by_their_own_arithmetic(n, m, want):
+    when = np.array([Moment(timedelta(days=d)) for d in range(n)], object)
+    y = adaptive_pool(xarray.DataArray(np.zeros(n), {"when": ("time", when)}, ("time",)), {"time": m})
+    assert [v.at for v in y.when.values] == [timedelta(hours=h) for h in want]
+
+
 def test_times_of_other_calendars():
     pytest.importorskip("cftime")
     t = xarray.date_range("2000-02-27", periods=4, calendar="noleap", use_cftime=True)
@@ -209,6 +225,11 @@ def test_encodings_are_kept_where_they_are_still_true(tmp_path):
     x = planet()[["t", "kind"]]
     x.t.encoding = {"dtype": "int16", "scale_factor": 0.001, "add_offset": 1.0, "_FillValue": -32768}
     x.time.encoding = {"units": "days since 1900-01-01", "calendar": "standard", "dtype": "int64"}
+    single = xarray.DataArray(np.arange(4.0), dims="x")
+    single.encoding = {"dtype": "float32", "_FillValue": -9.0, "chunks": (4,), "zlib": True}
+    for reduction in ("mean", "sum"):  # what is no whole number in the file can stay as it is
+        kept = adaptive_pool(single, {"x": 3}, reduction).encoding
+        assert kept == {"dtype": "float32", "_FillValue": -9.0, "zlib": True}
     x.t.encoding["chunks"] = (4, 4, 4)
     x.to_zarr(tmp_path / "given", zarr_format=2)
     x = xarray.open_zarr(tmp_path / "given", chunks=None).load()
