@@ -14,6 +14,8 @@ from torch.testing._internal.two_tensor import TwoTensor
 import adapool
 import adapool.functional as F
 from adapool import nn
+from adapool.kernels import rows, vectors
+from adapool.kernels.geometry import Geometry
 from adapool.tensors import pyramids
 from adapool.tensors.memory import KNOWN
 from adapool.windows import Windows, adaptive_windows
@@ -22,6 +24,9 @@ SIZES = {1: (37,), 2: (13, 17), 3: (7, 9, 8)}
 LEVELS = {1: (1, 2, (4,), 6), 2: (1, (2, 3), 3, (4, 6)), 3: (1, 2, (3, 2, 3))}
 KINDS = [*itertools.product(("avg", "max"), (1, 2, 3))]
 CLOSE = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+def geometry_of(**fields): return Geometry(*[0] * len(Geometry._fields))._replace(**fields)
 
 
 @pytest.fixture
@@ -284,6 +289,51 @@ def test_average_and_maximum_of_more_than_a_cache_holds(d, monkeypatch):
     monkeypatch.setattr(pyramids, "_best_and_means", lambda d, x, size: parts.append(len(x)) or pool(d, x, size))
     torch.testing.assert_close([getattr(F, f"adaptive_concat_pool{d}d")(x, 3)], wanted)
     assert parts == [8, 8, 8, 8, 1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("cells", [(32,), (7, 7), (4, 5, 3), (519,), (23, 45), (17000,)])
+def test_average_and_maximum_of_planes_from_one_reading(cells, dtype):
+    "NaN and infinities, planes at the end of memory, every number of threads: the numbers that two calls give."
+    d, generator = len(cells), torch.Generator().manual_seed(0)
+    for batch in ((3, 64), (67, 1), (5, 130), (65,))[:4 if cells[0] < 1000 else 2]:
+        x = torch.randn(*batch, *cells, generator=generator).to(dtype)
+        if batch[-1] == 64: x.view(-1)[3::x.numel() // 20] = torch.nan
+        x.view(-1)[-1], x.view(-1)[5] = 99, torch.inf
+        if x.numel() < pyramids.ONE_READING: x = x.repeat(40, *(1,) * (x.dim() - 1))
+        best, means = pyramids._best_and_means(d, x, 1)
+        for mode, pools in (("max_avg", [best, means]), ("avg_max", [means, best]), ("mean", None)):
+            want = torch.cat(pools, -d - 1) if pools else (means + best) / 2
+            found = []
+            for threads in (1, 2, 8):
+                torch.set_num_threads(threads)
+                found.append(pyramids._by_one_kernel(d, x, 1, mode))
+            torch.set_num_threads(2)
+            found.append(getattr(F, f"adaptive_concat_pool{d}d")(x, 1, mode))
+            for y in found[1:]: torch.testing.assert_close(y, found[0], rtol=0, atol=0, equal_nan=True)
+            torch.testing.assert_close(found[0], want, rtol=CLOSE[dtype], atol=CLOSE[dtype], equal_nan=True)
+
+
+@pytest.mark.parametrize("cells", (32, 61, 513, 1040))
+def test_average_and_maximum_of_planes_uncompiled(cells):
+    "Each access is checked: nothing is read behind the last plane."
+    x, y = np.random.default_rng(0).integers(-9, 9, (4, cells)).astype(float), np.full((2, 4), np.nan)
+    kernel = vectors.interpreted(rows.means_and_maxima, "sum", 8)
+    for first, last in ((0, 3), (3, 4)):
+        geometry = geometry_of(n_w=cells, planes=2, limit=x.size, y_a=4, y_h=2)
+        kernel(x.ravel(), y.reshape(-1), None, geometry, None, None, None, None, first, last)
+    np.testing.assert_array_equal(y, np.hstack([x.max(1).reshape(2, 2), x.mean(1).reshape(2, 2)]))
+
+
+def test_average_and_maximum_of_many_samples_with_channels_innermost(monkeypatch):
+    "Some samples at a time."
+    x = data(2, torch.float32).contiguous(memory_format=torch.channels_last)
+    wanted = F.adaptive_concat_pool2d(x, 3)
+    monkeypatch.setattr(pyramids, "BLOCK", 1)
+    monkeypatch.setattr(pyramids, "MORE_THAN_A_CACHE", 1)
+    y = F.adaptive_concat_pool2d(x, 3)
+    torch.testing.assert_close(y, wanted)
+    assert y.stride() == wanted.stride()
 
 
 def test_arrays_are_pooled_from_pieces(monkeypatch):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WAKE', 'WAKE_OURS', 'MANY_WINDOWS', 'BLOCK_WINDOWS', 'MOST_WINDOWS', 'FEW_BLOCKS', 'job', 'COMPUTE', 'MOST_MARKED',
            'Job', 'Quick', 'InParts', 'InEqualBlocks', 'InBlocks', 'Large', 'new_job', 'scatter_job', 'put_job',
-           'last_job', 'back_job', 'quick_job', 'runs_job']
+           'last_job', 'back_job', 'quick_job', 'runs_job', 'both_job']
 
 # %% ../../nbs/inside/kernels/13_jobs.ipynb #226ef9f1
 import math
@@ -26,7 +26,7 @@ from .offsets import put_back_cells
 from .plan import KernelPlan, copied, make_plan
 from .planes import planes
 from .quick import ASKED, AXIS, GRADIENT, MEAN, NONE, SAID, planner
-from .rows import long_rows, reduce_parts
+from .rows import long_rows, means_and_maxima, reduce_parts
 from .runs import runs
 from .strided import strided
 from .tables import ARITHMETIC, equal_blocks, never_empty, part_of, period, read_from
@@ -377,3 +377,22 @@ def runs_job(dtype, batch, cells, grid, boxes, turned=False):
     types = dtype, dtype, compute, "indices", index
     made = Job(KernelPlan(runs, types, geometry, [array("q", boxes)], total, 1, work, (8*held + 16, 8)))
     return made if made.function else None
+
+# %% ../../nbs/inside/kernels/13_jobs.ipynb #17200002
+@lru_cache(maxsize=128)
+def both_job(dtype, planes, channels, cells, best_first):
+    """The job that finds mean and maximum of planes of `cells`, `channels` of each and so many of the other in turns.
+
+    >>> x, y = np.arange(16.0), np.zeros(4)
+    >>> call = adapool.kernels.both_job("f8", 2, 2, 8, True)
+    >>> call(x.ctypes.data, y.ctypes.data, 0, 1)
+    >>> y
+    array([ 7. , 15. ,  3.5, 11.5])
+    """
+    geometry = Geometry(*[0] * len(Geometry._fields))._replace(
+        planes=channels, n_w=cells, limit=planes*cells, y_a=2*channels,
+        **{"y_h" if best_first else "y_d": channels})
+    types = dtype, dtype, COMPUTE[dtype], "sum", "i4"
+    made = Job(KernelPlan(means_and_maxima, types, geometry, [], planes, 1, planes*cells, (8, 8)))
+    return made if made.function else None
+

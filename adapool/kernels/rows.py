@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['LINE', 'TALL', 'GROUP', 'one_window', 'divided_row', 'reduce_box', 'part_of_box', 'mean_of', 'finish',
            'windows_in_boxes', 'windows_in_a_row', 'locate_box', 'long_rows', 'reduce_parts', 'channel_vectors',
-           'channel_totals', 'channels_in_boxes', 'interleaved']
+           'channel_totals', 'channels_in_boxes', 'interleaved', 'best_lanes', 'best_of_any', 'sum_and_best',
+           'means_and_maxima']
 
 # %% ../../nbs/inside/kernels/04_rows.ipynb #ab5fe36d
 from .geometry import AS_IS, divisor_of, divisor_of_rows, locate_plane
 from .reduce import (
-    LOOKAHEAD, PIECE, lane_partials, reduce_rows, reduce_span, reduce_span_within, reduce_strided)
+    LOOKAHEAD, PIECE, PIECES, lane_partials, reduce_rows, reduce_span, reduce_span_within, reduce_strided)
 from .vectors import (
-    AVG_BACKWARD, CELL_BYTES, divide, load, load_tile, narrow, prefetch, reduce, reduce_lanes, store, store_tile,
-    treduce, widen, wload, wreduce, wstore)
+    AVG_BACKWARD, CELL_BYTES, divide, largest_lane, load, load_tile, narrow, prefetch, reduce, reduce_lanes, store,
+    store_tile, treduce, vlarger, vlarger_ordered, vload, widen, wload, wreduce, wstore)
 
 # %% ../../nbs/inside/kernels/04_rows.ipynb #03a39b8a
 def one_window(x, y, g, buf, first, last):
@@ -207,3 +208,51 @@ def interleaved(x, y, index, g, w, buf, ibuf, tab, first, last):
     for at in range(first, last):
         part, d0, h0, kd, kh, j0, outs, n, o, to = locate_box(g, w, at, g.channels)
         channels_in_boxes(x, y, g, w, buf, o, to, d0, h0, kd, kh, j0, outs, n, part)
+
+# %% ../../nbs/inside/kernels/04_rows.ipynb #e75a1035
+def best_lanes(x, o, k):
+    "Eight partial maxima of x[o:o+k], eight cells or more, as if there were no NaN."
+    last = o + k - 8
+    s, t, u, v = vload(x, o), vload(x, min(o + 8, last)), vload(x, min(o + 16, last)), vload(x, last)
+    for i in range(o + 24, last, 32):
+        s, t = vlarger_ordered(s, vload(x, i)), vlarger_ordered(t, vload(x, min(i + 8, last)))
+        u, v = vlarger_ordered(u, vload(x, min(i + 16, last))), vlarger_ordered(v, vload(x, min(i + 24, last)))
+    return vlarger_ordered(vlarger_ordered(s, t), vlarger_ordered(u, v))
+
+def best_of_any(x, o, k):
+    "The largest of x[o:o+k], eight cells or more, or a NaN."
+    best = vload(x, o + k - 8)
+    for i in range(o, o + k - 8, 8): best = vlarger(best, vload(x, i))
+    return largest_lane(best)
+
+def sum_and_best(x, o, k):
+    "`reduce_span`, and eight partial maxima of the same cells, eight or more."
+    total, best = widen(reduce_lanes(lane_partials(x, o, min(k, PIECE)))), best_lanes(x, o, min(k, PIECE))
+    i = PIECE
+    while i < k:
+        stop = min(k, i + PIECE*PIECES)
+        many = min(PIECE, stop - i)
+        group = widen(reduce_lanes(lane_partials(x, o + i, many)))
+        best = vlarger_ordered(best, best_lanes(x, o + min(i, k - 8), max(8, many)))
+        i += PIECE
+        while i < stop:
+            many = min(PIECE, stop - i)
+            group = wreduce(group, widen(reduce_lanes(lane_partials(x, o + i, many))))
+            best = vlarger_ordered(best, best_lanes(x, o + min(i, k - 8), max(8, many)))
+            i += PIECE
+        i = stop
+        total = wreduce(total, group)
+    return total, best
+
+def means_and_maxima(x, y, index, g, w, buf, ibuf, tab, first, last):
+    "Planes first ... last - 1, each one window of eight cells or more; of each the mean and the maximum."
+    n, even = g.n_w, g.n_w // 8 * 8
+    for plane in range(first, last):
+        o, to = plane*n, plane // g.planes * g.y_a + plane % g.planes
+        s, best = sum_and_best(x, o, n if o + n + 7 <= g.limit else even)
+        if o + n + 7 > g.limit:
+            for i in range(o + even, o + n): s = wreduce(s, widen(load(x, i)))
+            best = vlarger_ordered(best, vload(x, o + n - 8))
+        store(y, to + g.y_h, divide(narrow(s), n))
+        store(y, to + g.y_d, largest_lane(best) if s == s else best_of_any(x, o, n))  # a sum with a NaN is one
+

@@ -6,10 +6,11 @@
 __all__ = ['LANES', 'WORDS', 'CELL_BYTES', 'REDUCTION', 'EXTREME', 'AVG_BACKWARD', 'INDICES', 'OFFSETS', 'word', 'meaning',
            'load', 'store', 'vload', 'vstore', 'prefetch', 'scalar', 'vsplat', 'broadcast', 'divide', 'vdivide',
            'vtimes', 'replaces', 'reduce', 'vreduce', 'vreduce_first', 'vkeep', 'reduce_lanes', 'vreduce_ordered',
-           'vunordered', 'mask_or', 'mask_and', 'mask_any', 'widen', 'narrow', 'wreduce', 'wload', 'wstore',
-           'load_tile', 'store_tile', 'treduce', 'tdivide', 'transpose8', 'veven', 'vodd', 'vthird', 'vlow', 'vhigh',
-           'iload', 'istore', 'isplat', 'iadd', 'iequal', 'ibelow', 'iselect', 'vselect', 'vreplaces', 'vreplaces_at',
-           'jsplat', 'jselect', 'load_index_tile', 'store_index_tile', 'transpose8_index', 'closure', 'interpreted']
+           'vunordered', 'mask_or', 'mask_and', 'mask_any', 'vlarger', 'vlarger_ordered', 'largest_lane', 'widen',
+           'narrow', 'wreduce', 'wload', 'wstore', 'load_tile', 'store_tile', 'treduce', 'tdivide', 'transpose8',
+           'veven', 'vodd', 'vthird', 'vlow', 'vhigh', 'iload', 'istore', 'isplat', 'iadd', 'iequal', 'ibelow',
+           'iselect', 'vselect', 'vreplaces', 'vreplaces_at', 'jsplat', 'jselect', 'load_index_tile',
+           'store_index_tile', 'transpose8_index', 'closure', 'interpreted']
 
 # %% ../../nbs/inside/kernels/00_vectors.ipynb #b468f85f
 import builtins
@@ -235,6 +236,34 @@ def mask_any(m):
 
 @mask_any.llvm
 def _(e, b, m): return e.any(b, m)
+
+@word("V", "VV")
+def vlarger(p, q):
+    "The larger of `p` and `q`, or a NaN, whatever else is reduced."
+    return np.where((q > p) | (q != q), q, p)
+
+@vlarger.llvm
+def _(e, b, p, q): return e._replace(reduction="max").reduce(b, p, q)
+
+@word("V", "VV")
+def vlarger_ordered(p, q):
+    "The larger of `p` and `q`, where neither is a NaN, whatever else is reduced."
+    return np.where(q > p, q, p)
+
+@vlarger_ordered.llvm
+def _(e, b, p, q): return b.select(e._replace(reduction="max").before(b, p, q), q, p)
+
+@word("S", "V")
+def largest_lane(v):
+    "The largest of eight, or a NaN, whatever else is reduced."
+    for step in (4, 2, 1): v = vlarger(v, np.roll(v, -step))
+    return v[0]
+
+@largest_lane.llvm
+def _(e, b, v):
+    more = e._replace(reduction="max")
+    for step in (4, 2, 1): v = more.reduce(b, v, e.shuffle(b, v, v, [(i + step) % LANES for i in range(LANES)]))
+    return e.lane(b, v, 0)
 
 # %% ../../nbs/inside/kernels/00_vectors.ipynb #4c5ac4f2
 def _doubles(x): return REDUCTION == "sum" and x.dtype == np.float32
