@@ -1,22 +1,26 @@
-"""What fresh memory costs, and what training gains where the memory of large tensors is kept.
+"""What fresh memory costs, and what training would gain if the memory of large tensors were kept.
 
 `written` is the time to write a block of some size once: memory that is new each time, had in several ways, beside the
-same memory again. `trained` is one step, forward and backward, of convolution, pool, convolution: torch's pool, ours
-with nothing kept, ours. Everything but what malloc is told runs in one process, in turns; medians. `make bench` runs it
-and writes benchmarks/fresh.json, which the page use/08_benchmarks shows.
+same memory again. `trained` is one step, forward and backward, of convolution, pool, convolution: torch's pool, ours,
+and ours in memory that is kept, as a trial: a tensor in it is not torch's own and cannot grow. Everything but what
+malloc is told runs in one process, in turns; medians. `make bench` runs it and writes benchmarks/fresh.json, which the
+page use/08_benchmarks shows.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import mmap
 import os
 import statistics
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as T
 
@@ -24,6 +28,7 @@ import adapool.functional as F
 from adapool.tensors import memory
 
 MIB = 2**20
+FREE: dict[int, list] = {}  # blocks by their size
 SIZES = 24, 196  # MiB
 KEEP_ALL = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_TOP_PAD_": str(MIB)}
 STEPS = [  # input of a pool and its size, between two convolutions of 1 x 1
@@ -50,6 +55,20 @@ def mapped(size, flags=0, advice=None):
     return torch.frombuffer(block, dtype=torch.float32)
 
 
+def kept(shape, strides, dtype):
+    "An empty tensor, in the memory of an earlier one of the same size where that has gone."
+    size = math.prod(shape) * dtype.itemsize
+    if size < memory.LARGE_BYTES: return torch.empty_strided(shape, strides, dtype=dtype)
+    blocks = FREE.setdefault(size, [])
+    if blocks: block = blocks.pop()
+    else:
+        block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        block.madvise(mmap.MADV_HUGEPAGE)
+    array = np.frombuffer(block, np.uint8)
+    weakref.finalize(array, blocks.append, block).atexit = False
+    return torch.empty(0, dtype=dtype).set_(torch.frombuffer(array, dtype=dtype), 0, shape, strides)
+
+
 def written(size, seconds):
     "GB/s at which a block of so many MiB is written once, by the way that it was had."
     size *= MIB
@@ -58,7 +77,7 @@ def written(size, seconds):
             "mmap, MAP_POPULATE": lambda: mapped(size, mmap.MAP_POPULATE),
             "mmap, huge pages": lambda: mapped(size, 0, mmap.MADV_HUGEPAGE),
             "mmap, huge pages, MAP_POPULATE": lambda: populated(size),
-            "adapool": lambda: memory.new(shape, (1,), torch.float32),
+            "kept": lambda: kept(shape, (1,), torch.float32),
             "the same memory again": lambda: again}
     taken = medians([lambda had=had: had().fill_(1) for had in ways.values()], seconds)
     return {name: size / t / 1e9 for name, t in zip(ways, taken)}
@@ -80,7 +99,7 @@ def by_malloc(size, seconds):
 
 
 def trained(kind, shape, size, seconds):
-    "Milliseconds of a step with torch's pool, ours with nothing kept, and ours; the same of the pool alone."
+    "Milliseconds of a step with torch's pool, ours, and ours in memory that is kept; the same of the pool alone."
     channels, name = shape[1], f"adaptive_{kind}_pool2d"
     convs = [torch.nn.Conv2d(channels, channels, 1) for _ in range(2)]
     x = torch.randn(shape)
@@ -94,15 +113,15 @@ def trained(kind, shape, size, seconds):
         leaf.grad = None
         pool(leaf, size).backward(g)
 
-    def bare(work, pool):
-        most, memory.MOST_FREE = memory.MOST_FREE, 0
+    def keeping(work, pool):
+        usual, memory.new = memory.new, kept
         work(pool)
-        memory.MOST_FREE = most
+        memory.new = usual
 
     ours, theirs = (getattr(lib, name) for lib in (F, T))
     calls = [call for work in (step, alone) for call in (
-        lambda work=work: work(theirs), lambda work=work: bare(work, ours), lambda work=work: work(ours))]
-    ways = "torch", "nothing kept", "adapool"
+        lambda work=work: work(theirs), lambda work=work: work(ours), lambda work=work: keeping(work, ours))]
+    ways = "torch", "adapool", "kept"
     taken = [1e3*t for t in medians(calls, seconds)]
     return {"step": dict(zip(ways, taken[:3])), "pool": dict(zip(ways, taken[3:]))}
 

@@ -58,7 +58,7 @@ TESTS = {
     "functional.unpool": "unpool bad_input notebook",
     "functional.each": "each notebook",
     "tensors.private": "notebook functional_route enable conformance",
-    "tensors.memory": "kept flat notebook ordinary functional_route properties compile conformance kernels bits stress",
+    "tensors.memory": "flat notebook ordinary functional_route properties compile conformance kernels bits stress",
     "tensors.plain": "notebook ordinary bad_input functional_route conformance exact uncompiled",
     "tensors.operators": "notebook functional_route compile torch_samples conformance",
     "tensors.ordinary": "ordinary notebook",
