@@ -69,9 +69,13 @@ def _window_bounds(v, dim, windows, edges, given, across):
     return xarray.Variable.concat(both, across).transpose(dim, across)
 
 # %% ../nbs/inside/12_xarray.ipynb #a1e1000e
+def _kind(v):
+    "The kind of NumPy's type that a variable has; of types of pandas alone, such as times with a zone, that of objects."
+    return v.dtype.kind if isinstance(v.dtype, np.dtype) else "O"
+
 def _is_time(v):
     "Does a variable hold times: of NumPy, or of cftime, which live in arrays of objects?"
-    if v.dtype.kind in "mM": return True
+    if _kind(v) in "mM": return True
     return v.dtype == object and v.size > 0 and hasattr(v.values.flat[0], "calendar")
 
 def _bounds_of(dataset, dims):
@@ -85,7 +89,7 @@ def _pooled_bounds(dataset, name, of, windows, edges):
     v, given = dataset[of].variable.to_base_variable(), dataset[name].variable.to_base_variable()
     if v.ndim != 1 or given.ndim != 2 or v.dims[0] not in given.dims: return None
     across = next((d for d in given.dims if d != v.dims[0]), None)
-    if given.sizes[across] != 2 or not (given.dtype.kind in "iuf" or _is_time(given)): return None
+    if given.sizes[across] != 2 or not (_kind(given) in "iuf" or _is_time(given)): return None
     found = _window_bounds(v, v.dims[0], windows[v.dims[0]], edges, given, across)
     return _like(given, found.dims, found.data)
 
@@ -93,7 +97,7 @@ def _coordinate(dataset, name, windows, edges):
     "The coordinate `name` at the centres of the windows, its mean if it has several dimensions, None if it is dropped."
     v = dataset[name].variable.to_base_variable()
     levels = isinstance(dataset.xindexes.get(name), xarray.indexes.PandasMultiIndex)
-    if levels or not (v.dtype.kind in "iuf" or _is_time(v)): return None
+    if levels or not (_kind(v) in "iuf" or _is_time(v)): return None
     dims, found = [d for d in v.dims if d in windows], v
     if v.ndim > 1 and not _is_time(v):
         sizes, axes = tuple(len(windows[d]) for d in dims), tuple(v.dims.index(d) for d in dims)
@@ -108,7 +112,7 @@ _OF_SCALE = ("scale_factor", "add_offset")
 
 def _encoding(v, reduction):
     "The encoding of the variable `v` without what is no longer true of its pool."
-    stored = np.dtype(v.encoding.get("dtype", v.dtype)) if v.dtype.kind in "biuf" else None
+    stored = np.dtype(v.encoding.get("dtype", v.dtype)) if _kind(v) in "biuf" else None
     whole, packed = stored is not None and stored.kind in "biu", not v.encoding.keys().isdisjoint(_OF_SCALE)
     of_type = whole and (reduction == "sum" or (reduction in ("mean", "median") and not packed))
     gone = {*_OF_SHAPE, *(_OF_TYPE if of_type else ()), *(_OF_SCALE if whole and reduction == "sum" else ())}
@@ -170,7 +174,7 @@ def _by_axis_or_broadcast(v, name, weights, dims):
     if all(len(w.dims) == 1 and w.dims[0] in dims for w in ours):
         return {v.dims.index(w.dims[0]): w.values for w in ours} or None
     w = ours[0].transpose(*(d for d in v.dims if d in ours[0].dims))
-    return w.data.reshape([w.sizes.get(d, 1) for d in v.dims])
+    return w.values.reshape([w.sizes.get(d, 1) for d in v.dims])
 
 # %% ../nbs/inside/12_xarray.ipynb #a1e10014
 _Labelled = TypeVar("_Labelled", xarray.DataArray, xarray.Dataset)
@@ -189,7 +193,7 @@ def _checked_sizes(obj, output_size, bounds):
     if not isinstance(bounds, bool): raise TypeError(f"bounds must be True or False, got {reprlib.repr(bounds)}")
     if array and bounds: raise ValueError(
         "bounds=True must come with a Dataset, since a DataArray has no room for them: obj.to_dataset(name=...)")
-    if array and obj.dtype.kind not in "biuf": raise TypeError(
+    if array and _kind(obj) not in "biuf": raise TypeError(
         f"obj must hold booleans, integers or floats, got dtype {obj.dtype}")
     if not isinstance(output_size, Mapping): raise TypeError(
         f"output_size must be a mapping {{dimension: size}}, got {reprlib.repr(output_size)}")
@@ -225,7 +229,7 @@ def _new_bounds(dataset, labels, sizes, edges):
         if dim not in dataset.coords: continue
         v = dataset[dim].variable.to_base_variable()
         known = v.attrs.get("bounds", v.encoding.get("bounds")) in dataset.variables
-        if known or labels.get(dim, v) is None or not (v.dtype.kind in "iuf" or _is_time(v)): continue
+        if known or labels.get(dim, v) is None or not (_kind(v) in "iuf" or _is_time(v)): continue
         if dataset.sizes.get(across, 2) != 2 or (name := f"{dim}_bounds") in dataset: raise ValueError(
             f"bounds=True makes {dim}_bounds, of {dim!r} and {across!r} of two, and obj has one of that name already")
         found[name] = _window_bounds(v, dim, adaptive_windows(v.sizes[dim], m), edges, None, across)
@@ -240,7 +244,7 @@ def _pooled_dataset(dataset, sizes, reduction, weights, bounds, options):
     for name, array in dataset.data_vars.items():
         v = array.variable
         if name in given or sizes.keys().isdisjoint(v.dims): data[name] = v
-        elif v.dtype.kind in "biuf": data[name] = _pooled_variable(v, name, sizes, reduction, weights, options)
+        elif _kind(v) in "biuf": data[name] = _pooled_variable(v, name, sizes, reduction, weights, options)
         else: dropped.append(name)
     labels = _pooled_labels(dataset, windows, options["edges"], given)
     dropped = [*(name for name, v in labels.items() if v is None), *dropped]

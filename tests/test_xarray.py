@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import product
 from math import ceil, floor
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,14 +162,16 @@ def test_times_of_other_calendars():
 
 def test_what_has_no_numbers_is_dropped_and_named():
     x = planet().assign_coords(name=("time", list("abcdefghijklmn")), leap=("time", [True] * 14))
-    x["when"] = ("time", x.time.values)
-    with pytest.warns(UserWarning, match="'name', 'leap', 'when'") as told: y = adaptive_pool(x, {"time": 3})
+    x["when"], x["turn"] = ("time", x.time.values), ("time", np.ones(14) * 1j)
+    x = x.assign_coords(zoned=("time", pd.date_range("2000", periods=14, tz="UTC")))
+    with pytest.warns(UserWarning, match="'name', 'leap', 'zoned', 'when', 'turn'") as told:
+        y = adaptive_pool(x, {"time": 3})
     assert told[0].filename == __file__
-    assert not {"name", "leap", "when"} & set(y.variables) and "time" in y.coords
+    assert not {"name", "leap", "zoned", "when", "turn"} & set(y.variables) and "time" in y.coords
     with warnings.catch_warnings():  # a dimension that keeps its size keeps its words
         warnings.simplefilter("error")
-        kept = adaptive_pool(x.drop_vars("when"), {"time": 14, "lat": 3})
-    assert kept.name.equals(x.name) and kept.leap.equals(x.leap)
+        kept = adaptive_pool(x.drop_vars(["when", "turn"]), {"time": 14, "lat": 3})
+    assert kept.name.equals(x.name) and kept.leap.equals(x.leap) and kept.zoned.equals(x.zoned)
 
 
 def test_a_multiindex_is_kept_or_dropped_whole():
@@ -257,6 +260,32 @@ def test_weights_that_have_other_dimensions():
     whole = adaptive_pool(x, {"lat": 2, "lon": 3}, weights={"lon": np.arange(1.0, 13)})
     np.testing.assert_array_equal(whole.rain.values, adaptive_pool(x.rain, {"lat": 2}).values)  # it has no longitude
     with pytest.raises(ValueError, match="'rain' lacks"): adaptive_pool(x, {"lat": 2}, weights=x.area)
+
+
+chunks = pytest.mark.skipif("dask" not in adapool.kinds.HOMES, reason="no room for dask arrays")
+
+
+def never(*_, **__): raise AssertionError("computed before it was asked for")
+
+
+@chunks
+@pytest.mark.parametrize("how", [
+    {}, {"edges": "area"}, {"skipna": True, "min_valid": 0.5}, {"reduction": "max"}, {"reduction": "sum", "edges": "area"},
+    {"weights": {"lat": np.arange(1.0, 9)}, "skipna": True}, {"weights": planet().area, "edges": "area"}])
+def test_chunks_stay_chunks_and_nothing_is_computed(how):
+    given = planet()[["t", "land", "level"]]
+    given["t"] = given.t.where(given.t < 1)
+    chunked, sizes = given.chunk({"time": 5, "lat": 3, "lon": 5}), {"lat": 3, "lon": 7}
+    with dask.config.set(scheduler=never): lazy = adaptive_pool(chunked, sizes, **how)
+    for name in ("t", "land", "area"): assert lazy[name].chunks is not None, name
+    want, y = adaptive_pool(given, sizes, **how), lazy.compute()
+    xarray.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-6)
+    assert {n: v.dtype for n, v in y.variables.items()} == {n: v.dtype for n, v in want.variables.items()}
+
+
+@chunks
+def test_a_median_of_chunks_is_refused():
+    with pytest.raises(ValueError, match="for a dask array"): adaptive_pool(planet({"lat": 3}).t, {"lat": 2}, "median")
 
 
 def test_median_and_mode_by_name():
