@@ -70,7 +70,7 @@ def _window_bounds(v, dim, windows, edges, given, across):
 
 # %% ../nbs/inside/12_xarray.ipynb #a1e1000e
 def _kind(v):
-    "The kind of NumPy's type that a variable has; of types of pandas alone, such as times with a zone, that of objects."
+    "The kind of the type of a variable; of types that pandas alone has, such as times with a zone, that of objects."
     return v.dtype.kind if isinstance(v.dtype, np.dtype) else "O"
 
 def _is_time(v):

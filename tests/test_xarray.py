@@ -270,7 +270,8 @@ def never(*_, **__): raise AssertionError("computed before it was asked for")
 
 @chunks
 @pytest.mark.parametrize("how", [
-    {}, {"edges": "area"}, {"skipna": True, "min_valid": 0.5}, {"reduction": "max"}, {"reduction": "sum", "edges": "area"},
+    {}, {"edges": "area"}, {"skipna": True, "min_valid": 0.5}, {"reduction": "max"},
+    {"reduction": "sum", "edges": "area"},
     {"weights": {"lat": np.arange(1.0, 9)}, "skipna": True}, {"weights": planet().area, "edges": "area"}])
 def test_chunks_stay_chunks_and_nothing_is_computed(how):
     given = planet()[["t", "land", "level"]]
