@@ -35,7 +35,7 @@ def pieces(monkeypatch):
     def refused(*args): raise AssertionError("went level by level")
     KNOWN.clear()
     monkeypatch.setattr(pyramids, "FEW_NUMBERS", 0)
-    monkeypatch.setattr(pyramids, "CELLS_A_PIECE", (0, 0))
+    monkeypatch.setattr(pyramids, "CELLS_A_PIECE", dict.fromkeys(("avg", "max"), (0, 0)))
     monkeypatch.setattr(pyramids, "dispatched", refused)
     yield
     KNOWN.clear()

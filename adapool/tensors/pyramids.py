@@ -115,7 +115,7 @@ def maxima_with_gradient(x, pyramid, jobs):
 
 # %% ../../nbs/inside/tensors/07_pyramids.ipynb #17a0000a
 FEW_NUMBERS = 2**15  # of an input, up to which a call for each level is done before the pieces are
-CELLS_A_PIECE = 12, 3  # from which on pieces pay, without and with a gradient to come (`make bench`)
+CELLS_A_PIECE = {"avg": (12, 3), "max": (5, 3)}  # from which on pieces pay, without and with a gradient to come
 MOST_CELLS = 2**14  # of an axis whose windows are kept in memory: there may be hundreds of them
 MOST_WINDOWS = 2**12  # of all levels together, each of which is kept in memory
 
@@ -131,7 +131,7 @@ def _by_pieces(kind, d, shape, strides, dtype, given, wanted):
     if len(given) == 1 or not COMPILER or math.prod(shape) <= FEW_NUMBERS or max(cells) > MOST_CELLS: return singly
     if 0 in sizes[0] or sum(map(math.prod, sizes)) > MOST_WINDOWS: return singly
     pyramid = pyramid_plan(kind, cells, sizes, dtype if dtype.itemsize == 2 and kind == "avg" else None)
-    if CELLS_A_PIECE[wanted] * math.prod(pyramid.pieces.output_sizes) > math.prod(cells): return singly
+    if CELLS_A_PIECE[kind][wanted] * math.prod(pyramid.pieces.output_sizes) > math.prod(cells): return singly
     if kind == "avg": return lambda x: means_by_pieces(x, pyramid)
     if not wanted: return lambda x: maxima_by_pieces(x, pyramid)
     pieces = ready("indices", dtype, shape, strides, pyramid.pieces)
