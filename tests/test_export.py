@@ -13,7 +13,7 @@ import tqdm.auto
 from quick import some
 
 import adapool.nn
-from adapool.export import decompositions, portable, to_onnx, why_not, write
+from adapool.export import decompositions, portable, program, to_onnx, why_not, write
 from adapool.export.calls import quiet
 
 LAYERS = {
@@ -177,7 +177,7 @@ def test_decompositions_leave_no_adaptive_operator():
 def test_places_that_differ_at_all_are_refused(monkeypatch, tmp_path):
     class Places(torch.nn.Module):
         def forward(self, x): return T.adaptive_max_pool2d(x, (3, 4), return_indices=True)[1]
-    monkeypatch.setattr("adapool.export.verify._compare", lambda *args: 0.01)
+    monkeypatch.setattr("adapool.export.verify.distance", lambda *args: 0.01)
     with pytest.raises(RuntimeError, match="differs"): to_onnx(Places(), numbers((1, 2, 7, 9)), tmp_path / "a.onnx")
     assert not [*tmp_path.iterdir()]
 
@@ -384,7 +384,7 @@ def test_a_file_that_does_not_match_is_not_written(tmp_path):
 
 def test_a_model_that_is_wrong_at_other_sizes_only_is_not_written(tmp_path, monkeypatch):
     "With torch's own table the head is right at 14 and at no other size: what to_onnx is there to notice."
-    monkeypatch.setattr(write, "decompositions", lambda finite: {})
+    monkeypatch.setattr(write, "without_adaptive", lambda program, finite: program)
     with pytest.raises(RuntimeError, match="differs from the eager one at"):
         to_onnx(LAYERS["avg2d 14 to 7"][0], numbers((1, 2, 14, 14)), tmp_path / "a.onnx", ({2: "h", 3: "w"},))
     assert not list(tmp_path.iterdir())
@@ -394,7 +394,7 @@ class ThroughNumPy(torch.nn.Module):
     def forward(self, x): return HEAD(torch.from_numpy(x.numpy()))
 
 
-@pytest.mark.parametrize("function", [portable, why_not, to_onnx])
+@pytest.mark.parametrize("function", [portable, program, why_not, to_onnx])
 def test_what_torch_cannot_capture(function, tmp_path):
     more = (tmp_path / "a.onnx",) if function is to_onnx else ()
     with pytest.raises(RuntimeError, match=r"torch.export cannot capture the model: .*numpy"):
@@ -440,7 +440,7 @@ def test_a_file_that_fails_where_the_model_does_not_is_not_written(tmp_path):
             if not torch.compiler.is_exporting() and x.shape[-1] < 6: return x[..., :1]
             return x.index_select(-1, torch.tensor([5]))
 
-    with pytest.raises(RuntimeError, match=r"ONNX Runtime fails at .* leave that axis fixed"):
+    with pytest.raises(RuntimeError, match=r"the ONNX model fails at .* leave that axis fixed"):
         to_onnx(SixthCell(), numbers((1, 2, 9)), tmp_path / "a.onnx", ({2: "n"},), progress=False)
     assert not list(tmp_path.iterdir())
 

@@ -91,6 +91,8 @@ TESTS = {
     "export.capture": "notebook export_calls export export_models",
     "export.verify": "notebook export_calls export",
     "export.write": "notebook export_calls export",
+    "export.inline": "notebook program export export_calls export_models export_tools",
+    "export.programs": "notebook program",
     "export.copies": "notebook export export_calls export_models export_tools",
     "export.verdicts": "notebook export",
     "networks.models": "notebook bad_input networks",

@@ -7,52 +7,13 @@ __all__ = ['portable']
 
 # %% ../../nbs/inside/export/06_copies.ipynb #cf034f8d
 import operator
-from functools import partial
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from .calls import checked_call, eager, evaluation, quiet, shapes_in, tensors_in
-from .capture import captured, graphs
-from .pools import POOL_OPERATORS, replacement
-
-# %% ../../nbs/inside/export/06_copies.ipynb #e060005b
-def _inlined(graph_module, finite):
-    "The graph with plain operators in place of the adaptive ones, all others as they are; sizes are ints."
-    graph = graph_module.graph
-    for node in [node for node in graph.nodes if node.target in POOL_OPERATORS]:
-        x, sizes = node.args[0].meta["val"], tuple(node.args[1])
-        pool = replacement(*POOL_OPERATORS[node.target], finite)
-        example = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-        part = make_fx(partial(pool, output_size=sizes), pre_dispatch=True)(example).graph
-        start = next(iter(part.nodes))
-        with graph.inserting_before(node): found = graph.graph_copy(part, {start: node.args[0]})
-        if isinstance(found, torch.fx.Node): node.replace_all_uses_with(found)
-        else:
-            for user in list(node.users): user.replace_all_uses_with(found[user.args[1]])
-    graph.eliminate_dead_code()
-    return graph_module
-
-_SEEDS = (torch.ops.aten.arange.default, torch.ops.aten.arange.start, torch.ops.aten.scalar_tensor.default)
-
-def _folded(graph_module):
-    "The graph with the numbers that follow from sizes alone (windows, matrices) computed, and kept as buffers."
-    graph, known = graph_module.graph, {}
-    for node in list(graph.nodes):
-        inputs = node.all_input_nodes
-        if node.op != "call_function" or not all(i in known for i in inputs): continue
-        if not inputs and node.target not in _SEEDS: continue
-        args, kwargs = torch.fx.map_arg((node.args, node.kwargs), known.__getitem__)
-        known[node] = node.target(*args, **kwargs)
-    for node, value in known.items():
-        if not isinstance(value, torch.Tensor) or all(user in known for user in node.users): continue
-        name = f"_windows_{sum(hasattr(graph_module, f'_windows_{i}') for i in range(len(known)))}"
-        graph_module.register_buffer(name, value, persistent=False)
-        with graph.inserting_before(node):
-            node.replace_all_uses_with(graph.get_attr(name), delete_user_cb=lambda user: user not in known)
-    graph.eliminate_dead_code()
-    return graph_module
+from .capture import captured
+from .inline import without_adaptive
 
 # %% ../../nbs/inside/export/06_copies.ipynb #e060005c
 def _pinned(graph_module):
@@ -143,9 +104,7 @@ def portable(
     model, call = checked_call(model, args, kwargs)
     with evaluation(model, call), quiet():
         eager(model, call)
-        program = captured(model, call)
-        module = program.module(check_guards=False)
-        for part in graphs(module): _folded(_inlined(part, finite)).recompile()
-        copy = _as_module(_pinned(module), program.call_spec, call)
+        program = without_adaptive(captured(model, call), finite)
+        copy = _as_module(_pinned(program.module(check_guards=False)), program.call_spec, call)
     for parameter in copy.parameters(): parameter.grad = None
     return _module(copy, call)

@@ -25,8 +25,8 @@ from ..checks import writable
 from .calls import checked_call, eager, evaluation, quiet, tensors_in, told
 from .capture import captured_open, checked_axes
 from .forms import MATRIX_CELLS
-from .pools import decompositions
-from .verify import TOLERANCE, Tries, judged, opened, ranges
+from .inline import without_adaptive
+from .verify import Tries, judged, limit_of, opened, ranges
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003a
 _OLDEST, _NEWEST = 18, torch.onnx._constants.ONNX_MAX_OPSET
@@ -120,11 +120,10 @@ class Report:
         return "\n".join([f"{self.path.name}: as eager at {tried}, opset {self.opset}", *filled]).replace("\0", " ")
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003e
-def _translate(program, finite, opset, names):
-    "The ONNX program of a captured one, adaptive operators replaced; constants are computed, however large."
+def _translate(program, opset, names):
+    "The ONNX program of a captured one; constants are computed, however large."
     import onnxscript.optimizer
-    with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # torch.onnx.export decomposes once more
-        program = program.run_decompositions(decompositions(finite))
+    with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # torch.onnx.export decomposes
         try: translated = torch.onnx.export(
             program, dynamo=True, opset_version=opset, verbose=False, optimize=True, **names)
         except torch.onnx.errors.OnnxExporterError as error: raise RuntimeError(
@@ -148,20 +147,19 @@ def _write(model, call, path, open_axes, opset, finite, names, bar):
     tensors = _checked_outputs(call, outputs)
     _checked_names(names["input_names"], names["output_names"], call, outputs)
     step("capture")
-    program = captured_open(model, call, open_axes, finite)
+    program = without_adaptive(captured_open(model, call, open_axes, finite), finite)
     tries = Tries(model, call, outputs, program, open_axes)
     step("translate")
     taken = names["input_names"] or program.graph_signature.user_inputs
     names = {**names, "output_names": names["output_names"] or _output_names(outputs, taken)}
-    translated = _translate(program, finite, opset, names)
+    translated = _translate(program, opset, names)
     step("compare")
     with tempfile.TemporaryDirectory(prefix=".adapool-", dir=path.parent) as folder:
         weights = sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()])
         translated.save(Path(folder) / path.name, external_data=weights > _ONE_FILE)
-        session = opened(Path(folder) / path.name, program)
-        limit = max(TOLERANCE.get(t.dtype, 0) for t in tensors)
-        worst = judged(session, chain([(call, outputs)], tries), limit, finite, bar)
-        del session
+        run, calls = opened(Path(folder) / path.name, program), chain([(call, outputs)], tries)
+        worst = judged("the ONNX model", run, calls, limit_of(tensors), finite, bar.update)
+        del run
         _replace(Path(folder), path)
     nodes = Counter(node.op_type for node in translated.model.graph)
     def shapes(tried): return [[tuple(shape) for shape in tries.shapes_of(chosen)] for chosen in tried]

@@ -1,0 +1,140 @@
+"`export.program`: one captured program without adaptive pools, for every runtime that starts from torch.export."
+
+import io
+
+import pytest
+import torch
+import torch.nn.functional as T
+from torch import nn
+from torch.export import Dim
+
+from adapool.export import capture, program, programs
+from adapool.export.inline import without_adaptive
+
+SEEDS = torch.Generator().manual_seed(1)
+HW = ({2: "height", 3: "width"},)
+
+
+def numbers(*shape): return torch.randn(shape, generator=SEEDS)
+
+
+class Of(nn.Module):
+    "A function as a model."
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x): return self.function(x)
+
+
+class Mixed(nn.Module):
+    "Several pools, one in a part of its own, with a parameter, a buffer and a constant of its own."
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.pool = nn.AdaptiveMaxPool2d((5, 3), return_indices=True)
+
+    def forward(self, x, *, scale):
+        y = self.norm(self.conv(x)) * torch.tensor([2.0, 3, 4, 5])[:, None, None]
+        best, places = self.pool(y)
+        with torch.autocast("cpu", enabled=False): low = T.adaptive_avg_pool2d(y, (4, 7))
+        area = T.interpolate(y, (9, 8), mode="area")
+        return {"best": best * scale, "places": places, "low": low.float(), "area": area}
+
+
+FIXED = [
+    (nn.AdaptiveAvgPool1d(5), (2, 3, 17)), (nn.AdaptiveAvgPool1d(9), (3, 4)), (nn.AdaptiveAvgPool2d(7), (2, 3, 15, 11)),
+    (nn.AdaptiveAvgPool2d((4, 6)), (1, 3, 10, 15)), (nn.AdaptiveAvgPool2d((None, 1)), (1, 3, 10, 15)),
+    (nn.AdaptiveAvgPool3d((3, 2, 4)), (1, 2, 7, 5, 9)), (nn.AdaptiveMaxPool1d(5, return_indices=True), (2, 3, 17)),
+    (nn.AdaptiveMaxPool2d((4, 6), return_indices=True), (2, 3, 15, 11)), (nn.AdaptiveMaxPool2d(7), (3, 5, 5)),
+    (nn.AdaptiveMaxPool3d((3, 2, 4)), (1, 2, 7, 5, 9)), (Of(lambda x: T.interpolate(x, 6, mode="area")), (1, 2, 16)),
+]
+OPEN = [nn.AdaptiveAvgPool2d(7), nn.AdaptiveAvgPool2d((None, 3)), nn.AdaptiveMaxPool2d((4, 6)), nn.AdaptiveAvgPool2d(1),
+        nn.AdaptiveMaxPool2d(5, return_indices=True), Of(lambda x: T.adaptive_avg_pool2d(x, [x.shape[2] // 2, 3])),
+        Of(lambda x: T.interpolate(x, (x.shape[3], 3), mode="area"))]
+
+
+FOLDED = {"aten.arange.default", "aten.arange.start", "aten.where.self", "aten.floor_divide.default"}
+
+
+def operators(found):
+    return {str(node.target) for part in capture.graphs(found.graph_module) for node in part.graph.nodes}
+
+
+def saved(found):
+    file = io.BytesIO()
+    torch.export.save(found, file)
+    file.seek(0)
+    return torch.export.load(file)
+
+
+@pytest.mark.parametrize("layer, shape", FIXED)
+def test_fixed_sizes_leave_pools_and_constants_only(layer, shape):
+    found, x = program(layer, numbers(*shape)), numbers(*shape)
+    assert not operators(found) & FOLDED
+    assert not any("adaptive" in name for name in operators(found))
+    assert all(value.is_contiguous() for value in found.constants.values())
+    for runs in (found, found.run_decompositions(), saved(found)):
+        torch.testing.assert_close(runs.module()(x), layer(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", OPEN)
+def test_open_sizes_are_computed_where_it_runs(layer):
+    found = program(layer, numbers(1, 3, 12, 14), HW)
+    assert not any("adaptive" in name for name in operators(found))
+    for h, w in [(2, 3), (7, 30), (13, 1), (31, 7)]:
+        x = numbers(1, 3, h, w)
+        torch.testing.assert_close(found.module(check_guards=False)(x), layer(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_keeps_its_weights_names_and_outputs():
+    model = Mixed().eval()
+    x, scale = numbers(2, 3, 20, 21), torch.tensor(2.0)
+    found = program(model, x, {"x": {0: "batch", 2: "height"}}, kwargs={"scale": scale})
+    assert not any("adaptive" in name for name in operators(found))
+    assert {name: value.data_ptr() for name, value in model.named_parameters()} == {
+        name: found.state_dict[name].data_ptr() for name, _ in model.named_parameters()}
+    for shape in [(2, 3, 20, 21), (1, 3, 9, 21), (5, 3, 33, 21)]:
+        x = numbers(*shape)
+        torch.testing.assert_close(found.module()(x, scale=scale), model(x, scale=scale), rtol=1e-4, atol=1e-5)
+
+
+def test_a_range_is_kept():
+    found = program(nn.AdaptiveAvgPool2d(3), numbers(1, 2, 12, 9), ({2: Dim("h", min=4, max=40)},))
+    with pytest.raises(Exception, match="40"): found.module()(numbers(1, 2, 41, 9))
+
+
+def test_inf_and_nan_stay_where_they_are_read():
+    x = numbers(1, 2, 15, 11)
+    x[0, 0, 3, 3], x[0, 1, 7, 0] = torch.inf, torch.nan
+    for layer in (nn.AdaptiveAvgPool2d(7), nn.AdaptiveMaxPool2d(7)):
+        found = program(layer, numbers(1, 2, 15, 11), finite=False)
+        torch.testing.assert_close(found.module()(x), layer(x), equal_nan=True)
+
+
+def test_wrong_numbers_are_refused(monkeypatch):
+    "Right at the example, and at no other size."
+    def fixed(found, finite):
+        for node in found.graph.nodes:
+            if node.target is torch.ops.aten.adaptive_avg_pool2d.default:
+                node.target, node.args = torch.ops.aten.avg_pool2d.default, (node.args[0], [2, 2])
+        return without_adaptive(found, finite)
+
+    monkeypatch.setattr(programs, "without_adaptive", fixed)
+    program(nn.AdaptiveAvgPool2d(7), numbers(1, 3, 14, 14))
+    with pytest.raises(RuntimeError, match="the program differs from the eager one at"):
+        program(nn.AdaptiveAvgPool2d(7), numbers(1, 3, 14, 14), HW)
+
+
+def numbers_decide(x): return T.adaptive_avg_pool2d(x, int(x.sum().abs()) + 1)
+
+
+@pytest.mark.parametrize("model, args, shapes, error, words", [
+    (nn.AdaptiveAvgPool2d(3), 5, None, TypeError, "args must be a tensor"),
+    (5, numbers(2), None, TypeError, "model must be"),
+    (Of(numbers_decide), numbers(1, 2, 5, 5), None, ValueError, "from the numbers in its input"),
+    (nn.AdaptiveAvgPool2d(3), numbers(1, 2, 9, 9), ({-1: "w"},), ValueError, "must name axes in"),
+    (nn.AdaptiveAvgPool2d(3), numbers(1, 2, 9, 9), 3, TypeError, "dynamic_shapes must be a tuple"),
+])
+def test_what_is_wrong_is_said(model, args, shapes, error, words):
+    with pytest.raises(error, match=words): program(model, args, shapes)
