@@ -17,12 +17,12 @@ from .pools import POOL_OPERATORS, replacement
 def _inlined(graph, finite):
     "The graph with plain operators in place of the adaptive ones, all others as they are."
     for node in [node for node in graph.nodes if node.target in POOL_OPERATORS]:
-        x, sizes = node.args[0].meta["val"], node.args[1]
+        x, sizes, pool = node.args[0].meta["val"], node.args[1], replacement(*POOL_OPERATORS[node.target], finite)
         symbols = [size for size in sizes if isinstance(size, torch.fx.Node)]
-        def pool(x, *given, pool=replacement(*POOL_OPERATORS[node.target], finite), sizes=sizes):
+        def pooled(x, *given, pool=pool, sizes=sizes):
             rest = iter(given)
             return pool(x, [next(rest) if isinstance(size, torch.fx.Node) else size for size in sizes])
-        with x.fake_mode: part = make_fx(pool, pre_dispatch=True)(x, *(size.meta["val"] for size in symbols)).graph
+        with x.fake_mode: part = make_fx(pooled, pre_dispatch=True)(x, *(size.meta["val"] for size in symbols)).graph
         places = dict(zip(part.find_nodes(op="placeholder"), [node.args[0], *symbols]))
         with graph.inserting_before(node): found = graph.graph_copy(part, places)
         if isinstance(found, torch.fx.Node): node.replace_all_uses_with(found)

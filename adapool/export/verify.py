@@ -203,9 +203,9 @@ def judged(what, run, calls, limit, finite, step=lambda: None):
     worst = 0.0
     for call, wanted in calls:
         try: given = run(call)
-        except Exception as error: raise RuntimeError(
+        except Exception as fault: raise RuntimeError(
             f"{what} fails at {shapes_in(call)} where the eager model does not; where the model's own code branches on "
-            f"a size, leave that axis fixed: {error}") from error
+            f"a size, leave that axis fixed: {fault}") from fault
         error = distance(wanted, given)
         if not error <= limit: raise RuntimeError(f"{what} differs from the eager one at {shapes_in(call)}"
             f"{_difference(error, finite)}; nothing was written")
