@@ -1,8 +1,8 @@
 """Adaptive pooling and the arithmetic of convolution and pooling sizes.
 
 What is here needs NumPy alone; `adapool.functional`, `adapool.nn`, `adapool.export` and `adapool.networks` import
-torch, `adapool.plot` matplotlib, `adapool.explore` and `adapool.flashcards` both, `adapool.xarray` xarray, each at
-first use.
+torch, `adapool.plot` matplotlib, `adapool.explore` and `adapool.flashcards` both, `adapool.dask` and
+`adapool.xarray` these libraries, each at first use.
 """
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ from adapool.windows import (
 )
 
 _AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "answers", "plot", "explore", "flashcards",
-                 "xarray")
+                 "dask", "xarray")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 # %% ../nbs/inside/10_kinds.ipynb #c1b30d1e
-HOMES: dict[str, str] = {}  # by the package that a class is from: the room here that pools its arrays
+HOMES: dict[str, str] = {"dask": "dask"}  # by the package that a class is from: the room here that pools its arrays
 
 def _refuse_tables(package, x):
     "Raises `TypeError` for a table of pandas or a set of arrays of xarray, and says what to do with it."

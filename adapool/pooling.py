@@ -253,8 +253,8 @@ def adaptive_pool(
 
     Shape: as `x`, with n cells replaced by m = `output_size` along each pooled axis; m may be larger than n. Without
     `axes` a tuple of k sizes pools the last k axes and an int the last one; with `axes` an int is the size of all.
-    Always a new C-contiguous array; `x` is not changed. It is read through `numpy.asarray`: labels are left behind, and
-    an array that is computed late is computed whole.
+    Always a new C-contiguous array; `x` is not changed. It is read through `numpy.asarray`: labels are left behind. A
+    dask array gives a lazy dask array, `adapool.dask.adaptive_pool`; what else is computed late is computed whole.
 
     Type: mean and sum keep a float type; the mean of integers and booleans is float64, their sum int64 or uint64, or
     float64 with weights or area; max and min keep any type, in native byte order. A median has the type of a mean; a

@@ -45,6 +45,7 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
     "along": "is called by `pooling`, which checks",
     "gaps": "is called by `pooling`, and checks a part of what that is given",
     "checks": "asks what the others are given",
+    "dask": "takes dask arrays, and looks at what it is told as `pooling` does",
     "kinds": "says whose an array is",
     "medians": "is called by `pooling`, which checks",
     "kernels": "takes addresses of memory, from the modules above it, which check",

@@ -52,6 +52,7 @@ TESTS = {
     "pooling": "gaps properties bad_input exercises notebook memory exact kernels examples",
     "pyramids": "notebook pyramids examples",
     "xarray": "xarray notebook",
+    **{f"dask.{room}": "notebook dask" for room in ("cuts", "lines", "sums", "parts", "graph", "pyramid")},
     "functional.adaptive": "bad_input torch_samples enable notebook functional_route conformance",
     "functional.ordinary": "ordinary published bad_input torch_samples enable notebook functional_route conformance",
     "functional.powers": "powers bad_input notebook",
