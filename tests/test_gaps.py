@@ -136,7 +136,15 @@ class Checked:
             kernel(cells, made, None, g, table, buf, None, None, *part)
 
 
-def test_uncompiled_with_every_access_checked(monkeypatch):
+@pytest.fixture
+def fresh():
+    "No job of other tests, and none that stays."
+    plans.counted_job.cache_clear()
+    yield
+    plans.counted_job.cache_clear()
+
+
+def test_uncompiled_with_every_access_checked(monkeypatch, fresh):
     monkeypatch.setattr(pooling, "_SMALL", 0)
     monkeypatch.setattr(plans, "Job", Checked)
     rng = np.random.default_rng(4)
