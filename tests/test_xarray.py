@@ -262,13 +262,9 @@ def test_weights_that_have_other_dimensions():
     with pytest.raises(ValueError, match="'rain' lacks"): adaptive_pool(x, {"lat": 2}, weights=x.area)
 
 
-chunks = pytest.mark.skipif("dask" not in adapool.kinds.HOMES, reason="no room for dask arrays")
-
-
 def never(*_, **__): raise AssertionError("computed before it was asked for")
 
 
-@chunks
 @pytest.mark.parametrize("how", [
     {}, {"edges": "area"}, {"skipna": True, "min_valid": 0.5}, {"reduction": "max"},
     {"reduction": "sum", "edges": "area"},
@@ -284,7 +280,6 @@ def test_chunks_stay_chunks_and_nothing_is_computed(how):
     assert {n: v.dtype for n, v in y.variables.items()} == {n: v.dtype for n, v in want.variables.items()}
 
 
-@chunks
 def test_a_median_of_chunks_is_refused():
     with pytest.raises(ValueError, match="for a dask array"): adaptive_pool(planet({"lat": 3}).t, {"lat": 2}, "median")
 
