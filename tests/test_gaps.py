@@ -207,6 +207,13 @@ def test_integers_by_area_are_exact():
             assert adapool.adaptive_pool(x, m, edges="area").tolist() == want
 
 
+@pytest.mark.parametrize("size", [10, 10**5])
+def test_a_share_that_is_just_reached_is_enough(size):
+    x = np.resize(np.array([1.0, 2, 3] + [NAN]*7, "f4"), size)
+    assert (adapool.adaptive_pool(x, size // 10, skipna=True, min_valid=0.3) == 2).all()
+    assert np.isnan(adapool.adaptive_pool(x, size // 10, skipna=True, min_valid=0.301)).all()
+
+
 def test_pool_takes_any_windows():
     x = np.array([1.0, NAN, 3, 4, NAN, NAN])
     w = adapool.Windows(6, [0, 1, 4], [3, 4, 6])

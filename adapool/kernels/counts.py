@@ -117,8 +117,7 @@ def counted_job(kind, dtype, batch, axes, channels, area, gaps, share):
     exact, extreme = dtype.kind != "f", kind in ("max", "min")
     three = [counted_axis(w, step, area, exact, vector) for w, step, vector in axes]
     three = [counted_axis(ONE, 0, False, False, None)] * (3 - len(axes)) + three
-    weighed_cells = any(axis.cells is not None for axis in three)
-    types = counted_types(dtype, three, bool(share) and (area or weighed_cells))
+    types = counted_types(dtype, three, bool(share))
     divide = BY_COUNT if kind == "mean" and gaps else BY_TOTAL if kind == "mean" else 0
     if kind == "sum" and any(axis.whole != 1 for axis in three):
         divide = BY_TOTAL
