@@ -50,24 +50,30 @@ def _parts(x, call, how, name):
     return da.map_blocks(_chunk_part, x, *weights, call=call, axes=tuple(how.along) if how else (), chunks=x.chunks,
                          dtype=x.dtype, meta=meta, name=name, enforce_ndim=False)
 
+def _apart(work, parts, _):
+    "`work(parts)`, with a second input: dask mixes up tasks that it fuses where one of them has a single input."
+    return work(parts)
+
 def _merges(call, cuts, coarse, key, name):
     "A task for each piece of `coarse`, which puts together the parts of `cuts` in it."
-    tasks, lines = {}, {line.axis: line for line in call.lines}
+    tasks: dict[Any, Any] = {f"apart-{name}": (tuple,)}
+    lines = {line.axis: line for line in call.lines}
     for at in _blocks(coarse):
         where = _places(coarse, at)
         inside = product(*(pieces(cuts[a], p, q) for a, (p, q) in enumerate(where)))
         windows = tuple(touched(lines[a], p, q) if a in lines else (p, q) for a, (p, q) in enumerate(where))
-        tasks[(name, *at)] = partial(combine, call, windows), [(key, *k) for k in inside]
+        tasks[(name, *at)] = _apart, partial(combine, call, windows), [(key, *k) for k in inside], f"apart-{name}"
     return tasks
 
 def _joins(call, cuts, ends, key, name):
     "A task for each chunk of the result, which is cut at `ends`, from the parts that touch its windows."
-    tasks, lines = {}, {line.axis: line for line in call.lines}
+    tasks: dict[Any, Any] = {f"apart-{name}": (tuple,)}
+    lines = {line.axis: line for line in call.lines}
     for at in _blocks(ends):
         where = _places(ends, at)
         cells = [read(lines[a], lo, hi) if a in lines else (lo, hi) for a, (lo, hi) in enumerate(where)]
         inside = product(*(pieces(cuts[a], p, q) for a, (p, q) in enumerate(cells)))
-        tasks[(name, *at)] = partial(finish, call, where), [(key, *k) for k in inside]
+        tasks[(name, *at)] = _apart, partial(finish, call, where), [(key, *k) for k in inside], f"apart-{name}"
     return tasks
 
 # %% ../../nbs/inside/dask/04_graph.ipynb #912d7762
