@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['sums', 'picked', 'maxima']
 
-# %% ../../nbs/inside/jax/01_linear.ipynb #8d413114
-from functools import partial, reduce
+# %% ../../nbs/inside/jax/01_linear.ipynb #d1d9afbd
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from .cells import UNROLLED, beside, places, reduced
+from .cells import places, reduced
 
 # %% ../../nbs/inside/jax/01_linear.ipynb #818c5b5f
 def _linear(name, compute, transpose, shape):
@@ -58,8 +59,18 @@ def _unpooled(shape, plan):
     to = {axis % len(shape): w.input_size for axis, w in plan}
     return tuple(to.get(axis, n) for axis, n in enumerate(shape))
 
-# %% ../../nbs/inside/jax/01_linear.ipynb #d20da757
-def _sum(x, *, plan): return reduced(x, plan, "sum")
+# %% ../../nbs/inside/jax/01_linear.ipynb #9392b1cb
+def _stored(x):
+    "The same array, computed once and kept: its rows, put where they are."
+    rows = x.reshape(-1, x.shape[-1])
+    return jnp.zeros_like(rows).at[jnp.arange(len(rows))].set(rows).reshape(x.shape)
+
+def _sum(x, *, plan):
+    grows = tuple((axis, w) for axis, w in plan if len(w) > w.input_size)
+    x = reduced(x, tuple(part for part in plan if part not in grows), "sum")
+    if grows and x.size: x = _stored(x)
+    for part in sorted(grows, key=itemgetter(0), reverse=True): x = reduced(x, (part,), "sum")
+    return x
 
 _sum_p = _linear("adaptive_sum", _sum, lambda g, *, plan: sums(g, tuple((a, w.transposed()) for a, w in plan)), _pooled)
 
@@ -75,7 +86,7 @@ def sums(
     """
     return _sum_p.bind(x, plan=plan)
 
-# %% ../../nbs/inside/jax/01_linear.ipynb #ca0be5ca
+# %% ../../nbs/inside/jax/01_linear.ipynb #e040607f
 def _flat(x, plan):
     "`x` with the axes of `plan` as one, the last."
     axes = [axis for axis, _ in plan]
@@ -90,27 +101,12 @@ def _pick(x, index, *, plan):
 
 def _put(g, index, *, plan):
     "Zeros, and each cell of `g` added where a maximum was."
-    reading = [w.transposed() for _, w in plan]
-    if np.prod([w.sizes.max() for w in reading], dtype=float) <= UNROLLED: return _asked(g, index, plan, reading)
     sizes = [w.input_size for _, w in plan]
     (cells, shape), at = _flat(g, plan), _flat(index, plan)[0]
     lines = tuple(np.ogrid[tuple(map(slice, cells.shape[:-1]))])
     empty = jnp.zeros((*cells.shape[:-1], int(np.prod(sizes))), g.dtype)
     put = empty.at[(*(a[..., None] for a in lines), at)].add(cells)
     return jnp.moveaxis(put.reshape(*shape[:-len(plan)], *sizes), range(-len(plan), 0), [axis for axis, _ in plan])
-
-def _asked(g, index, plan, reading):
-    "The same, by asking each window that reads a cell whether its maximum was there."
-    own, stride = jnp.zeros(1, index.dtype), 1
-    for axis, w in reversed(plan):
-        own, stride = own + beside(jnp.arange(w.input_size, dtype=index.dtype) * stride, axis), stride * w.input_size
-    parts = [(g, index)]
-    for (axis, _), w in sorted(zip(plan, reading), key=lambda part: part[0][0], reverse=True):
-        cells = [(np.minimum(w.starts + k, w.input_size - 1), beside(w.sizes > k, axis)) for k in range(w.sizes.max())]
-        take = partial(jnp.take, axis=axis, mode="clip", indices_are_sorted=True)
-        parts = [(take(value, at), jnp.where(inside, take(place, at), -1))
-                 for value, place in jax.lax.optimization_barrier(parts) for at, inside in cells]
-    return reduce(jnp.add, [jnp.where(place == own, value, 0) for value, place in parts])
 
 _pick_p = _linear("adaptive_pick", _pick, lambda g, i, *, plan: _put_p.bind(g, i, plan=plan), _pooled)
 _put_p = _linear("adaptive_put", _put, lambda x, i, *, plan: _pick_p.bind(x, i, plan=plan), _unpooled)
