@@ -47,6 +47,7 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
     "checks": "asks what the others are given",
     "dask": "takes dask arrays, and looks at what it is told as `pooling` does",
     "kinds": "says whose an array is",
+    "jax": "compiles every call anew; test_jax.py and its pages ask for errors",
     "medians": "is called by `pooling`, which checks",
     "kernels": "takes addresses of memory, from the modules above it, which check",
     "tensors": "is called by `functional`",

@@ -5,6 +5,7 @@ import importlib
 import sys
 from pathlib import Path
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def listed(name):
     "What the page of a module shows: each public name that can be called, with its examples."
     module, parser = importlib.import_module(f"adapool.{name}"), doctest.DocTestParser()
     things = {public: thing for public in module.__all__ if callable(thing := getattr(module, public))}
-    names = {"adapool": adapool, "np": np, "torch": torch, "xarray": xarray}
+    names = {"adapool": adapool, "np": np, "torch": torch, "xarray": xarray, "jax": jax}
     return {public: parser.get_doctest(thing.__doc__, dict(names), public, None, 0) for public, thing in things.items()}
 
 

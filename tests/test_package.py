@@ -29,6 +29,7 @@ ORDER = [
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
     "kernels.arrays", "kernels.counts", "kernels", "gaps", "medians", "pooling", "pyramids", "xarray",
     "dask.cuts", "dask.lines", "dask.sums", "dask.parts", "dask.graph", "dask.pyramid", "dask",
+    "jax.cells", "jax.linear", "jax.pools", "jax.named", "jax",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
@@ -71,7 +72,7 @@ def imports(module):
 
 
 def test_import_brings_neither_torch_nor_matplotlib():
-    late = "torch", "matplotlib", "numba", "llvmlite", "xarray", "dask"
+    late = "torch", "matplotlib", "numba", "llvmlite", "xarray", "dask", "jax"
     code = f"import sys, adapool; print([m for m in {late} if m in sys.modules])"
     assert python(code) == "[]"
 
@@ -93,7 +94,7 @@ NEEDS = {"torch": ["functional", "functional.adaptive", "functional.ordinary", "
                    "functional.each", "nn", "networks", "networks.trace", "export", "export.forms",
                    "tensors.private", "flashcards"],
          "matplotlib": ["plot", "plot.film", "explore", "explore.panel", "flashcards"],
-         "xarray": ["xarray"]}
+         "xarray": ["xarray"], "jax": ["jax", "jax.cells", "jax.pools"]}
 
 
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it():

@@ -50,6 +50,7 @@ TESTS = {
     "gaps": "gaps notebook bad_input examples",
     "medians": "notebook gaps xarray",
     "pooling": "gaps properties bad_input exercises notebook memory exact kernels examples",
+    **{f"jax.{room}": "jax notebook examples" for room in ("cells", "linear", "pools", "named")},
     "pyramids": "notebook pyramids examples",
     "xarray": "xarray notebook",
     **{f"dask.{room}": "notebook dask" for room in ("cuts", "lines", "sums", "parts", "graph", "pyramid")},

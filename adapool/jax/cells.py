@@ -20,10 +20,10 @@ import jax.numpy as jnp
 
 from ..windows import Windows
 
-# %% ../../nbs/inside/jax/00_cells.ipynb #37876f36
+# %% ../../nbs/inside/jax/00_cells.ipynb #8539e550
 def least(dtype, sign=-1):
     "What a maximum is taken with and stays as it is; with sign 1, a minimum."
-    if dtype == bool: return sign > 0
+    if dtype == np.dtype(bool): return sign > 0
     if jnp.issubdtype(dtype, jnp.inexact): return sign * np.inf
     return jnp.iinfo(dtype).min if sign < 0 else jnp.iinfo(dtype).max
 
@@ -33,7 +33,7 @@ def _nothing(kind, dtype):
     "What is joined with a window that has ended."
     return jnp.zeros((), dtype) if kind == "sum" else jnp.asarray(least(dtype, 1 if kind == "min" else -1), dtype)
 
-# %% ../../nbs/inside/jax/00_cells.ipynb #9a81dfb2
+# %% ../../nbs/inside/jax/00_cells.ipynb #92ca3860
 UNROLLED = 64  # cells of a window up to which each is read by an operation of its own (benchmarks/jax_pools.py)
 PIECE = 16     # cells of a piece of a longer one
 
@@ -61,7 +61,7 @@ def _pieces(x, axis, kind):
     return reduce(_TWO[kind], [jax.lax.slice_in_dim(x, k, whole, PIECE, axis) for k in range(PIECE)])
 
 def _windows_along(x, starts, stops, axis, kind):
-    "Each window along `axis`: short ones cell by cell, long ones from whole pieces and the cells before and after them."
+    "Each window along `axis`: short ones cell by cell, long ones from pieces and the cells before and after them."
     if (stops - starts).max() <= UNROLLED: return _short(x, starts, stops, axis, kind)
     first, last = -(-starts // PIECE), stops // PIECE
     begun = np.minimum(first * PIECE, stops)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['adaptive_pool', 'pool', 'adaptive_max_pool']
 
-# %% ../../nbs/inside/jax/02_pools.ipynb #385ad094
+# %% ../../nbs/inside/jax/02_pools.ipynb #2c12ce08
 import math
 import reprlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import needs, sequence
+from ..checks import needs
 
 with needs("jax"): import jax
 import jax.numpy as jnp
@@ -22,10 +22,11 @@ from jax.typing import ArrayLike
 
 from .cells import beside, places, reduced
 from .linear import maxima, picked, sums
-from ..pooling import known, listed, planned
+from ..kinds import plain
+from ..pooling import listed, planned
 from ..windows import Windows
 
-# %% ../../nbs/inside/jax/02_pools.ipynb #3de0728d
+# %% ../../nbs/inside/jax/02_pools.ipynb #5fe08180
 def _array(x):
     "`x` as a JAX array of booleans, integers or floats."
     try: x = jnp.asarray(x)
@@ -37,7 +38,7 @@ def _array(x):
 def _types(dtype, reduction):
     "The types to compute in and to return; 64 bits where JAX is told to have them."
     if reduction in ("max", "min"): return dtype, dtype
-    if jnp.issubdtype(dtype, jnp.floating): return np.promote_types(dtype, np.float32) if dtype.itemsize > 2 else np.dtype("float32"), dtype
+    if jnp.issubdtype(dtype, jnp.floating): return np.dtype("float64" if dtype.itemsize == 8 else "float32"), dtype
     kind = "float" if reduction == "mean" else "uint" if jnp.issubdtype(dtype, jnp.unsignedinteger) else "int"
     wide = np.dtype(kind + ("64" if jax.config.jax_enable_x64 else "32"))
     return wide, wide
@@ -47,9 +48,10 @@ def _pooled(x, plan, reduction):
     "Each window of `plan` reduced."
     compute, result = _types(x.dtype, reduction)
     if reduction == "max": return maxima(x, plan)
-    if reduction == "min": return -maxima(-x, plan) if jnp.issubdtype(x.dtype, jnp.floating) else reduced(x, plan, "min")
+    floating = jnp.issubdtype(compute, jnp.floating)
+    if reduction == "min": return -maxima(-x, plan) if floating else reduced(x, plan, "min")
     wide = x.astype(compute)
-    y = sums(wide, plan) if jnp.issubdtype(compute, jnp.floating) else reduced(wide, plan, "sum")
+    y = sums(wide, plan) if floating else reduced(wide, plan, "sum")
     if reduction == "mean": y = y / math.prod(beside(w.divisors, axis) for axis, w in plan).astype(compute)
     return y.astype(result)
 
@@ -61,12 +63,13 @@ def _with_places(x, plan):
 
 def _from_the_end(shape, axes, windows): return tuple((a - len(shape), w) for a, w in zip(axes, windows))
 
-# %% ../../nbs/inside/jax/02_pools.ipynb #b4d8480a
+# %% ../../nbs/inside/jax/02_pools.ipynb #2e78be9f
 def adaptive_pool(
     x: ArrayLike,                                    # array of booleans, integers or floats, any rank
     output_size: int | Sequence[int | None] | None,  # of each pooled axis: int or None (keep), or one per axis
     reduction: str = "mean",                         # "mean", "max", "min" or "sum" of each window
     axes: int | Sequence[int] | None = None,         # int or tuple: the axes to pool; the last ones when left out
+    **asked: Any,                                    # what `adapool.adaptive_pool` takes beside these is refused
 ) -> jax.Array:
     """`adapool.adaptive_pool` of a JAX array: the mean, max, min or sum over adaptive windows of any axes.
 
@@ -75,12 +78,12 @@ def adaptive_pool(
     under `jit` (sizes are plain integers), `vmap`, `grad`, `jvp` and each upon the other; the gradient of a maximum or
     minimum goes to the first cell that has it, as in torch.
 
-    Raises as `adapool.adaptive_pool` does.
+    Raises as `adapool.adaptive_pool` does, and `TypeError` for weights, `skipna` and the like.
 
     >>> adapool.jax.adaptive_pool(jax.numpy.arange(12).reshape(3, 4), (2, 3)).tolist()
     [[2.5, 3.5, 4.5], [6.5, 7.5, 8.5]]
     """
-    known(reduction)
+    plain("JAX", reduction, asked)
     x = _array(x)
     return _pooled(x, _from_the_end(x.shape, *planned(x.shape, output_size, axes)), reduction)
 
@@ -89,15 +92,17 @@ def pool(
     windows: Windows | Sequence[Windows],      # the windows of each pooled axis, one list per axis
     reduction: str = "mean",                   # "mean", "max", "min" or "sum" of each window
     axes: int | Sequence[int] | None = None,   # int or tuple: the axes to pool; the last ones when left out
+    **asked: Any,                              # what `adapool.pool` takes beside these is refused
 ) -> jax.Array:
     """`adapool.pool` of a JAX array: any windows, those of ordinary pools or one's own.
 
-    Types and derivatives as in `adaptive_pool`; raises as `adapool.pool` does.
+    Types and derivatives as in `adaptive_pool`. Raises as `adapool.pool` does, and `TypeError` for
+    weights and `skipna`.
 
     >>> adapool.jax.pool(jax.numpy.arange(14), adapool.split_windows(14, 4)).tolist()
     [1.5, 5.5, 9.0, 12.0]
     """
-    known(reduction)
+    plain("JAX", reduction, asked)
     x = _array(x)
     return _pooled(x, _from_the_end(x.shape, *listed(x.shape, windows, reduction, axes)), reduction)
 
