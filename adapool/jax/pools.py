@@ -84,8 +84,8 @@ def adaptive_pool(
     [[2.5, 3.5, 4.5], [6.5, 7.5, 8.5]]
     """
     plain("JAX", reduction, asked)
-    x = _array(x)
-    return _pooled(x, _from_the_end(x.shape, *planned(x.shape, output_size, axes)), reduction)
+    array = _array(x)
+    return _pooled(array, _from_the_end(array.shape, *planned(array.shape, output_size, axes)), reduction)
 
 def pool(
     x: ArrayLike,                              # array of booleans, integers or floats, any rank
@@ -103,8 +103,8 @@ def pool(
     [1.5, 5.5, 9.0, 12.0]
     """
     plain("JAX", reduction, asked)
-    x = _array(x)
-    return _pooled(x, _from_the_end(x.shape, *listed(x.shape, windows, reduction, axes)), reduction)
+    array = _array(x)
+    return _pooled(array, _from_the_end(array.shape, *listed(array.shape, windows, reduction, axes)), reduction)
 
 def adaptive_max_pool(
     x: ArrayLike,                                    # array of booleans, integers or floats, any rank
@@ -125,6 +125,6 @@ def adaptive_max_pool(
     """
     if not isinstance(return_indices, bool): raise TypeError(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
-    x = _array(x)
-    plan = _from_the_end(x.shape, *planned(x.shape, output_size, axes))
-    return _with_places(x, plan) if return_indices else _pooled(x, plan, "max")
+    array = _array(x)
+    plan = _from_the_end(array.shape, *planned(array.shape, output_size, axes))
+    return _with_places(array, plan) if return_indices else _pooled(array, plan, "max")
