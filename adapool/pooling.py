@@ -161,8 +161,16 @@ def _with_mask(x):
     "An array, and its mask where it has one."
     return (np.ma.getdata(x), np.ma.getmaskarray(x)) if isinstance(x, np.ma.MaskedArray) else (x, None)
 
-def planned(shape, output_size, axes):
-    "The axes to pool, counted from 0, and the windows of each; everything wrong is said here."
+def planned(
+    shape: tuple[int, ...],  # of the array
+    output_size: Any,        # these as a user gave them
+    axes: Any,
+) -> tuple[list[int], list[Windows]]:
+    """The axes to pool, counted from 0, and the windows of each; everything wrong is said here.
+
+    >>> adapool.pooling.planned((3, 4), 2, None)
+    ([1], [Windows(4 -> 2: [0, 2) [2, 4))])
+    """
     output_size, axes = (v if (several := sequence(v)) is None else several for v in (output_size, axes))
     many = isinstance(output_size, tuple)
     if many and not output_size: raise ValueError("output_size must have one size per axis to pool, got none")
@@ -277,14 +285,22 @@ def adaptive_pool(
         x, output_size, reduction, axes, **_told(edges=edges, skipna=skipna, weights=weights, min_valid=min_valid))
     _known(reduction)
     data, mask = _with_mask(x)
-    array = numbers("x", data)
-    pooled, windows = planned(array.shape, output_size, axes)
+    pooled, windows = planned((array := numbers("x", data)).shape, output_size, axes)
     how = counting(array.shape, pooled, reduction, edges, skipna, weights, min_valid, mask is not None)
     with _room(output_size, array, pooled, windows): return _pooled(array, mask, pooled, windows, reduction, how)
 
 # %% ../nbs/inside/02_pooling.ipynb #f0a7b1a6
-def listed(shape, windows, reduction, axes):
-    "The axes to pool, counted from 0, and the list of windows of each, as they were given."
+def listed(
+    shape: tuple[int, ...],  # of the array
+    windows: Any,            # these as a user gave them
+    reduction: str,
+    axes: Any,
+) -> tuple[list[int], tuple[Windows, ...]]:
+    """The axes to pool, counted from 0, and the list of windows of each, as they were given.
+
+    >>> adapool.pooling.listed((3, 4), adapool.split_windows(4, 2), "mean", None)
+    ([1], (Windows(4 -> 2: [0, 2) [2, 4)),))
+    """
     given = (windows,) if isinstance(windows, Windows) else sequence(windows)
     for w in given or (windows,):
         if not isinstance(w, Windows): raise TypeError(
