@@ -189,6 +189,12 @@ def planned(
         f"output_size must be one whose result fits in memory, got {output_size} for input shape {shape}")
     return axes, windows
 
+def _plan(x, output_size, axes):
+    "`x` as an array, and how it is planned."
+    x = numbers("x", x)
+    return x, *planned(x.shape, output_size, axes)
+
+
 # %% ../nbs/inside/02_pooling.ipynb #5756958c
 _UFUNCS = {"mean": np.add, "sum": np.add, "max": np.maximum, "min": np.minimum}
 
@@ -285,7 +291,7 @@ def adaptive_pool(
         x, output_size, reduction, axes, **_told(edges=edges, skipna=skipna, weights=weights, min_valid=min_valid))
     _known(reduction)
     data, mask = _with_mask(x)
-    pooled, windows = planned((array := numbers("x", data)).shape, output_size, axes)
+    array, pooled, windows = _plan(data, output_size, axes)
     how = counting(array.shape, pooled, reduction, edges, skipna, weights, min_valid, mask is not None)
     with _room(output_size, array, pooled, windows): return _pooled(array, mask, pooled, windows, reduction, how)
 
@@ -401,6 +407,5 @@ def adaptive_max_pool(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     if other := home(x): return other.adaptive_max_pool(x, output_size, return_indices, axes)
     if not return_indices: return adaptive_pool(x, output_size, "max", axes)
-    array = numbers("x", x)
-    pooled, windows = planned(array.shape, output_size, axes)
+    array, pooled, windows = _plan(x, output_size, axes)
     with _room(output_size, array, pooled, windows): return _max_with_index(array, pooled, windows)
