@@ -146,6 +146,7 @@ def _pooled_axes(shape, output_size, axes):
 
 # %% ../nbs/inside/02_pooling.ipynb #e9a7a096
 @contextmanager
+
 def _room(output_size, x, axes, windows):
     "Where memory runs out: is the result too large, or what is made on the way to it?"
     try: yield
@@ -161,6 +162,8 @@ def _with_mask(x):
     "An array, and its mask where it has one."
     return (np.ma.getdata(x), np.ma.getmaskarray(x)) if isinstance(x, np.ma.MaskedArray) else (x, None)
 
+
+# %% ../nbs/inside/02_pooling.ipynb #fe0f59b4
 def planned(
     shape: tuple[int, ...],  # of the array
     output_size: Any,        # these as a user gave them

@@ -106,6 +106,8 @@ def pool(
     array = _array(x)
     return _pooled(array, _from_the_end(array.shape, *listed(array.shape, windows, reduction, axes)), reduction)
 
+
+# %% ../../nbs/inside/jax/02_pools.ipynb #ddbefa04
 def adaptive_max_pool(
     x: ArrayLike,                                    # array of booleans, integers or floats, any rank
     output_size: int | Sequence[int | None] | None,  # of each pooled axis: int or None (keep), or one per axis
@@ -128,3 +130,4 @@ def adaptive_max_pool(
     array = _array(x)
     plan = _from_the_end(array.shape, *planned(array.shape, output_size, axes))
     return _with_places(array, plan) if return_indices else _pooled(array, plan, "max")
+
