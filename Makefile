@@ -86,6 +86,7 @@ bench-sweep: $(INSTALLED) ## measure adaptive pools of random shapes against tor
 
 bench-arrays: .venv/.bench ## measure arrays beside numbagg, xarray, OpenCV and scikit-image (BENCH_ARGS="--seconds 1")
 	$(BIN)/python benchmarks/arrays.py $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python benchmarks/jax_pools.py)
 
 bench-onnx: $(INSTALLED) ## measure ONNX graphs beside those of PyTorch's exporter, in ONNX Runtime (BENCH_ARGS="--quick")
 	$(BIN)/python benchmarks/graphs.py $(BENCH_ARGS)
