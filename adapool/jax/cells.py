@@ -77,7 +77,7 @@ def _windows_along(x, starts, stops, axis, kind):
     return reduce(_TWO[kind], parts)
 
 # %% ../../nbs/inside/jax/00_cells.ipynb #8bc7bcf2
-BLOCK = 16  # cells of a block from which on a reshape and one reduction is faster (benchmarks/jax_pools.py)
+BLOCK = 16  # cells of a block from which on one reduction of a reshaped axis is faster; half of it for a maximum
 
 def _blocks(w):
     "The cells of a window where windows of one size lie side by side and hold every cell; else 0."
@@ -102,7 +102,8 @@ def reduced(
     >>> adapool.jax.cells.reduced(jax.numpy.arange(5.), ((-1, adapool.adaptive_windows(5, 3)),), "sum").tolist()
     [1.0, 6.0, 7.0]
     """
-    long = [(axis, w) for axis, w in plan if _blocks(w) >= BLOCK]
+    worth = BLOCK if kind == "sum" else BLOCK // 2
+    long = [(axis, w) for axis, w in plan if _blocks(w) >= (2 if len(w) == 1 else worth)]
     if long: x = _reshaped(x, long, kind)
     for axis, w in sorted(plan, key=itemgetter(0)):
         if (axis, w) not in long and _blocks(w) != 1: x = _windows_along(x, w.starts, w.stops, axis, kind)
