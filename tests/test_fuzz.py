@@ -31,6 +31,9 @@ def test_every_public_function_is_called():
     assert {"arithmetic", "windows", "pooling", "functional", "nn", "networks", "exercises", "export", "plot"} <= found
     assert not found & set(fuzz.NO_FUNCTIONS)
     import adapool
+    for stem, names in fuzz.INNER.items():
+        assert names <= set(fuzz.modules()[stem].__all__), stem
+        assert not names & set(adapool.__all__), stem
     for name in set(adapool.__all__) - fuzz.RECORDS:
         assert any(f.split(".")[1] == name for f in fuzz.functions()), name
     for name in fuzz.functions():
