@@ -168,6 +168,7 @@ def test_where_nothing_can_be_written(compilations, place, monkeypatch, tmp_path
     elif not place.startswith("/"): assert files() == [kept] and kept.is_dir()
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_behind(tmp_path):
     full = "import resource as r; f = r.RLIMIT_FSIZE; most = r.getrlimit(f)[1]; r.setrlimit(f, (1000, most))\n"
     empty = "\nr.setrlimit(f, (most, most))"  # `make coverage` writes at the end of the process

@@ -84,6 +84,7 @@ class Positions(nn.Module):
         return T.adaptive_max_pool1d((self.table(torch.arange(x.shape[1])) + x[..., None])[:, 2:].transpose(1, 2), 3)
 
 
+@pytest.mark.slow
 def test_both_ends_of_a_range_are_found(file):
     report = written(file, Positions(), numbers(1, 9), dynamic_shapes=({0: "batch", 1: "n"},))
     assert report.ranges == ['Dim("n", min=3, max=15)']
@@ -92,6 +93,7 @@ def test_both_ends_of_a_range_are_found(file):
     assert len(report.sizes) == 11 and not report.refused
 
 
+@pytest.mark.slow
 def test_models_of_multiples_are_tried_at_multiples(file):
     "A model that cuts its input into four: enough sizes that are tried divide, and no range is made up."
     model = Of(lambda x: T.adaptive_avg_pool1d(x, 3).sum() + x.reshape(1, 2, 4, -1).sum(2))
@@ -134,7 +136,7 @@ h = Dim("h", min=3, max=20)
     (Two(), (X, numbers(1, 1, 6, 7)), ({2: 2 * h}, {2: h}), lambda x, y: x[2] == 2 * y[2] and 3 <= y[2] <= 20),
     (Two(), (X, numbers(1, 1, 6, 7)), ({2: 2 * h, 3: "w"}, {2: "h"}), lambda x, y: 6 <= x[2] == 2 * y[2] <= 40),
     (Two(), (X, numbers(1, 1, 12, 7)), ({2: h}, {2: "h"}), lambda x, y: x[2] == y[2] and 3 <= y[2] <= 20),
-], 2))
+], 1))
 def test_rules_and_ranges(model, args, dynamic_shapes, rule, file):
     report = written(file, model, args, dynamic_shapes=dynamic_shapes)
     assert len(report.sizes) == 11 and not report.refused and all(rule(*shapes) for shapes in report.sizes)
@@ -156,7 +158,7 @@ def added():
 @pytest.mark.parametrize("dynamic_shapes", some([(shapes,) for shapes in (
     ({2: Dim("h")},), [{2: "h"}], {"input": {2: "h"}}, ((None, None, "h", Dim.STATIC),), ([1, 2, Dim("h"), 9],),
     ({2: Dim.AUTO, 3: None},), ({2: Dim.DYNAMIC(min=2, max=90)},), {"input": (None, None, Dim.DYNAMIC, None)},
-    collected(X), added())], 2))
+    collected(X), added())], 1))
 def test_forms_of_dynamic_shapes(dynamic_shapes, file):
     report = written(file, HEAD, dynamic_shapes=dynamic_shapes)
     assert len({x[0][2] for x in report.sizes}) == 11 and {x[0][:2] + x[0][3:] for x in report.sizes} == {(1, 2, 9)}
@@ -220,6 +222,7 @@ class Anything(nn.Module):
 IDS, MASK, PIXELS = torch.tensor([[1, 5, 7, 3]]), torch.tensor([[1, 1, 1, 0]]), numbers(1, 3, 12, 9)
 
 
+@pytest.mark.slow
 def test_inputs_by_name_in_any_order(file):
     "The file has the names of the arguments and of the outputs, and open axes are those that a dict names."
     torch.manual_seed(0)

@@ -268,6 +268,7 @@ print(*_loaded.values())
 """
 
 
+@pytest.mark.slow
 @x86
 @pytest.mark.parametrize("told", some([{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}], 1),
                          ids=["host", "told"])
@@ -275,6 +276,7 @@ def test_a_pool_of_float16_without_the_instruction(told, tmp_path):
     assert run(POOL, ADAPOOL_CACHE_DIR=str(tmp_path), **told).startswith("<CFunctionType")
 
 
+@pytest.mark.slow
 def test_debug_information(tmp_path):
     code = f"from adapool.kernels import compiled, gradients; print(compiled(gradients.scatter, *{KEY[1:]}))"
     assert run(code, NUMBA_DEBUGINFO="1", ADAPOOL_CACHE_DIR=str(tmp_path)).startswith("<CFunctionType")

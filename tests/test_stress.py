@@ -164,6 +164,7 @@ def test_switched_on_and_off_by_many_threads():
 
 # Forks
 
+@pytest.mark.slow
 def test_forked_while_other_threads_are_in_kernels(two_threads):
     x = torch.randn(16, 64, 40, 40, generator=torch.Generator().manual_seed(0))
     g = torch.randn(16, 64, 7, 7, generator=torch.Generator().manual_seed(1))
@@ -274,7 +275,8 @@ def test_workers_of_a_data_loader(start, two_threads):
 
 # Interrupts
 
-@pytest.mark.parametrize("times", some([12, 160], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [12, 160])
 def test_an_interrupt_leaves_the_next_call_right(times):
     code = f"times = {times}" + """
 import signal, numpy as np, torch, adapool, adapool.functional as F
