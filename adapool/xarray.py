@@ -7,6 +7,7 @@ __all__ = ['adaptive_pool']
 
 # %% ../nbs/inside/12_xarray.ipynb #a1e10003
 import difflib
+import math
 import reprlib
 import warnings
 from collections.abc import Mapping
@@ -108,6 +109,7 @@ def _coordinate(dataset, name, windows, edges):
 # %% ../nbs/inside/12_xarray.ipynb #a1e10010
 _OF_SHAPE = ("chunks", "chunksizes", "preferred_chunks", "shards", "original_shape", "contiguous")
 _OF_TYPE = ("dtype", "_FillValue", "missing_value", "_Unsigned", "filters", "serializer")
+_OF_NAMES = ("coordinates",)  # some may be dropped, and xarray writes the names of those that are there
 _OF_SCALE = ("scale_factor", "add_offset")
 
 def _encoding(v, reduction):
@@ -115,7 +117,7 @@ def _encoding(v, reduction):
     stored = np.dtype(v.encoding.get("dtype", v.dtype)) if _kind(v) in "biuf" else None
     whole, packed = stored is not None and stored.kind in "biu", not v.encoding.keys().isdisjoint(_OF_SCALE)
     of_type = whole and (reduction == "sum" or (reduction in ("mean", "median") and not packed))
-    gone = {*_OF_SHAPE, *(_OF_TYPE if of_type else ()), *(_OF_SCALE if whole and reduction == "sum" else ())}
+    gone = {*_OF_SHAPE, *_OF_NAMES, *(_OF_TYPE if of_type else ()), *(_OF_SCALE if whole and reduction == "sum" else ())}
     return {key: value for key, value in v.encoding.items() if key not in gone}
 
 def _like(v, dims, data, reduction="mean"):
@@ -200,6 +202,9 @@ def _checked_sizes(obj, output_size, bounds):
     if not output_size: raise ValueError("output_size must name one dimension at least, got none")
     _known_dims("output_size", output_size, obj)
     for dim in output_size:
+        if math.isnan(obj.sizes[dim]): raise ValueError(
+            f"obj must have chunks of known size along a pooled dimension, got unknown ones along {dim!r}: "
+            "compute_chunk_sizes() of its dask array counts them")
         if not obj.sizes[dim]: raise ValueError(f"obj must have cells along a pooled dimension, got none along {dim!r}")
     return {dim: obj.sizes[dim] if size is None else integer("output_size", size, 1, f" for dimension {dim!r}")
             for dim, size in output_size.items()}
@@ -253,7 +258,7 @@ def _pooled_dataset(dataset, sizes, reduction, weights, bounds, options):
     coords = dataset.drop_dims(list(windows)).coords
     new = {name: v for name, v in {**labels, **extra}.items() if v is not None}
     result = xarray.Dataset({k: v for k, v in data.items() if v is not None}, coords, dataset.attrs).assign_coords(new)
-    result.encoding = dict(dataset.encoding)
+    result.encoding = {key: value for key, value in dataset.encoding.items() if key not in _OF_NAMES}
     return result, dropped
 
 # %% ../nbs/inside/12_xarray.ipynb #a1e10016

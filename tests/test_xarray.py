@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import product
 from math import ceil, floor
 
-import dask
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -247,6 +247,25 @@ def test_encodings_are_kept_where_they_are_still_true(tmp_path):
         xarray.testing.assert_equal(back.time, y.time)
         np.testing.assert_allclose(back.kind.values, y.kind.values)
         np.testing.assert_allclose(back.t.values, y.t.values, atol=0 if reduction == "sum" else 0.0006, rtol=1e-6)
+
+
+def test_a_file_names_no_coordinate_that_was_dropped(tmp_path):
+    labels = {"word": ("x", list("abcdef")), "height": 2.0, "far": ("z", [1.0])}
+    x = xarray.Dataset({"t": ("x", np.arange(6.0))}, labels)
+    x.to_netcdf(tmp_path / "given.nc")
+    with xarray.open_dataset(tmp_path / "given.nc") as given, pytest.warns(UserWarning, match="word"):
+        adaptive_pool(given, {"x": 4}).to_netcdf(tmp_path / "pooled.nc")
+    with xarray.open_dataset(tmp_path / "pooled.nc", decode_coords=False) as pooled:
+        named = [v.attrs.get("coordinates", "") for v in (*pooled.variables.values(), pooled)]
+        assert set(pooled.variables) == {"t", "height", "far"} and "word" not in " ".join(named)
+    with xarray.open_dataset(tmp_path / "pooled.nc") as pooled: assert {*pooled.coords} == {"height", "far"}
+
+
+def test_chunks_of_unknown_size_are_refused_in_words():
+    x = dask.array.ones((4, 6), chunks=3)
+    unknown = xarray.DataArray(x[x[:, 0] > 0], dims=("a", "b"))
+    with pytest.raises(ValueError, match="chunks of known size along a pooled dimension, got unknown ones along 'a'"):
+        adaptive_pool(unknown, {"a": 2})
 
 
 def test_weights_that_have_other_dimensions():
