@@ -117,7 +117,8 @@ def _encoding(v, reduction):
     stored = np.dtype(v.encoding.get("dtype", v.dtype)) if _kind(v) in "biuf" else None
     whole, packed = stored is not None and stored.kind in "biu", not v.encoding.keys().isdisjoint(_OF_SCALE)
     of_type = whole and (reduction == "sum" or (reduction in ("mean", "median") and not packed))
-    gone = {*_OF_SHAPE, *_OF_NAMES, *(_OF_TYPE if of_type else ()), *(_OF_SCALE if whole and reduction == "sum" else ())}
+    of_scale = whole and reduction == "sum"
+    gone = {*_OF_SHAPE, *_OF_NAMES, *(_OF_TYPE if of_type else ()), *(_OF_SCALE if of_scale else ())}
     return {key: value for key, value in v.encoding.items() if key not in gone}
 
 def _like(v, dims, data, reduction="mean"):
