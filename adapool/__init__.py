@@ -36,7 +36,7 @@ from adapool.windows import (
 )
 
 _AT_FIRST_USE = ("exercises", "functional", "nn", "export", "networks", "answers", "plot", "explore", "flashcards",
-                 "dask", "xarray", "jax")
+                 "dask", "xarray", "jax", "array_api")
 
 __all__ = [
     "conv_output_size", "conv_output_shape", "pool_output_size", "conv_transpose_output_size", "same_padding",

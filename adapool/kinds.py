@@ -13,7 +13,8 @@ from typing import Any
 
 # %% ../nbs/inside/10_kinds.ipynb #c1b30d1e
 # by the package that a class is from: the room here that pools its arrays
-HOMES = {"dask": "dask", "jax": "jax", "jaxlib": "jax"}
+HOMES = {"dask": "dask", "jax": "jax", "jaxlib": "jax", "cupy": "array_api"}
+_READ = "numpy", "torch", "xarray"  # of theirs numpy.asarray is asked
 
 def _refuse_tables(package, x):
     "Raises `TypeError` for a table of pandas or a set of arrays of xarray, and says what to do with it."
@@ -36,10 +37,10 @@ def home(
     """
     for cls in type(x).__mro__:
         package = cls.__module__.partition(".")[0]
-        if package == "numpy": return None
         _refuse_tables(package, x)
+        if package in _READ and cls.__name__ != "NDArrayOperatorsMixin": return None
         if package in HOMES: return importlib.import_module(f"adapool.{HOMES[package]}")
-    return None
+    return importlib.import_module("adapool.array_api") if hasattr(type(x), "__array_namespace__") else None
 
 # %% ../nbs/inside/10_kinds.ipynb #6830f32d
 REDUCTIONS = "mean", "max", "min", "sum"  # that every kind of array has
@@ -53,9 +54,9 @@ def plain(
 
     >>> adapool.kinds.plain("JAX", "mean", {"skipna": True})
     Traceback (most recent call last):
-    TypeError: skipna must be left out for arrays of JAX: adapool.adaptive_pool(numpy.asarray(x), ...) has it
+    TypeError: skipna must be left out for arrays of JAX: adapool.adaptive_pool of a NumPy array has it
     """
     if not isinstance(reduction, str) or reduction not in REDUCTIONS: raise ValueError(
         f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, got {reprlib.repr(reduction)}")
     for name in asked: raise TypeError(
-        f"{name} must be left out for arrays of {library}: adapool.adaptive_pool(numpy.asarray(x), ...) has it")
+        f"{name} must be left out for arrays of {library}: adapool.adaptive_pool of a NumPy array has it")

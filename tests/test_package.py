@@ -29,7 +29,7 @@ ORDER = [
     "kernels.threads", "kernels.axes", "kernels.plan", "kernels.quick", "kernels.back", "kernels.jobs",
     "kernels.arrays", "kernels.counts", "kernels", "gaps", "medians", "pooling", "pyramids", "xarray",
     "dask.cuts", "dask.lines", "dask.sums", "dask.parts", "dask.graph", "dask.pyramid", "dask",
-    "jax.cells", "jax.linear", "jax.pools", "jax.named", "jax",
+    "jax.cells", "jax.linear", "jax.pools", "jax.named", "jax", "array_api",
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",

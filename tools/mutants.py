@@ -43,7 +43,7 @@ MEMORY = 12 * 2**30  # bytes that a process may have: some changes ask for more 
 # The tests that concern a module, and where its notebook comes among them: quick ones first.
 TESTS = {
     "checks": "sizes bad_input notebook package",
-    "kinds": "notebook",
+    "kinds": "notebook array_api",
     "arithmetic": "properties bad_input sizes exercises notebook explore examples",
     "windows": "properties bad_input exercises notebook examples",
     "along": "notebook gaps properties examples",
@@ -51,6 +51,7 @@ TESTS = {
     "medians": "notebook gaps xarray",
     "pooling": "gaps properties bad_input exercises notebook memory exact kernels examples",
     **{f"jax.{room}": "jax notebook examples" for room in ("cells", "linear", "pools", "named")},
+    "array_api": "array_api notebook examples",
     "pyramids": "notebook pyramids examples",
     "xarray": "xarray notebook",
     **{f"dask.{room}": "notebook dask" for room in ("cuts", "lines", "sums", "parts", "graph", "pyramid")},
