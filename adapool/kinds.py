@@ -14,7 +14,7 @@ from typing import Any
 # %% ../nbs/inside/10_kinds.ipynb #c1b30d1e
 # by the package that a class is from: the room here that pools its arrays
 HOMES = {"dask": "dask", "jax": "jax", "jaxlib": "jax", "cupy": "array_api"}
-_READ = "numpy", "torch", "xarray"  # of theirs numpy.asarray is asked
+_READ = "numpy", "torch"  # of theirs numpy.asarray is asked
 
 def _refuse_tables(package, x):
     "Raises `TypeError` for a table of pandas or a set of arrays of xarray, and says what to do with it."
@@ -37,8 +37,8 @@ def home(
     """
     for cls in type(x).__mro__:
         package = cls.__module__.partition(".")[0]
-        _refuse_tables(package, x)
         if package in _READ and cls.__name__ != "NDArrayOperatorsMixin": return None
+        _refuse_tables(package, x)
         if package in HOMES: return importlib.import_module(f"adapool.{HOMES[package]}")
     return importlib.import_module("adapool.array_api") if hasattr(type(x), "__array_namespace__") else None
 
