@@ -185,7 +185,9 @@ _Labelled = TypeVar("_Labelled", xarray.DataArray, xarray.Dataset)
 _INSTEAD = {"DataFrame": "x.to_xarray(), or adapool.adaptive_pool(x.to_numpy(), ...)",
             "Series": "x.to_xarray(), or adapool.adaptive_pool(x.to_numpy(), ...)",
             "DataTree": "x.map_over_datasets(...), which gives each of its datasets",
-            "Variable": "xarray.DataArray(x)"}
+            "Variable": "xarray.DataArray(x)",
+            **dict.fromkeys(("DataArrayGroupBy", "DatasetGroupBy", "DataArrayResample", "DatasetResample"),
+                            "x.map(lambda part: adaptive_pool(part, ...)), which pools each group")}
 
 def _checked_sizes(obj, output_size, bounds):
     "`output_size` as {dimension: int}; everything wrong with it, with `obj` or with `bounds` is said here."

@@ -345,7 +345,8 @@ def test_wrong_calls(wrong, error, words):
 def test_other_objects_are_told_what_to_do():
     table = pd.DataFrame({"a": [1.0, 2]})
     for obj, words in ((table, "to_xarray"), (table.a, "to_xarray"), (planet().t.variable, "DataArray"),
-                       (np.ones(3), "adapool.adaptive_pool"), (xarray.DataTree(planet()), "map_over_datasets")):
+                       (np.ones(3), "adapool.adaptive_pool"), (xarray.DataTree(planet()), "map_over_datasets"),
+                       (planet().groupby("time"), "map"), (planet().t.resample(time="MS"), "map")):
         with pytest.raises(TypeError, match=f"obj must be a DataArray or a Dataset.*{words}"):
             adaptive_pool(obj, {"lat": 1})
     with pytest.raises(TypeError, match="obj must hold booleans"): adaptive_pool(planet().place, {"station": 1})
