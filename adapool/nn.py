@@ -8,7 +8,7 @@ __all__ = ['AdaptiveAvgPool1d', 'AdaptiveAvgPool2d', 'AdaptiveAvgPool3d', 'Adapt
            'LPPool1d', 'LPPool2d', 'LPPool3d', 'MaxUnpool1d', 'MaxUnpool2d', 'MaxUnpool3d', 'AdaptiveMaxUnpool1d',
            'AdaptiveMaxUnpool2d', 'AdaptiveMaxUnpool3d', 'GeM', 'SoftPool', 'PyramidAvgPool1d', 'PyramidAvgPool2d',
            'PyramidAvgPool3d', 'PyramidMaxPool1d', 'PyramidMaxPool2d', 'PyramidMaxPool3d', 'AdaptiveConcatPool1d',
-           'AdaptiveConcatPool2d', 'AdaptiveConcatPool3d', 'convert']
+           'AdaptiveConcatPool2d', 'AdaptiveConcatPool3d', 'AdaptiveMean', 'convert']
 
 # %% ../nbs/inside/04_nn.ipynb #a4a71d3e
 from collections.abc import Callable, Sequence
@@ -388,6 +388,30 @@ class AdaptiveConcatPool3d(_Concat):
     torch.Size([2, 128, 1, 1, 1])
     """
     def forward(self, input: torch.Tensor): return F.adaptive_concat_pool3d(input, self.output_size, self.mode)
+
+# %% ../nbs/inside/04_nn.ipynb #6d010301
+class AdaptiveMean(torch.nn.Module):
+    """`functional.adaptive_mean` as a layer, over as many of the last axes as there are sizes.
+
+    >>> adapool.nn.AdaptiveMean(2, skipna=True)(torch.tensor([1., torch.nan, 5., 7.]))
+    tensor([1., 6.])
+    """
+    def __init__(
+        self,
+        output_size: int | Sequence[int | None] | None,
+        *,
+        edges: str = "whole",            # "area": a cell counts by the part of it that the window covers
+        skipna: bool = False,            # leave NaN out?
+        min_valid: float | None = None,  # the share of a window that has to have values, in (0, 1]; else it is NaN
+    ) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.told: dict[str, Any] = dict(edges=edges, skipna=skipna, min_valid=min_valid)
+
+    def extra_repr(self): return ", ".join([f"{self.output_size}", *(f"{k}={v!r}" for k, v in self.told.items())])
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_mean(input, self.output_size, **self.told)
 
 # %% ../nbs/inside/04_nn.ipynb #04f00006
 _ADAPTIVE, _ORDINARY = ({getattr(torch.nn, cls.__name__): cls for cls in layers} for layers in (

@@ -57,6 +57,7 @@ MORE = {
     "pyramid flat": lambda x: F.pyramid_avg_pool2d(x, (1, 2, 5), flatten=True),
     "concat": lambda x: F.adaptive_concat_pool2d(x, (2, 3)), "lp": lambda x: F.lp_pool2d(x, 2, 3, 2),
     "gem": lambda x: F.gem_pool(x, (3, 2), p=2.5), "soft": lambda x: F.soft_pool(x, kernel_size=3, stride=2),
+    "mean": lambda x: F.adaptive_mean(x, (4, 5), edges="area", skipna=True, weights={-1: range(1, 12)}, min_valid=0.5),
     "unpool": lambda x: F.adaptive_max_unpool2d(*F.adaptive_max_pool2d(x, (4, 3), return_indices=True), x.shape[-2:]),
     "max_unpool": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2, output_size=x.shape[-2:])}
 

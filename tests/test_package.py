@@ -33,7 +33,7 @@ ORDER = [
     "tensors.private", "tensors.memory", "tensors.plain", "tensors.operators", "tensors.ordinary", "tensors.route",
     "tensors.unpool", "tensors.switch", "tensors.pyramids", "tensors", "functional.adaptive", "functional.ordinary",
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
-    "functional", "nn",
+    "functional.means", "functional", "nn",
     "networks.models", "networks.fields", "networks.layers", "networks.calls", "networks.follow", "networks.table",
     "networks.trace", "networks", "export.forms", "export.pools", "export.calls", "export.capture", "export.inline",
     "export.verify", "export.programs", "export.write", "export.copies", "export.verdicts", "export", "answers.sizes",
@@ -91,7 +91,7 @@ for name in %r:
 
 
 NEEDS = {"torch": ["functional", "functional.adaptive", "functional.ordinary", "functional.powers", "functional.unpool",
-                   "functional.each", "nn", "networks", "networks.trace", "export", "export.forms",
+                   "functional.each", "functional.means", "nn", "networks", "networks.trace", "export", "export.forms",
                    "tensors.private", "flashcards"],
          "matplotlib": ["plot", "plot.film", "explore", "explore.panel", "flashcards"],
          "xarray": ["xarray"], "jax": ["jax", "jax.cells", "jax.pools"]}

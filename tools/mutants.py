@@ -60,6 +60,7 @@ TESTS = {
     "functional.powers": "powers bad_input notebook",
     "functional.unpool": "unpool bad_input notebook",
     "functional.each": "each notebook",
+    "functional.means": "means notebook",
     "tensors.private": "notebook functional_route enable conformance",
     "tensors.memory": "flat notebook ordinary functional_route properties compile conformance kernels bits stress",
     "tensors.plain": "notebook ordinary bad_input functional_route conformance exact uncompiled",
