@@ -114,6 +114,22 @@ def _sum_counted(x, valid, each, sizes, vectors, area):
     v = x.new_ones(cells) if each is None else each.to(x.dtype).expand(*each.shape[:-len(sizes)], *cells)
     return _sum_all(v if valid is None else v * valid, sizes, vectors, area)
 
+def _counted_mean(input, sizes, vectors, each, area, skipna, min_valid):
+    "The mean when all is checked."
+    x = wide(input)
+    valid = ~x.isnan() if skipna else None
+    kept = x if valid is None else x.where(valid, 0)
+    given = sizes, vectors, area
+    total = _sum_all(kept if each is None else kept * each.to(x.dtype), *given)
+    counts = _sum_counted(x, valid, each, *given)
+    enough = counts > 0
+    if min_valid is not None:
+        with torch.no_grad():
+            share, most = (_sum_counted(x.detach().double(), v, each, *given) for v in (valid, None))
+            enough = enough & (share >= min_valid*SLACK*most)
+    y = (total / counts.where(enough, 1)).where(enough, math.nan)
+    return y.to(input.dtype)
+
 # %% ../../nbs/inside/functional/06_means.ipynb #6d010012
 def adaptive_mean(
     input: Tensor,                                          # (..., n), of a float type, with any leading axes
@@ -157,16 +173,4 @@ def adaptive_mean(
     how = counting(tuple(input.shape), range(input.dim() - k, input.dim()), "mean", edges, skipna, None, min_valid)
     vectors, each = _mean_weights(input, k, weights)
     if how is None and weights is None and k <= 3 and input.numel(): return _average(input, sizes)
-    x = wide(input)
-    valid = ~x.isnan() if skipna else None
-    kept = x if valid is None else x.where(valid, 0)
-    given = sizes, vectors, area
-    total = _sum_all(kept if each is None else kept * each.to(x.dtype), *given)
-    counts = _sum_counted(x, valid, each, *given)
-    enough = counts > 0
-    if min_valid is not None:
-        with torch.no_grad():
-            share, most = (_sum_counted(x.detach().double(), v, each, *given) for v in (valid, None))
-            enough = enough & (share >= min_valid*SLACK*most)
-    y = (total / counts.where(enough, 1)).where(enough, math.nan)
-    return y.to(input.dtype)
+    return _counted_mean(input, sizes, vectors, each, area, skipna, min_valid)
