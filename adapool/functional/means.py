@@ -65,6 +65,7 @@ def _mean_sizes(x, output_size):
         f"output_size must give fewer than 2**60 numbers, got {output_size!r:.60} for input shape {shape}")
     return sizes
 
+# %% ../../nbs/inside/functional/06_means.ipynb #6d010017
 def _as_weights(values, x):
     "`values` as a tensor beside `x`, finite and not below 0."
     try: w = values if isinstance(values, Tensor) else torch.as_tensor(values, dtype=torch.float64)
@@ -142,20 +143,20 @@ def adaptive_mean(
 ) -> Tensor:
     """The mean of what counts in each adaptive window, Σewvx / Σewv: `adapool.adaptive_pool` with gradients.
 
-    e is 1 in the window, or with "area" the part of the cell that it covers: then Σy is m/n Σx. w is the weight of a
-    cell, and v leaves out NaN with `skipna`.
+    e is 1, or with "area" the part of the cell that the window covers: then Σy is m/n Σx. w is a cell's weight, and v
+    leaves out NaN with `skipna`.
 
     Shape: the last axis becomes m = `output_size`, or the last k axes the k sizes of a tuple; None keeps an axis. The
     type stays; float16 and bfloat16 are computed in float32 and rounded once. Differentiable to any order in `input`
     and `weights`, in forward mode and under `vmap`. A cell that is left out has a gradient of 0; a window where nothing
     counts, or less than `min_valid`, is NaN and gives its cells a gradient of 0. Without any option it is the adaptive
-    average by its kernels, else operations of torch, which `torch.compile` and `torch.export` take; `to_onnx`, too, for
-    sizes that are fixed.
+    average by its kernels, else operations of torch, which `torch.compile`, `torch.export` and, with sizes that are
+    fixed, `to_onnx` take.
 
     Raises `TypeError` for what is no tensor and sizes that are not integers, `NotImplementedError` for tensors that are
     not of a float type, `RuntimeError` for a wrong number of sizes, sizes below 1 and an empty axis; `ValueError` for
     unknown edges, weights that do not fit or are negative, NaN or infinite (looked at on the CPU, outside of graphs),
-    and a `min_valid` without `skipna` or outside of (0, 1].
+    a `min_valid` without `skipna` or outside of (0, 1].
 
     Source: PyTorch's windows, `torch.nn.AdaptiveAvgPool2d`; with area, OpenCV's INTER_AREA.
 
@@ -165,12 +166,11 @@ def adaptive_mean(
     >>> y.detach(), x.grad
     (tensor([1.5000, 4.5000]), tensor([0.5000, 0.5000, 0.0000, 0.5000, 0.5000]))
     """
-    told = dict(edges=edges, skipna=skipna, weights=weights, min_valid=min_valid)
-    if overridden(input): return torch.overrides.handle_torch_function(
-        adaptive_mean, (input,), input, output_size, **told)
+    if overridden(input): return torch.overrides.handle_torch_function(adaptive_mean, (input,), input, output_size,
+        edges=edges, skipna=skipna, weights=weights, min_valid=min_valid)
     sizes = _mean_sizes(input, output_size)
-    k, area = len(sizes), edges == "area"
+    k = len(sizes)
     how = counting(tuple(input.shape), range(input.dim() - k, input.dim()), "mean", edges, skipna, None, min_valid)
     vectors, each = _mean_weights(input, k, weights)
     if how is None and weights is None and k <= 3 and input.numel(): return _average(input, sizes)
-    return _counted_mean(input, sizes, vectors, each, area, skipna, min_valid)
+    return _counted_mean(input, sizes, vectors, each, edges == "area", skipna, min_valid)
