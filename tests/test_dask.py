@@ -419,7 +419,7 @@ print((max(peak) - start) / (chunk * chunk * 4))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("factor, most", [(10, 12)])
+@pytest.mark.parametrize("factor, most", [(2, 13), (10, 11)])
 def test_memory_is_that_of_a_few_chunks(tmp_path, factor, most):
     command = [sys.executable, "-c", MEMORY, str(tmp_path / "y"), str(factor)]
     told = subprocess.run(command, capture_output=True, text=True)

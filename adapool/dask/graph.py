@@ -16,8 +16,8 @@ import numpy as np
 
 from ..along import along
 from ..checks import needs
-from .cuts import MOST, Line, grouped, merged, pieces, read, touched
-from .parts import Call, Given, combine, finish, part
+from .cuts import MOST, Line, across, grouped, merged, pieces, read, touched
+from .parts import Call, Given, assembled, combine, part, settle
 from ..gaps import counting
 from ..medians import CHOICES
 from ..pooling import _dtypes, _known, _plan
@@ -35,26 +35,32 @@ def _blocks(cuts): return product(*(range(len(edges) - 1) for edges in cuts))
 
 def _places(cuts, at): return tuple((edges[i], edges[i + 1]) for edges, i in zip(cuts, at))
 
-def _chunk_part(x, *weights, call, axes, block_info):
-    "`part` of a chunk, with the weights of its cells along some axes and, last, of each."
-    along = {a: w.reshape(-1) for a, w in zip(axes, weights)}
-    return part(call, tuple(map(tuple, block_info[0]["array-location"])), Given(along, *weights[len(axes):]), x)
+def _chunk_part(x, *weights, call, axes, settles, block_info):
+    "`part` of a chunk, with the weights of its cells along some axes and, last, of each; settled where none is merged."
+    along, where = {a: w.reshape(-1) for a, w in zip(axes, weights)}, tuple(map(tuple, block_info[0]["array-location"]))
+    found = part(call, where, Given(along, *weights[len(axes):]), x)
+    return settle(call, where, found) if settles else found
 
-def _parts(x, call, how, name):
+def _parts(x, call, how, settles, name):
     "A part for each chunk, as a dask array of which dask knows that it is made block by block."
     given = [] if how is None else [along(v, a, x.ndim) for a, v in how.along.items()]
     if how and how.each is not None: given.append(how.each)
     cut = [tuple(c if n > 1 else (1,) for c, n in zip(x.chunks, v.shape)) for v in given]
     weights = [da.from_array(v, chunks=c) for v, c in zip(given, cut)]
     meta = np.empty((0,) * x.ndim, x.dtype)
-    return da.map_blocks(_chunk_part, x, *weights, call=call, axes=tuple(how.along) if how else (), chunks=x.chunks,
-                         dtype=x.dtype, meta=meta, name=name, enforce_ndim=False)
+    return da.map_blocks(_chunk_part, x, *weights, call=call, axes=tuple(how.along) if how else (), settles=settles,
+                         chunks=x.chunks, dtype=x.dtype, meta=meta, name=name, enforce_ndim=False)
 
 def _apart(work, parts, _):
     "`work(parts)`, with a second input: dask mixes up tasks that it fuses where one of them has a single input."
     return work(parts)
 
-def _merges(call, cuts, coarse, key, name):
+def _merged(call, windows, where, settles, parts):
+    "`combine`, and `settle` where that was the last time."
+    found = combine(call, windows, parts)
+    return settle(call, where, found) if settles else found
+
+def _merges(call, cuts, coarse, settles, key, name):
     "A task for each piece of `coarse`, which puts together the parts of `cuts` in it."
     tasks: dict[Any, Any] = {f"apart-{name}": (tuple,)}
     lines = {line.axis: line for line in call.lines}
@@ -62,18 +68,38 @@ def _merges(call, cuts, coarse, key, name):
         where = _places(coarse, at)
         inside = product(*(pieces(cuts[a], p, q) for a, (p, q) in enumerate(where)))
         windows = tuple(touched(lines[a], p, q) if a in lines else (p, q) for a, (p, q) in enumerate(where))
-        tasks[(name, *at)] = _apart, partial(combine, call, windows), [(key, *k) for k in inside], f"apart-{name}"
+        work = partial(_merged, call, windows, where, settles)
+        tasks[(name, *at)] = _apart, work, [(key, *k) for k in inside], f"apart-{name}"
     return tasks
 
-def _joins(call, cuts, ends, key, name):
-    "A task for each chunk of the result, which is cut at `ends`, from the parts that touch its windows."
+# %% ../../nbs/inside/dask/04_graph.ipynb #7b38d2f4
+def _borders(piece):
+    "The piece without what is inside."
+    return piece._replace(inside=np.empty((0,) * piece.inside.ndim, piece.inside.dtype))
+
+def _inside(lines, cuts, at, where):
+    "Has a piece results in these windows that are not at its borders?"
+    for a, line in lines.items():
+        p, q = _places(cuts, at)[a]
+        windows = set(across(line, p, q))
+        first, last = touched(line, p, q)
+        lo, hi = max(where[a][0], first + (first in windows)), min(where[a][1], last - (last - 1 in windows))
+        if lo >= hi: return False
+    return True
+
+def _joins(call, cuts, ends, lean, key, name):
+    "A task for each chunk of the result, which is cut at `ends`, from the pieces that touch its windows."
     tasks: dict[Any, Any] = {f"apart-{name}": (tuple,)}
     lines = {line.axis: line for line in call.lines}
     for at in _blocks(ends):
         where = _places(ends, at)
         cells = [read(lines[a], lo, hi) if a in lines else (lo, hi) for a, (lo, hi) in enumerate(where)]
-        inside = product(*(pieces(cuts[a], p, q) for a, (p, q) in enumerate(cells)))
-        tasks[(name, *at)] = _apart, partial(finish, call, where), [(key, *k) for k in inside], f"apart-{name}"
+        found = []
+        for k in product(*(pieces(cuts[a], p, q) for a, (p, q) in enumerate(cells))):
+            thin = lean and not _inside(lines, cuts, k, where)
+            found.append((f"borders-{name}" if thin else key, *k))
+            if thin: tasks[found[-1]] = _apart, _borders, (key, *k), f"apart-{name}"
+        tasks[(name, *at)] = _apart, partial(assembled, call, where), found, f"apart-{name}"
     return tasks
 
 # %% ../../nbs/inside/dask/04_graph.ipynb #912d7762
@@ -98,24 +124,31 @@ def lazily(
     "The dask array of the result."
     cuts, axes = [tuple(accumulate(c, initial=0)) for c in x.chunks], [line.axis for line in call.lines]
     name = f"adaptive-pool-{tokenize(x.name, call, how, ends)}"
-    x = _parts(x, call, how, f"part-{name}")
+    coarse = merged(call.lines, [cuts[a] for a in axes])
+    x = _parts(x, call, how, coarse is None, f"part-{name}")
     if hasattr(x, "expr"): x = x.optimize()  # type: ignore[attr-defined]
     key, level, tasks = next(flatten(x.__dask_keys__()))[0], 0, {}
-    while coarse := merged(call.lines, [cuts[a] for a in axes]):
+    while coarse:
         before, cuts = cuts, [coarse[axes.index(a)] if a in axes else edges for a, edges in enumerate(cuts)]
-        level, last = level + 1, key
+        coarse, level, last = merged(call.lines, [cuts[a] for a in axes]), level + 1, key
         key = f"merge-{level}-{name}"
-        tasks |= _merges(call, before, cuts, last, key)
+        tasks |= _merges(call, before, cuts, coarse is None, last, key)
     if ends is None: ends = _ends(call, cuts, axes)
-    tasks |= _joins(call, cuts, ends, key, name)
+    tasks |= _joins(call, cuts, ends, _many(call), key, name)
     return _collection(x, tasks, name, _sizes(ends), call.result)
 
+# %% ../../nbs/inside/dask/04_graph.ipynb #a04d7be2
+def _left(call): return math.prod(line.output_size / line.input_size for line in call.lines)
+
+def _many(call):
+    "Are there more results than of three cells a window?"
+    return _left(call) > 1.01 * 3**-len(call.lines)
+
 def _ends(call, cuts, axes):
-    "Where to cut the result: groups of pieces whose parts take no more than twice the memory of a chunk."
-    left = math.prod(line.output_size / line.input_size for line in call.lines)
-    share = left * (16 if call.dtype.itemsize == 8 else 8) / call.dtype.itemsize
-    most = max(int(2 / share), 8 if left <= 1/3 else 1)  # tasks are to be few where results are
-    found = grouped(call.lines, [cuts[a] for a in axes], min(MOST, most))
+    "Where to cut the result: at each piece where results are many, or at groups of them, for few tasks."
+    share = _left(call) * call.result.itemsize / call.dtype.itemsize
+    most = 1 if _many(call) else min(MOST, max(int(1 / share), 8))
+    found = grouped(call.lines, [cuts[a] for a in axes], most)
     return [found[axes.index(a)] if a in axes else edges for a, edges in enumerate(cuts)]
 
 # %% ../../nbs/inside/dask/04_graph.ipynb #52d88510
