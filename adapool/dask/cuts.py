@@ -56,6 +56,7 @@ def within(
     n, m, i = line.input_size, line.output_size, np.arange(first, last)
     return np.maximum(i * n // m, p) - p, np.minimum(-(-(i + 1) * n // m), q) - p
 
+# %% ../../nbs/inside/dask/00_cuts.ipynb #b81f5e60
 def across(
     line: Line,  # the axis
     p: int,      # the first cell
