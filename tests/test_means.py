@@ -121,6 +121,15 @@ def test_half_types_are_computed_in_single_and_rounded_once(dtype):
         torch.testing.assert_close(y.double(), want, rtol=0.51 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
 
 
+def test_a_share_that_is_just_met_is_enough():
+    "Whatever quotients round to; compared in double, so that one a little above is not."
+    for total in (7, 10, 39, 49):
+        for k in range(1, total):
+            x = torch.where(torch.arange(total) < k, 1.0, math.nan)
+            assert adaptive_mean(x, 1, skipna=True, min_valid=k/total).item() == 1, (k, total)
+            assert adaptive_mean(x, 1, skipna=True, min_valid=k/total + 1e-8).isnan(), (k, total)
+
+
 def test_nothing_asked_is_the_average():
     x = torch.rand(2, 3, 2, 9, 8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(adaptive_mean(x[0], (4, 5)), adaptive_avg_pool2d(x[0], (4, 5)))
@@ -201,6 +210,8 @@ def test_the_layer():
 WRONG = [
     (TypeError, "input", dict(input=[1.0, 2.0])), (NotImplementedError, "input", dict(input=torch.arange(4))),
     (NotImplementedError, "input", dict(input=torch.ones(3, 4).to_sparse())),
+    (NotImplementedError, "input", dict(input=torch.ones(3, 4).to(torch.float8_e4m3fn))),
+    (NotImplementedError, "input", dict(input=torch.nested.nested_tensor([torch.ones(4), torch.ones(3)]))),
     (RuntimeError, "output_size", dict(output_size=0)), (RuntimeError, "output_size", dict(output_size=-1)),
     (RuntimeError, "output_size", dict(output_size=())), (RuntimeError, "output_size", dict(output_size=(1, 2, 3))),
     (TypeError, "output_size", dict(output_size=2.5)), (TypeError, "output_size", dict(output_size="2")),

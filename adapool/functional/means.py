@@ -16,7 +16,7 @@ from ..gaps import SLACK, counting
 with needs("torch"): import torch
 from torch import Tensor
 
-from ..tensors.memory import address
+from ..tensors.memory import CODES, address
 from ..tensors.plain import cut, wide
 from ..tensors.private import overridden
 from ..tensors.route import dispatched, is_captured
@@ -49,7 +49,7 @@ def _sum_all(v, sizes, vectors, area):
 def _mean_sizes(x, output_size):
     "The sizes that the last axes of `x` are pooled to."
     if not isinstance(x, Tensor): raise TypeError(f"adaptive_mean: input must be a Tensor, got {type(x).__name__}")
-    if x.is_nested or x.layout != torch.strided or not x.is_floating_point(): raise NotImplementedError(
+    if x.is_nested or x.layout != torch.strided or x.dtype not in CODES: raise NotImplementedError(
         f"adaptive_mean is not implemented for {x.dtype}, {x.layout}: input must be a dense tensor of a float type")
     many, shape = sequence(output_size), tuple(x.shape)
     given = (output_size,) if many is None else many
