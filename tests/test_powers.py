@@ -59,7 +59,8 @@ def test_lp_pools_as_torchs(name, dtype):
 
 WRONG = [*((2, k) for k in (0, -1, 2.5, None, (), (2,), (2, 2), (2, 2, 2), [2, 2], 20)), (0, 2), (0.0, 2),
          (None, 2), ("2", 2), (2, 2, 0), (2, 2, -1), (2, 2, (1, 1)), (2, 2, 1.5), (2, 2, ()), (2, 2, None, None),
-         (math.inf, (2,)), (math.nan, 2), (torch.tensor(2.0), 2), (np.float32(2), 2)]
+         (math.inf, (2,)), (math.nan, 2), (torch.tensor(2.0), 2), (np.float32(2), 2),
+         (0, 2, None, "same"), (-0.0, 2, 0), (0, (2,) * 4)]
 
 
 @pytest.mark.parametrize("name", LP)

@@ -69,12 +69,12 @@ def _lp_pool(d, input, norm_type, kernel_size, stride, ceil_mode):
     if number and norm_type in (math.inf, -math.inf):
         told, sign = Ordinary((kernel_size, stride, 0, 1, ceil_mode)), 1 if norm_type > 0 else -1
         return sign * dispatched("max", d, sign * input.abs(), told)
-    if number and norm_type == 0: raise ZeroDivisionError(f"{name}: norm_type must not be 0, got {norm_type}")
     x = cast(input) if d == 3 else input
     told = Ordinary((kernel_size, stride, 0, ceil_mode, True, None)[:5 if d == 1 else 6])
     y = dispatched("avg", d, _power(wide(x), norm_type), told)
     if d == 1 and isinstance(kernel_size, (tuple, list)): raise TypeError(
         f"{name}: kernel_size must be an int, got {reprlib.repr(kernel_size)}")
+    if number and norm_type == 0: raise ZeroDivisionError(f"{name}: norm_type must not be 0, got {norm_type}")
     return _rounded(_root((y.sign() * y.abs().relu()).mul(math.prod(cells)), norm_type), x)
 
 # %% ../../nbs/inside/functional/03_powers.ipynb #69d34697
