@@ -46,6 +46,7 @@ NO_FUNCTIONS = {  # modules of which nothing is for users
     "gaps": "is called by `pooling`, and checks a part of what that is given",
     "checks": "asks what the others are given",
     "dask": "takes dask arrays, and looks at what it is told as `pooling` does",
+    "array_api": "looks at what it is told as `pooling` does; what memory there is, its library knows",
     "kinds": "says whose an array is",
     "jax": "compiles every call anew; test_jax.py and its pages ask for errors",
     "medians": "is called by `pooling`, which checks",
