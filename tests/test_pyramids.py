@@ -357,7 +357,7 @@ def test_arrays():
     for wrong, axes in (((2, 1), 0), ((), 0), ((1, 2), 5), ((1, 0), 0)):
         with pytest.raises(ValueError): adapool.pyramid_pool(x, wrong, axes=axes)
     with pytest.raises(TypeError): adapool.pyramid_pool(x, 3)
-    with pytest.raises(ValueError): adapool.pyramid_pool(x, (1, 2), "median")
+    with pytest.raises(ValueError): adapool.pyramid_pool(x, (1, 2), "middle")
 
 
 def test_exported_and_run_elsewhere(tmp_path):

@@ -132,7 +132,7 @@ def _avg(x, sizes, finite):
     if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes)
     for axis in sorted(axes, key=_rank):
         if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis)
-    return y.to(x.dtype)
+    return y if y.dtype == x.dtype else y.to(x.dtype)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600029
 def _max_axis(x, axis, finite):

@@ -160,7 +160,7 @@ def adaptive_mean(
 
     Source: PyTorch's windows, `torch.nn.AdaptiveAvgPool2d`; with area, OpenCV's INTER_AREA.
 
-    >>> x = torch.tensor([1., 2, math.nan, 4, 5], requires_grad=True)
+    >>> x = torch.tensor([1., 2, torch.nan, 4, 5], requires_grad=True)
     >>> y = adapool.functional.adaptive_mean(x, 2, edges="area", skipna=True)
     >>> y.sum().backward()
     >>> y.detach(), x.grad

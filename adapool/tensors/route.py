@@ -160,7 +160,7 @@ def _by_kernel_alone(job, shape, strides, kind, d, told):
         begin = address(x)
         if begin is None: return _elsewhere(kind, d, x, told, False)
         y = x.new_empty_strided(shape, strides)
-        job(begin, y.data_ptr(), 0, torch.get_num_threads(), x, y)
+        job(begin, address(y), 0, torch.get_num_threads(), x, y)
         return y
     return pool
 
