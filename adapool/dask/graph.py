@@ -232,7 +232,7 @@ def adaptive_pool(
     >>> import dask.array
     >>> y = adapool.dask.adaptive_pool(dask.array.arange(10, chunks=4), 4)
     >>> y.chunks, y.compute()
-    (((4,),), array([1., 3., 6., 8.]))
+    (((2, 2),), array([1., 3., 6., 8.]))
     """
     options = dict(edges=edges, skipna=skipna, weights=weights, min_valid=min_valid)
     x, call, how = planned(x, output_size, reduction, axes, options)
