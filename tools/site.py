@@ -306,6 +306,11 @@ def stacked(table):
     return first + row + re.sub(r"(<td)([^>]*)>(.*?)(</td>)", labelled, rest, flags=re.DOTALL)
 
 
+# In the sidebar, a group of rooms that the page does not stand in: its own page lists them.
+CLOSED = re.compile(
+    r'(<li class="toctree-l1 has-children"><a [^>]*>(?:(?!</li>).)*?</a>)<input(?:(?!</ul>).)*</ul>\s*</li>', re.DOTALL)
+
+
 def say(page):
     "Put into a page what the theme leaves unsaid."
     text = page.read_text(encoding="utf-8")
@@ -323,6 +328,7 @@ def say(page):
         text = text.replace("</blockquote>", f"</blockquote>{listed}", 1)
     head, article, rest = text.partition("<article")
     head = re.sub(r'<symbol id="svg-(eye|pencil)">.*?</symbol>', "", head, flags=re.DOTALL)  # no such buttons
+    if page != SITE / "index.html": head = CLOSED.sub(r"\1</li>", head)
     rest = re.sub(r'<span class="[npw]">([^<]*)</span>', r"\1", rest)  # coloured as the text around them
     page.write_text(re.sub(r"\s+", " ", head) + article + rest, encoding="utf-8")
 
@@ -334,6 +340,7 @@ def main():
     subprocess.run([*command, "-c", ROOT / "docs", SOURCE, SITE], check=True)
     math = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js"
     for file in SITE.rglob("*.html"): say(file)
+    for file in SITE.rglob("*.map"): file.unlink()
     write_sections(SITE)
     (SITE / "_static/mathjax").mkdir()
     shutil.copy(str(math), SITE / "_static/mathjax")
