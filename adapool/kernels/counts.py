@@ -133,7 +133,7 @@ def counted_by_kernel(kind, x, axes, windows, area, skipna, weights, share):
     floats, extreme = x.dtype.kind == "f", kind in ("max", "min")
     gaps = skipna and floats
     if len(axes) > 3 or x.dtype.itemsize > 8 or not x.size or not all(map(never_empty, windows)): return None
-    if extreme and (share or not gaps): return None
+    if ((share or extreme) and not gaps) or (share and extreme): return None
     if not floats and (x.dtype.itemsize > 4 or not (area or weights)): return None
     if not floats and 2**(8*x.dtype.itemsize) * math.prod(x.shape[a] for a in axes) >= 2**53: return None
     order = sorted(range(len(axes)), key=axes.__getitem__)

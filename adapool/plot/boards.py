@@ -245,7 +245,9 @@ def shrinking(
     >>> adapool.plot.shrinking(np.ones((9, 9)), 3, layers=2).alt
     'An image of 9 by 9 pixels in which 2 rims leave 5 by 5 in the middle.'
     """
-    picture, rim = np.asarray(image), integer("kernel_size", kernel_size, 1) - 1 - 2 * integer("padding", padding, 0)
+    try: picture = np.asarray(image)
+    except (RuntimeError, TypeError, ValueError) as error: raise TypeError(f"image must be an array: {error}") from None
+    rim = integer("kernel_size", kernel_size, 1) - 1 - 2 * integer("padding", padding, 0)
     if picture.ndim not in (2, 3): raise ValueError(f"image must have two or three axes, got shape {picture.shape}")
     if rim < 0: raise ValueError(
         f"padding must be at most (kernel_size - 1) / 2, got {padding} for kernel_size {kernel_size}")
