@@ -13,16 +13,15 @@ import json
 import math
 import mmap
 import os
-import statistics
 import subprocess
 import sys
-import time
 import weakref
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as T
+from timing import medians
 
 import adapool.functional as F
 from adapool.tensors import memory
@@ -33,19 +32,6 @@ SIZES = 24, 196  # MiB
 KEEP_ALL = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_TOP_PAD_": str(MIB)}
 STEPS = [  # input of a pool and its size, between two convolutions of 1 x 1
     ("avg", (16, 64, 112, 112), 7), ("max", (16, 64, 112, 112), 7), ("avg", (4, 64, 224, 224), 56)]
-
-
-def medians(calls, seconds):
-    "The median time of each call, all taken in turns for about `seconds`."
-    times = [[] for _ in calls]
-    for call in calls: call()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 3:
-        for call, taken in zip(calls, times):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in times]
 
 
 def mapped(size, flags=0, advice=None):

@@ -10,13 +10,13 @@ and how many times as long our averages of open size take, which are one Einsum,
 import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from timing import medians
 
 from adapool.export import to_onnx
 from adapool.export.calls import quiet
@@ -61,19 +61,6 @@ class Pool(torch.nn.Module):
     def forward(self, x): return self.pool(x)
 
 
-def medians(calls, seconds):
-    "The median time of each call, all taken in turns."
-    times = [[] for _ in calls]
-    for call in calls: call()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 5:
-        for call, taken in zip(calls, times):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in times]
-
-
 def runs(path, x):
     "One run of the file on `x`, as a call."
     options = onnxruntime.SessionOptions()
@@ -104,7 +91,7 @@ def compare(kind, shape, size, dynamic, seconds, folder):
     report = to_onnx(model, x, folder / "ours.onnx", dynamic, progress=False)
     worthless = isinstance(theirs, str)
     with torch.no_grad():
-        mine, other = medians([runs(report.path, x), (lambda: model(x)) if worthless else theirs], seconds)
+        mine, other = medians([runs(report.path, x), (lambda: model(x)) if worthless else theirs], seconds, 5)
     nodes = "" if dynamic else ", ".join(f"{name} {count}" for name, count in report.operators.items())
     figure = f"torch's {theirs}; {mine / other:.2f} of eager" if worthless else f"{other / mine:.2f} × as fast"
     what = f"{kind} {'×'.join(map(str, shape)):>16} -> {size!s:10} {'open' if dynamic else 'fixed'}"
@@ -116,7 +103,7 @@ def compare_forms(shape, size, seconds, folder):
     model, x = Pool("avg", shape, size).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
     files = [to_onnx(model, x, folder / f"{name}.onnx", finite=name == "matrix", progress=False).path
              for name in ("matrix", "cells")]
-    matrix, cells = medians([runs(path, x) for path in files], seconds)
+    matrix, cells = medians([runs(path, x) for path in files], seconds, 5)
     print(f"avg {'×'.join(map(str, shape)):>16} -> {size!s:10} gathers take {cells / matrix:.1f} × the matrix's time")
 
 
@@ -150,7 +137,7 @@ def compare_products(shape, size, seconds, folder):
     ours = to_onnx(model, x, folder / "ours.onnx", dynamic, progress=False).path
     calls = [runs(path, x) for path in (ours, as_matmul(ours, folder / "matmul.onnx"))]
     np.testing.assert_allclose(calls[0]()[0], calls[1]()[0], atol=1e-5)
-    einsum, matmul = medians(calls, seconds)
+    einsum, matmul = medians(calls, seconds, 5)
     what = f"avg {'×'.join(map(str, shape)):>16} -> {size!s:10} open"
     print(f"{what:44} Einsum takes {einsum / matmul:.2f} × MatMul's time", flush=True)
     return einsum / matmul

@@ -29,23 +29,11 @@ import torch.nn.functional as T
 from cases import ARRAYS, AVERAGE, ERRORS, LARGE, LONG, MAXIMUM, STEPS
 from skimage.measure import block_reduce
 from steps import loops, rows_first
+from timing import medians
 
 import adapool
 import adapool.functional as F
 from adapool.kernels import threads as crew
-
-
-def medians(calls, seconds):
-    "The median time of each call, all taken in turns for about `seconds`."
-    times = [[] for _ in calls]
-    for call in calls: call()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 3:
-        for call, taken in zip(calls, times):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in times]
 
 
 def both_ways(pool, x, size, g):

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..windows import adaptive_windows, some_windows
+
 # %% ../../nbs/inside/dask/00_cuts.ipynb #6c8aa5ae
 class Line(NamedTuple):
     "An axis that is pooled: its number in the array, n cells, m windows."
@@ -52,9 +54,8 @@ def within(
     q: int,      # the cell after the last
 ) -> tuple[np.ndarray, np.ndarray]:
     "Starts and stops of the touched windows, cut to [p, q) and counted from p."
-    first, last = touched(line, p, q)
-    n, m, i = line.input_size, line.output_size, np.arange(first, last)
-    return np.maximum(i * n // m, p) - p, np.minimum(-(-(i + 1) * n // m), q) - p
+    w = some_windows(adaptive_windows(line.input_size, line.output_size), *touched(line, p, q), p, q)
+    return w.starts, w.stops
 
 # %% ../../nbs/inside/dask/00_cuts.ipynb #b81f5e60
 def across(
