@@ -384,7 +384,7 @@ def test_a_file_that_does_not_match_is_not_written(tmp_path):
 
 def test_a_model_that_is_wrong_at_other_sizes_only_is_not_written(tmp_path, monkeypatch):
     "With torch's own table the head is right at 14 and at no other size: what to_onnx is there to notice."
-    monkeypatch.setattr(write, "without_adaptive", lambda program, finite: program)
+    monkeypatch.setattr(write, "without_adaptive", lambda program, terms: program)
     with pytest.raises(RuntimeError, match="differs from the eager one at"):
         to_onnx(LAYERS["avg2d 14 to 7"][0], numbers((1, 2, 14, 14)), tmp_path / "a.onnx", ({2: "h", 3: "w"},))
     assert not list(tmp_path.iterdir())

@@ -114,11 +114,11 @@ def test_inf_and_nan_stay_where_they_are_read():
 
 def test_wrong_numbers_are_refused(monkeypatch):
     "Right at the example, and at no other size."
-    def fixed(found, finite):
+    def fixed(found, terms):
         for node in found.graph.nodes:
             if node.target is torch.ops.aten.adaptive_avg_pool2d.default:
                 node.target, node.args = torch.ops.aten.avg_pool2d.default, (node.args[0], [2, 2])
-        return without_adaptive(found, finite)
+        return without_adaptive(found, terms)
 
     monkeypatch.setattr(programs, "without_adaptive", fixed)
     program(nn.AdaptiveAvgPool2d(7), numbers(1, 3, 14, 14))

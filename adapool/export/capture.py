@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 from .calls import eager, shapes_in, tensors_in, told
 from .forms import all_ints
 from .pools import POOL_OPERATORS, POOLS, replacement
+from .targets import PLAIN
 
 # %% ../../nbs/inside/export/03_capture.ipynb #e0600036
 _MAXIMA = {key: name for key, name in POOLS.items() if key[0] == "max"}
@@ -33,14 +34,14 @@ def _unbacked(size):
 
 class _SymbolicSizes(TorchFunctionMode):
     "Where torch's operator holds ints only and an output size is a symbol, plain operators at once."
-    def __init__(self, finite): super().__init__(); self.finite = finite
+    def __init__(self, terms): super().__init__(); self.terms = terms
     def __torch_function__(self, function, types, args=(), kwargs=None):
         def pooled(input, output_size, return_indices=False):
             kind, d, both = _INTS_ONLY[function]
             sizes = [output_size] * d if isinstance(output_size, (int, torch.SymInt)) else output_size
             sizes = [n if m is None else m for n, m in zip(input.shape[-d:], sizes)]
             if all_ints(*sizes) or any(map(_unbacked, sizes)) or len(sizes) != d: return function(*args, **kwargs or {})
-            found = replacement(kind, d, self.finite)(input, sizes)
+            found = replacement(kind, d, self.terms)(input, sizes)
             return found if kind == "avg" or both or return_indices else found[0]
         return pooled(*args, **kwargs or {}) if function in _INTS_ONLY else function(*args, **kwargs or {})
 
@@ -59,10 +60,10 @@ def layer_of(node):
     layer = "Adaptive" in str(getattr(kind, "__name__", kind)).rsplit(".", 1)[-1]
     return (path or "the model") if layer else f"a function called in {path or 'the model'}"
 
-def captured(model, call, shapes=None, finite=True):
+def captured(model, call, shapes=None, terms=PLAIN):
     "The model as torch.export sees it, adaptive operators still inside; sizes of 1 in `call` do not become constants."
     try:
-        with torch.fx.experimental._config.patch(backed_size_oblivious=True), _SymbolicSizes(finite):
+        with torch.fx.experimental._config.patch(backed_size_oblivious=True), _SymbolicSizes(terms):
             program = torch.export.export(model, *call, dynamic_shapes=shapes)
     except Exception as error:
         if any(word in str(error).lower() for word in ("data-dependent", "data dependent", "unbacked")):
@@ -164,7 +165,7 @@ def _specs(open_axes):
         return Dim.DYNAMIC if isinstance(dim, str) else Dim.DYNAMIC(min=low, max=None if high == math.inf else high)
     return [{axis: spec(dim) for axis, dim in axes.items()} for axes in open_axes]
 
-def captured_open(model, call, open_axes, finite):
+def captured_open(model, call, open_axes, terms):
     "As `captured`, with open axes of one cell as two cells if the model takes them."
     of_each, specs = iter(open_axes), iter(_specs(open_axes))
     def larger(tensor):
@@ -175,7 +176,7 @@ def captured_open(model, call, open_axes, finite):
     example = pytree.tree_map_only(torch.Tensor, larger, call)
     if shapes_in(example) != shapes_in(call):
         try: eager(model, example)
-        except Exception: return captured(model, call, shapes, finite)  # whatever the model's own code raises
-        try: return captured(model, example, shapes, finite)
+        except Exception: return captured(model, call, shapes, terms)  # whatever the model's own code raises
+        try: return captured(model, example, shapes, terms)
         except (RuntimeError, ValueError): pass  # which is how it refuses
-    return captured(model, call, shapes, finite)
+    return captured(model, call, shapes, terms)

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from .calls import checked_call, eager, evaluation, quiet, shapes_in, tensors_in
 from .capture import captured
 from .inline import without_adaptive
+from .targets import terms_of
 
 # %% ../../nbs/inside/export/06_copies.ipynb #e060005c
 def _pinned(graph_module):
@@ -83,6 +84,7 @@ def portable(
     args,         # the example input: a tensor, or the tuple that the model takes; () if it takes all by name
     finite=True,  # inputs of the pools hold no inf and no NaN
     kwargs=None,  # what the model takes by name: a dict
+    target=None,  # the tool that is to read it, where it is known: see `program`
 ):
     """A copy of `model`, weights shared, whose adaptive pools have become plain operators for the sizes of `args`.
 
@@ -101,10 +103,10 @@ def portable(
     >>> adapool.export.portable(torch.nn.AdaptiveAvgPool1d(3), x)(x)
     tensor([[[1., 3., 5.]]])
     """
-    model, call = checked_call(model, args, kwargs)
+    terms, (model, call) = terms_of(target, finite), checked_call(model, args, kwargs)
     with evaluation(model, call), quiet():
         eager(model, call)
-        program = without_adaptive(captured(model, call), finite)
+        program = without_adaptive(captured(model, call), terms)
         copy = _as_module(_pinned(program.module(check_guards=False)), program.call_spec, call)
     for parameter in copy.parameters(): parameter.grad = None
     return _module(copy, call)

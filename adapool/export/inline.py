@@ -12,12 +12,13 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from .capture import graphs
 from .pools import POOL_OPERATORS, replacement
+from .targets import PLAIN
 
 # %% ../../nbs/inside/export/03b_inline.ipynb #9e87a1df
-def _inlined(graph, finite):
+def _inlined(graph, terms):
     "The graph with plain operators in place of the adaptive ones, all others as they are."
     for node in [node for node in graph.nodes if node.target in POOL_OPERATORS]:
-        x, sizes, pool = node.args[0].meta["val"], node.args[1], replacement(*POOL_OPERATORS[node.target], finite)
+        x, sizes, pool = node.args[0].meta["val"], node.args[1], replacement(*POOL_OPERATORS[node.target], terms)
         symbols = [size for size in sizes if isinstance(size, torch.fx.Node)]
         def pooled(x, *given, pool=pool, sizes=sizes):
             rest = iter(given)
@@ -64,9 +65,9 @@ def _folded(program):
         node.replace_all_uses_with(place, delete_user_cb=lambda user: user not in known)
     program.graph.eliminate_dead_code()
 
-def without_adaptive(program, finite):
+def without_adaptive(program, terms=PLAIN):
     "The captured program, changed in place: no adaptive operators, what follows from sizes alone folded."
-    for part in graphs(program.graph_module): _inlined(part.graph, finite)
+    for part in graphs(program.graph_module): _inlined(part.graph, terms)
     _folded(program)
     for spec, node in zip(program.graph_signature.output_specs, program.graph.output_node().args[0]):
         if isinstance(node, torch.fx.Node): spec.arg.name = node.name

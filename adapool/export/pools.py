@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as T
 
 from .forms import IDENTITY, all_ints, as_pool, axes_of
+from .targets import PLAIN, terms_of
 from ..windows import BlockedPool, adaptive_windows
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600018
@@ -117,9 +118,9 @@ def _rank(axis):
     grown = axis.m / axis.n if all_ints(axis.n, axis.m) else 0.5
     return (grown, axis.dim) if grown <= 1 else (1, -axis.dim)
 
-def _avg(x, sizes, finite):
+def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
-    axes = axes_of("avg", x, sizes, finite)
+    axes = axes_of("avg", x, sizes, terms.finite)
     forms = {axis.form for axis in axes}
     half = x.dtype in (torch.float16, torch.bfloat16)
     y = x.float() if half and forms & {"gather", "matrix", "product", "cells"} else x
@@ -135,34 +136,34 @@ def _avg(x, sizes, finite):
     return y if y.dtype == x.dtype else y.to(x.dtype)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600029
-def _max_axis(x, axis, finite):
+def _max_axis(x, axis, terms):
     "The maximum along one axis whose form is no ordinary pool."
     dim, n, m, form = axis
     if form == "whole": return x.max(dim, keepdim=True)[0]
     if form == "cut": return _cut(x, dim, (m, n // m)).max(dim)[0]
     if form == "gather": return _gathered(x, dim, n, m, torch.maximum)
     seen = _seen_cells(x, axis)[1]
-    if not finite or not all_ints(n, m): return seen.max(dim)[0]
+    if not terms.finite or not all_ints(n, m): return seen.max(dim)[0]
     k, at = _largest(n, m), x.dim() + dim
     pools = [BlockedPool(1, k, k) if i == at else IDENTITY for i in range(2, x.dim())]
     return _ordinary("max", seen.flatten(at, at + 1), pools)
 
-def _max(x, sizes, finite):
+def _max(x, sizes, terms):
     "The adaptive maximum of (N, C, ...) by plain operators."
-    axes = axes_of("max", x, sizes, finite)
-    pools = [as_pool(axis) if finite else IDENTITY for axis in axes]
+    axes = axes_of("max", x, sizes, terms.finite)
+    pools = [as_pool(axis) if terms.finite else IDENTITY for axis in axes]
     y = x if set(pools) == {IDENTITY} else _ordinary("max", x, pools)
     for axis, pool in sorted(zip(axes, pools), key=lambda pair: _rank(pair[0])):
-        if pool == IDENTITY and axis.form != "keep": y = _max_axis(y, axis, finite)
-    if finite: return y
-    return torch.where(_max(_indicator(x.isnan(), x), sizes, True) > 0, torch.nan, y)
+        if pool == IDENTITY and axis.form != "keep": y = _max_axis(y, axis, terms)
+    if terms.finite: return y
+    return torch.where(_max(_indicator(x.isnan(), x), sizes, terms._replace(finite=True)) > 0, torch.nan, y)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e060002c
-def _first(x, axis, finite):
+def _first(x, axis, terms):
     "The maximum along one axis, the number of its cell, and a function that picks the same cells of another tensor."
     cells, seen = _seen_cells(x, axis)
     best, place = seen.max(axis.dim)
-    if not finite:
+    if not terms.finite:
         order = _beside(torch.arange(cells.shape[1], device=x.device), axis.dim)
         last_nan = torch.where(seen.isnan(), order, -1).max(axis.dim)[0]
         best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
@@ -170,18 +171,18 @@ def _first(x, axis, finite):
     def same(a): return pick(_cut(a.index_select(axis.dim, cells.flatten()), axis.dim, cells.shape))
     return best, pick(_beside(cells, axis.dim)), same
 
-def _indices(x, sizes, finite):
+def _indices(x, sizes, terms):
     "The flat index, into the pooled axes, of each maximum: along the last axis first, then among its winners."
-    axes = axes_of("max", x, sizes, finite)
+    axes = axes_of("max", x, sizes, terms.finite)
     pools = [as_pool(axis) for axis in axes]
     one_pool = all(axis.form == "keep" or (pool != IDENTITY and pool.blocks == 1) for axis, pool in zip(axes, pools))
-    if finite and one_pool: return _ordinary_indices(x, pools)
+    if terms.finite and terms.pool_indices and one_pool: return _ordinary_indices(x, pools)
     index, step = None, 1
     for axis in reversed(axes):
         cells = _beside(torch.arange(axis.n, device=x.device), axis.dim)
         if axis.form == "keep": index = cells.expand(x.shape) if index is None else index + cells * step
         else:
-            x, cells, same = _first(x, axis, finite)
+            x, cells, same = _first(x, axis, terms)
             index = cells * step if index is None else same(index) + cells * step
         step = step * axis.n
     return index
@@ -197,18 +198,19 @@ POOLS = {(kind, d): f"adaptive_{kind}_pool{d}d" for kind in ("avg", "max") for d
 POOL_OPERATORS = {getattr(torch.ops.aten, name).default: key for key, name in POOLS.items()}
 POOL_OPERATORS |= {getattr(torch.ops.aten, f"_adaptive_avg_pool{d}d").default: ("avg", d) for d in (2, 3)}
 
-def replacement(kind, d, finite):
+def replacement(kind, d, terms=PLAIN):
     "What stands in a graph in place of one adaptive operator: a function of the same arguments."
     def replaced(x, output_size):
         if x.dim() == d + 1:
             y = replaced(x.unsqueeze(0), output_size)
             return y.squeeze(0) if kind == "avg" else tuple(part.squeeze(0) for part in y)
-        if kind == "avg": return _avg(x, output_size, finite)
-        return _max(x, output_size, finite), _indices(x, output_size, finite)
+        if kind == "avg": return _avg(x, output_size, terms)
+        return _max(x, output_size, terms), _indices(x, output_size, terms)
     return replaced
 
 def decompositions(
     finite=True,  # inputs of the pools hold no inf and no NaN
+    target=None,  # the tool that is to read it, where it is known: see `program`
 ):
     """A table for `torch.export`: each adaptive operator by plain ones, which every exporter knows.
 
@@ -228,4 +230,5 @@ def decompositions(
     >>> "adaptive" in str(program.run_decompositions(adapool.export.decompositions()))
     True
     """
-    return {operator: replacement(*key, finite) for operator, key in POOL_OPERATORS.items()}
+    terms = terms_of(target, finite)
+    return {operator: replacement(*key, terms) for operator, key in POOL_OPERATORS.items()}

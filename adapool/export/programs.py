@@ -11,6 +11,7 @@ from itertools import chain
 from .calls import checked_call, eager, evaluation, quiet
 from .capture import captured_open, checked_axes
 from .inline import without_adaptive
+from .targets import check_open, terms_of
 from .verify import Tries, judged, limit_of, run_program
 
 # %% ../../nbs/inside/export/04b_program.ipynb #caf08d26
@@ -20,6 +21,7 @@ def program(
     dynamic_shapes=None,  # which sizes stay open, as in torch.export
     kwargs=None,          # what the model takes by name: a dict
     finite=True,          # inputs of the pools hold no inf and no NaN
+    target=None,          # the tool that is to read it: a name in `TARGETS`, or None for a form that most of them take
 ):
     """`model` as a `torch.export.ExportedProgram` without adaptive pools, that gives the same numbers.
 
@@ -39,10 +41,11 @@ def program(
     >>> [node.name for node in found.graph.nodes]
     ['input', 'avg_pool1d', 'output']
     """
-    model, call = checked_call(model, args, kwargs)
+    terms, (model, call) = terms_of(target, finite), checked_call(model, args, kwargs)
     with evaluation(model, call), quiet():
         open_axes, outputs = checked_axes(model, call, dynamic_shapes), eager(model, call)
-        found = without_adaptive(captured_open(model, call, open_axes, finite), finite)
+        if any(open_axes): check_open(target)
+        found = without_adaptive(captured_open(model, call, open_axes, terms), terms)
         calls = chain([(call, outputs)], Tries(model, call, outputs, found, open_axes))
         judged("the program", run_program(found), calls, limit_of(outputs), finite)
     return found

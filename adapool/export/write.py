@@ -26,6 +26,7 @@ from .calls import checked_call, eager, evaluation, quiet, tensors_in, told
 from .capture import captured_open, checked_axes
 from .forms import MATRIX_CELLS
 from .inline import without_adaptive
+from .targets import terms_of
 from .verify import Tries, judged, limit_of, opened, ranges
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003a
@@ -147,7 +148,8 @@ def _write(model, call, path, open_axes, opset, finite, names, bar):
     tensors = _checked_outputs(call, outputs)
     _checked_names(names["input_names"], names["output_names"], call, outputs)
     step("capture")
-    program = without_adaptive(captured_open(model, call, open_axes, finite), finite)
+    terms = terms_of("onnx", finite)
+    program = without_adaptive(captured_open(model, call, open_axes, terms), terms)
     tries = Tries(model, call, outputs, program, open_axes)
     step("translate")
     taken = names["input_names"] or program.graph_signature.user_inputs
