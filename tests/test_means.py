@@ -185,19 +185,34 @@ def test_every_mode_of_torch(name):
     same(pool(x.expand(4, 2, 3, 9, 8))[2])
 
 
-@pytest.mark.parametrize("name", some(["area", "gaps", "all", "each"], ["all"]))
-def test_files_of_fixed_sizes(name, tmp_path):
-    pytest.importorskip("onnxruntime")
+def exported(name, x, path, **told):
+    "The mean as a file, made from `x`: a function of arrays."
+    ort = pytest.importorskip("onnxruntime")
     from adapool.export import to_onnx
 
     class Model(torch.nn.Module):
         def forward(self, x): return POOLS[name](x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        to_onnx(Model(), (picture(),), tmp_path / "mean.onnx", progress=False)
-    import onnxruntime
-    found, = onnxruntime.InferenceSession(tmp_path / "mean.onnx").run(None, {"x": picture().numpy()})
+        to_onnx(Model(), (x,), path, progress=False, **told)
+    return lambda x: ort.InferenceSession(path).run(None, {"x": x.numpy()})[0]
+
+
+@pytest.mark.parametrize("name", some(["area", "gaps", "all", "each"], ["all"]))
+def test_files_of_fixed_sizes(name, tmp_path):
+    found = exported(name, picture(), tmp_path / "mean.onnx")(picture())
     np.testing.assert_allclose(found, POOLS[name](picture()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name, shape", some(
+    [("area", (9, 8)), ("gaps", (9, 8)), ("area", (8, 9)), ("gaps", (8, 15)), ("area", (4, 5))], [("area", (8, 9))]))
+def test_files_of_open_sizes(name, shape, tmp_path):
+    "Made from a size that the windows divide, that they keep, or neither: none is special in the file."
+    open_axes = ({0: "batch", 2: "height", 3: "width"},)
+    model = exported(name, torch.rand(2, 3, *shape), tmp_path / "mean.onnx", dynamic_shapes=open_axes)
+    for height, width in (shape, (9, 8), (4, 5), (1, 13), (24, 25), (2, 64)):
+        x = torch.rand(1, 3, height, width).masked_fill(torch.rand(1, 3, height, width) < 0.3, math.nan)
+        np.testing.assert_allclose(model(x), POOLS[name](x), rtol=1e-5)
 
 
 def test_the_layer():

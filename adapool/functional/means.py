@@ -22,14 +22,16 @@ from ..tensors.private import overridden
 from ..tensors.route import dispatched, is_captured
 
 # %% ../../nbs/inside/functional/06_means.ipynb #6d010005
+def _all_ints(*sizes): return all(isinstance(n, int) for n in sizes)  # none of them open
+
 def _sum_parts(x, dim, m, area):
-    "The sum of e x over each of m windows along the axis `dim`, counted from the end."
+    "The sum of e x over each of m windows along the axis `dim`, counted from the end; None keeps the axis."
     n = x.shape[dim]
-    if n == m: return x
-    if n % m == 0: return cut(x, dim, (m, n // m)).sum(dim)
+    if m is None: return x
+    if _all_ints(n, m) and n % m == 0: return x if n == m else cut(x, dim, (m, n // m)).sum(dim)
     i = torch.arange(m, device=x.device)[:, None]
     start, stop = i*n // m, ((i + 1)*n + m - 1) // m
-    cells = start + torch.arange(-(-n // m) + 1, device=x.device)
+    cells = start + torch.arange((n + m - 1) // m + 1, device=x.device)
     seen = cut(x.index_select(dim, torch.minimum(cells, stop - 1).reshape(-1)), dim, cells.shape)
     def beside(table): return table.reshape(*cells.shape, *[1] * (-dim - 1))
     if area:
@@ -39,15 +41,20 @@ def _sum_parts(x, dim, m, area):
 
 def _sum_all(v, sizes, vectors, area):
     "The sum of e w v over each window of the last axes, those first that become smallest."
-    axes = zip(range(-len(sizes), 0), sizes)
-    for dim, m in sorted(axes, key=lambda axis: axis[1] / v.shape[axis[0]]):
+    def grown(axis): return axis[1] / v.shape[axis[0]] if _all_ints(v.shape[axis[0]], axis[1]) else 1
+    for dim, m in sorted(zip(range(-len(sizes), 0), sizes), key=grown):
         if dim in vectors: v = v * vectors[dim].to(v.dtype).reshape(-1, *[1] * (-dim - 1))
         v = _sum_parts(v, dim, m, area)
     return v
 
 # %% ../../nbs/inside/functional/06_means.ipynb #6d010009
+def _pooled_shape(x, sizes):
+    "The shape of `x` with its last axes pooled to `sizes`."
+    before = len(x.shape) - len(sizes)
+    return [*x.shape[:before], *(n if m is None else m for n, m in zip(x.shape[before:], sizes))]
+
 def _mean_sizes(x, output_size):
-    "The sizes that the last axes of `x` are pooled to."
+    "The sizes that the last axes of `x` are pooled to, None for one that is kept."
     if not isinstance(x, Tensor): raise TypeError(f"adaptive_mean: input must be a Tensor, got {type(x).__name__}")
     if x.is_nested or x.layout != torch.strided or x.dtype not in CODES: raise NotImplementedError(
         f"adaptive_mean is not implemented for {x.dtype}, {x.layout}: input must be a dense tensor of a float type")
@@ -58,10 +65,11 @@ def _mean_sizes(x, output_size):
     cells = shape[-len(given):]
     if 0 in cells: raise RuntimeError(
         f"adaptive_mean: Expected input to have non-zero size along pooled axes, got shape {shape}")
-    sizes = [n if size is None else integer("output_size", size) for n, size in zip(cells, given)]
-    if min(sizes) < 1: raise RuntimeError(
-        f"elements of output_size must be greater than 0, got {min(sizes)} for input shape {shape}")
-    if not is_captured(x) and math.prod([n or 1 for n in (*shape[:-len(sizes)], *sizes)]) >= 2**60: raise RuntimeError(
+    sizes = [None if size is None else integer("output_size", size) for size in given]
+    least = min([1, *(m for m in sizes if m is not None)])
+    if least < 1: raise RuntimeError(
+        f"elements of output_size must be greater than 0, got {least} for input shape {shape}")
+    if not is_captured(x) and math.prod([n or 1 for n in _pooled_shape(x, sizes)]) >= 2**60: raise RuntimeError(
         f"output_size must give fewer than 2**60 numbers, got {output_size!r:.60} for input shape {shape}")
     return sizes
 
@@ -104,10 +112,10 @@ def _mean_weights(x, k, weights):
 # %% ../../nbs/inside/functional/06_means.ipynb #6d010011
 def _average(x, sizes):
     "The mean where all cells count the same, of up to three axes."
-    k, leading = len(sizes), x.shape[:-len(sizes)]
-    if len(leading) in (1, 2): return dispatched("avg", k, x, tuple(sizes)).to(x.dtype)
-    y = dispatched("avg", k, x.reshape(math.prod(leading), *x.shape[-k:]), tuple(sizes))
-    return y.to(x.dtype).reshape(*leading, *sizes)
+    k, shape = len(sizes), _pooled_shape(x, sizes)
+    leading, out = shape[:-k], tuple(shape[-k:])
+    if len(leading) in (1, 2): return dispatched("avg", k, x, out).to(x.dtype)
+    return dispatched("avg", k, x.reshape(math.prod(leading), *x.shape[-k:]), out).to(x.dtype).reshape(shape)
 
 def _sum_counted(x, valid, each, sizes, vectors, area):
     "The sum of e w v over each window, in the type of `x`; None for `valid` or `each` stands for ones."
@@ -150,8 +158,8 @@ def adaptive_mean(
     type stays; float16 and bfloat16 are computed in float32 and rounded once. Differentiable to any order in `input`
     and `weights`, in forward mode and under `vmap`. A cell that is left out has a gradient of 0; a window where nothing
     counts, or less than `min_valid`, is NaN and gives its cells a gradient of 0. Without any option it is the adaptive
-    average by its kernels, else operations of torch, which `torch.compile`, `torch.export` and, with sizes that are
-    fixed, `to_onnx` take.
+    average by its kernels, else operations of torch, which `torch.compile`, `torch.export` and `to_onnx` take, sizes
+    that stay open too.
 
     Raises `TypeError` for what is no tensor and sizes that are not integers, `NotImplementedError` for tensors that are
     not of a float type, `RuntimeError` for a wrong number of sizes, sizes below 1 and an empty axis; `ValueError` for
