@@ -79,6 +79,27 @@ def test_layer_at_twenty_other_sizes(name, tmp_path):
         same(layer(x), run(x))
 
 
+class Half(torch.nn.Module):
+    def forward(self, x): return T.adaptive_max_pool1d(x, x.shape[2] // 2 + 1)
+
+
+@pytest.mark.parametrize("layer", [torch.nn.AdaptiveAvgPool1d(7), torch.nn.AdaptiveMaxPool1d(4001), Half()])
+def test_windows_are_divided_by_one_operator_and_exactly(layer, tmp_path):
+    "Not every runtime has Mod; float32 would round 100003 * 4000 / 4001."
+    report = to_onnx(layer, numbers((1, 1, 4321)), tmp_path / "a.onnx", ({2: "n"},), progress=False)
+    assert not report.operators.keys() & {"Mod", "Floor", "Abs", "Cast"}
+    x = numbers((1, 1, 100003))
+    same(layer(x), opened(tmp_path / "a.onnx")(x))
+
+
+def test_quotients_of_a_model_are_exact(tmp_path):
+    class Quotients(torch.nn.Module):
+        def forward(self, x): return [torch.div(x, 7, rounding_mode="trunc"), x.div(x, rounding_mode="floor"), x // 7]
+
+    for x in (torch.tensor([-8, -7, 3, 2**31 - 1]), torch.tensor([-8.5, 7, 3, 100])):
+        to_onnx(Quotients(), x, tmp_path / "a.onnx", progress=False)
+
+
 @pytest.mark.parametrize("shape", some([((2, 10, 9),), ((1, 2, 15, 7),)], 1))
 @pytest.mark.parametrize("kind, dtype", some(itertools.product(["Avg", "Max"], [torch.float16, torch.float64]), 1))
 def test_other_types_unbatched_and_ours(kind, dtype, shape, tmp_path):

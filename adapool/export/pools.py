@@ -38,9 +38,13 @@ def _one_then_two(kind, x, pools):
     return y.reshape(-1, x.shape[1], depth, *y.shape[2:])
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e060001e
-def _bounds(x, n, m):
+def _whole(a, m, terms):
+    "`a // m`; none is negative, so both roundings are one."
+    return torch.div(a, m, rounding_mode="trunc") if terms.truncates else a // m
+
+def _bounds(x, n, m, terms=PLAIN):
     "First cell of each window, and the cell after its last, shapes (m,): the windows read the same from both ends."
-    starts = torch.arange(m, device=x.device) * n // m
+    starts = _whole(torch.arange(m, device=x.device) * n, m, terms)
     return starts, n - starts.flip(0)
 
 def _largest(n, m):
@@ -63,17 +67,17 @@ def _indicator(inside, x):
     one, zero = (torch.scalar_tensor(i, dtype=x.dtype, device=x.device) for i in (1, 0))
     return torch.where(inside, one, zero)
 
-def _seen_cells(x, axis):
+def _seen_cells(x, axis, terms=PLAIN):
     "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
-    starts, stops = _bounds(x, axis.n, axis.m)
+    starts, stops = _bounds(x, axis.n, axis.m, terms)
     order = torch.arange(_largest(axis.n, axis.m), device=x.device)
     cells = torch.minimum(starts[:, None] + order, stops[:, None] - 1)
     return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, cells.shape)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024a
-def _matrix(x, n, m):
+def _matrix(x, n, m, terms):
     "The averaging matrix (m, n), computed in the graph."
-    starts, stops = _bounds(x, n, m)
+    starts, stops = _bounds(x, n, m, terms)
     cell = torch.arange(n, device=x.device)
     inside = _indicator((starts[:, None] <= cell) & (cell < stops[:, None]), x)
     return inside / inside.sum(1, keepdim=True)
@@ -84,32 +88,33 @@ def _matrix_product(matrix, x, dim):
     if dim == -2: return matrix @ x
     return (matrix @ x.flatten(dim + 1)).reshape(*x.shape[:dim], matrix.shape[0], *x.shape[dim + 1:])
 
-def _products(x, axes):
+def _products(x, axes, terms):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
     # with a batch of one beside the channels, ONNX Runtime turns axes round cell by cell (benchmarks/graphs.py)
     flat = x if [axis.dim for axis in axes] == [-1] else x.flatten(0, 1)
     names, new = "abcde"[:flat.dim()], {axis.dim: "vwxyz"[axis.dim] for axis in reversed(axes)}
     left = ",".join([names, *(new[dim] + names[dim] for dim in new)])
     right = "".join(new.get(i - flat.dim(), name) for i, name in enumerate(names))
-    matrices = (_matrix(x, axis.n, axis.m) for axis in reversed(axes))
+    matrices = (_matrix(x, axis.n, axis.m, terms) for axis in reversed(axes))
     y = torch.ops.aten.einsum(f"{left}->{right}", [flat, *matrices])  # torch.einsum would fix an order for these sizes
     return y if flat is x else y.reshape(*x.shape[:2], *y.shape[1:])
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024
-def _gathered(x, dim, n, m, both):
+def _gathered(x, axis, both, terms):
     "The windows of one cell or two of n → m, m > n, as `both` joins their first and last cells."
-    if m % n == 0: return x.index_select(dim, torch.arange(m, device=x.device) // (m // n))
-    starts, stops = _bounds(x, n, m)
+    dim, n, m, _ = axis
+    if m % n == 0: return x.index_select(dim, _whole(torch.arange(m, device=x.device), m // n, terms))
+    starts, stops = _bounds(x, n, m, terms)
     return both(x.index_select(dim, starts), x.index_select(dim, stops - 1))
 
-def _avg_axis(x, axis):
+def _avg_axis(x, axis, terms):
     "The average along one axis whose form is no ordinary pool."
     dim, n, m, form = axis
     if form == "cut": return _cut(x, dim, (m, n // m)).mean(dim)
-    if form == "gather": return _gathered(x, dim, n, m, lambda first, last: (first + last) / 2)
-    if form == "matrix": return _matrix_product(_matrix(x, n, m), x, dim)
-    cells, seen = _seen_cells(x, axis)
-    starts, stops = _bounds(x, n, m)
+    if form == "gather": return _gathered(x, axis, lambda first, last: (first + last) / 2, terms)
+    if form == "matrix": return _matrix_product(_matrix(x, n, m, terms), x, dim)
+    cells, seen = _seen_cells(x, axis, terms)
+    starts, stops = _bounds(x, n, m, terms)
     inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
     return torch.where(_beside(inside, dim), seen, 0).sum(dim) / _beside(_indicator(inside, x).sum(1), dim)
 
@@ -130,9 +135,9 @@ def _avg(x, sizes, terms):
     whole = [axis.dim for axis, mean in zip(axes, means) if mean]
     if whole: y = y.mean(whole, keepdim=True)
     if one_pool: y = _ordinary("avg", y, [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)])
-    if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes)
+    if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes, terms)
     for axis in sorted(axes, key=_rank):
-        if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis)
+        if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis, terms)
     return y if y.dtype == x.dtype else y.to(x.dtype)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600029
@@ -141,8 +146,8 @@ def _max_axis(x, axis, terms):
     dim, n, m, form = axis
     if form == "whole": return x.max(dim, keepdim=True)[0]
     if form == "cut": return _cut(x, dim, (m, n // m)).max(dim)[0]
-    if form == "gather": return _gathered(x, dim, n, m, torch.maximum)
-    seen = _seen_cells(x, axis)[1]
+    if form == "gather": return _gathered(x, axis, torch.maximum, terms)
+    seen = _seen_cells(x, axis, terms)[1]
     if not terms.finite or not all_ints(n, m): return seen.max(dim)[0]
     k, at = _largest(n, m), x.dim() + dim
     pools = [BlockedPool(1, k, k) if i == at else IDENTITY for i in range(2, x.dim())]
@@ -161,7 +166,7 @@ def _max(x, sizes, terms):
 # %% ../../nbs/inside/export/01_pools.ipynb #e060002c
 def _first(x, axis, terms):
     "The maximum along one axis, the number of its cell, and a function that picks the same cells of another tensor."
-    cells, seen = _seen_cells(x, axis)
+    cells, seen = _seen_cells(x, axis, terms)
     best, place = seen.max(axis.dim)
     if not terms.finite:
         order = _beside(torch.arange(cells.shape[1], device=x.device), axis.dim)

@@ -14,6 +14,7 @@ class Terms(NamedTuple):
     finite: bool = True        # inputs of the pools hold no inf and no NaN
     pool_indices: bool = True  # the indices of an ordinary pool are right
     open: bool = True          # sizes may stay open
+    truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
 
 PLAIN = Terms()
 

@@ -121,12 +121,22 @@ class Report:
         return "\n".join([f"{self.path.name}: as eager at {tried}, opset {self.opset}", *filled]).replace("\0", " ")
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003e
+def _translations():
+    "What torch translates otherwise: quotients of integers, through float32, which holds none above 2²⁴ exactly."
+    from onnxscript import opset18
+    from onnxscript.function_libs.torch_lib.ops.core import aten_div_mode
+    def quotient(self, other, rounding_mode=None):
+        if self.dtype.is_integer() and rounding_mode == "trunc": return opset18.Div(self, other)
+        return aten_div_mode(self, other, rounding_mode)
+    return {torch.ops.aten.div.Tensor_mode: quotient}
+
 def _translate(program, opset, names):
     "The ONNX program of a captured one; constants are computed, however large."
     import onnxscript.optimizer
     with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # torch.onnx.export decomposes
         try: translated = torch.onnx.export(
-            program, dynamo=True, opset_version=opset, verbose=False, optimize=True, **names)
+            program, dynamo=True, opset_version=opset, verbose=False, optimize=True,
+            custom_translation_table=_translations(), **names)
         except torch.onnx.errors.OnnxExporterError as error: raise RuntimeError(
             f"torch.onnx.export cannot translate the model: {told(error)}") from error
     most = 8 * MATRIX_CELLS  # numbers: what a matrix is computed from may be larger than the matrix
@@ -148,7 +158,7 @@ def _write(model, call, path, open_axes, opset, finite, names, bar):
     tensors = _checked_outputs(call, outputs)
     _checked_names(names["input_names"], names["output_names"], call, outputs)
     step("capture")
-    terms = terms_of("onnx", finite)
+    terms = terms_of("onnx", finite)._replace(truncates=True)
     program = without_adaptive(captured_open(model, call, open_axes, terms), terms)
     tries = Tries(model, call, outputs, program, open_axes)
     step("translate")
