@@ -14,28 +14,31 @@ from .targets import PLAIN, terms_of
 from ..windows import BlockedPool, adaptive_windows
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600018
-def _ordinary(kind, x, pools):
+def _ordinary(kind, x, pools, terms=PLAIN):
     "Ordinary pools, a `BlockedPool` for each axis of (N, C, ...) from the third on, as one node if the layout allows."
     cut, geometry = [x.shape[1]], []
     for n, (blocks, *pool) in zip(x.shape[2:], pools):
         if blocks > 1 and geometry: cut, geometry = [*cut, blocks], [*geometry, (1, 1, 0)]
         elif blocks > 1: cut = [cut[0] * blocks]
         cut, geometry = [*cut, n // blocks if blocks > 1 else n], [*geometry, tuple(pool)]
-    if len(geometry) > 3: return _one_then_two(kind, x, pools)
-    name, parameters = f"{kind}_pool{len(geometry)}d", [list(values) for values in zip(*geometry)]
+    d = next((d for d in terms.pools if d >= len(geometry)), 0)
+    if d == 0: return _one_then_others(kind, x, pools, terms)
+    more = d - len(geometry)
+    cut, geometry = [*cut, *[1] * more], [*geometry, *[(1, 1, 0)] * more]
+    name, parameters = f"{kind}_pool{d}d", [list(values) for values in zip(*geometry)]
     if kind == "avg": parameters += [False, False]  # no ceil_mode; padding is not counted
-    if all(pool.blocks == 1 for pool in pools): return getattr(T, name)(x, *parameters)
+    if cut == [*x.shape[1:]]: return getattr(T, name)(x, *parameters)
     y = getattr(T, name)(x.reshape(-1, *cut), *parameters)
     sizes = [n if p == IDENTITY else p.blocks * ((n // p.blocks + 2*p.padding - p.kernel_size) // p.stride + 1)
              for n, p in zip(x.shape[2:], pools)]
     return y.reshape(-1, x.shape[1], *sizes)
 
-def _one_then_two(kind, x, pools):
-    "Three axes with so many cuts that no pool has enough axes: the first alone, then the other two."
-    y = _ordinary(kind, x.flatten(3), [pools[0], IDENTITY])
-    depth = y.shape[2]
-    y = _ordinary(kind, y.reshape(-1, x.shape[1] * depth, *x.shape[3:]), pools[1:])
-    return y.reshape(-1, x.shape[1], depth, *y.shape[2:])
+def _one_then_others(kind, x, pools, terms):
+    "More axes, cuts among them, than a pool may have: the first alone, then the others."
+    y = x if pools[0] == IDENTITY else _ordinary(kind, x.flatten(3), [pools[0], IDENTITY], terms)
+    rows = y.shape[2]
+    y = _ordinary(kind, y.reshape(-1, x.shape[1] * rows, *x.shape[3:]), pools[1:], terms)
+    return y.reshape(-1, x.shape[1], rows, *y.shape[2:])
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e060001e
 def _whole(a, m, terms):
@@ -90,6 +93,9 @@ def _matrix_product(matrix, x, dim):
 
 def _products(x, axes, terms):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
+    if not terms.einsum:
+        for dim, n, m, _ in reversed(axes): x = _matrix_product(_matrix(x, n, m, terms), x, dim)
+        return x
     # with a batch of one beside the channels, ONNX Runtime turns axes round cell by cell (benchmarks/graphs.py)
     flat = x if [axis.dim for axis in axes] == [-1] else x.flatten(0, 1)
     names, new = "abcde"[:flat.dim()], {axis.dim: "vwxyz"[axis.dim] for axis in reversed(axes)}
@@ -134,30 +140,36 @@ def _avg(x, sizes, terms):
     means = [axis.form == "whole" and not (one_pool and pool != IDENTITY) for axis, pool in zip(axes, pools)]
     whole = [axis.dim for axis, mean in zip(axes, means) if mean]
     if whole: y = y.mean(whole, keepdim=True)
-    if one_pool: y = _ordinary("avg", y, [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)])
+    if one_pool:
+        y = _ordinary("avg", y, [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)], terms)
     if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes, terms)
     for axis in sorted(axes, key=_rank):
         if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis, terms)
     return y if y.dtype == x.dtype else y.to(x.dtype)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600029
+def _max_along(x, dim, terms, keepdim=False):
+    "The maximum along the axis `dim`, an axis put before four where a maximum of four is not to be."
+    if terms.max_of_four or x.dim() != 4: return x.max(dim, keepdim)[0]
+    return x.unsqueeze(0).max(dim, keepdim)[0].squeeze(0)
+
 def _max_axis(x, axis, terms):
     "The maximum along one axis whose form is no ordinary pool."
     dim, n, m, form = axis
-    if form == "whole": return x.max(dim, keepdim=True)[0]
-    if form == "cut": return _cut(x, dim, (m, n // m)).max(dim)[0]
+    if form == "whole": return _max_along(x, dim, terms, keepdim=True)
+    if form == "cut": return _max_along(_cut(x, dim, (m, n // m)), dim, terms)
     if form == "gather": return _gathered(x, axis, torch.maximum, terms)
     seen = _seen_cells(x, axis, terms)[1]
-    if not terms.finite or not all_ints(n, m): return seen.max(dim)[0]
+    if not terms.finite or not all_ints(n, m): return _max_along(seen, dim, terms)
     k, at = _largest(n, m), x.dim() + dim
     pools = [BlockedPool(1, k, k) if i == at else IDENTITY for i in range(2, x.dim())]
-    return _ordinary("max", seen.flatten(at, at + 1), pools)
+    return _ordinary("max", seen.flatten(at, at + 1), pools, terms)
 
 def _max(x, sizes, terms):
     "The adaptive maximum of (N, C, ...) by plain operators."
     axes = axes_of("max", x, sizes, terms.finite)
     pools = [as_pool(axis) if terms.finite else IDENTITY for axis in axes]
-    y = x if set(pools) == {IDENTITY} else _ordinary("max", x, pools)
+    y = x if set(pools) == {IDENTITY} else _ordinary("max", x, pools, terms)
     for axis, pool in sorted(zip(axes, pools), key=lambda pair: _rank(pair[0])):
         if pool == IDENTITY and axis.form != "keep": y = _max_axis(y, axis, terms)
     if terms.finite: return y
@@ -180,7 +192,8 @@ def _indices(x, sizes, terms):
     "The flat index, into the pooled axes, of each maximum: along the last axis first, then among its winners."
     axes = axes_of("max", x, sizes, terms.finite)
     pools = [as_pool(axis) for axis in axes]
-    one_pool = all(axis.form == "keep" or (pool != IDENTITY and pool.blocks == 1) for axis, pool in zip(axes, pools))
+    one_pool = len(pools) <= max(terms.pools) and all(
+        axis.form == "keep" or (pool != IDENTITY and pool.blocks == 1) for axis, pool in zip(axes, pools))
     if terms.finite and terms.pool_indices and one_pool: return _ordinary_indices(x, pools)
     index, step = None, 1
     for axis in reversed(axes):

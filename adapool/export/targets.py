@@ -14,18 +14,21 @@ class Terms(NamedTuple):
     finite: bool = True        # inputs of the pools hold no inf and no NaN
     pool_indices: bool = True  # the indices of an ordinary pool are right
     open: bool = True          # sizes may stay open
+    pools: tuple = (1, 2, 3)   # the dimensions that an ordinary pool may have
+    einsum: bool = True        # averages of open sizes are an Einsum, else one matrix product after another
+    max_of_four: bool = True   # a maximum along one axis of four may be taken
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
 
 PLAIN = Terms()
 
 # %% ../../nbs/inside/export/00b_targets.ipynb #7a400008
 TARGETS = {
-    None: Terms(pool_indices=False),
+    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
     "litert": Terms(pool_indices=False, open=False),
-    "executorch": Terms(pool_indices=False),
+    "executorch": Terms(pools=(2,), einsum=False, max_of_four=False),
     "coreml": Terms(pool_indices=False),
     "tvm": Terms(pool_indices=False),
 }
