@@ -100,10 +100,12 @@ site: .venv/.site ## build the static site from the notebooks, in _build/site
 
 .venv/.browser: .venv/.site
 	$(PIP) --group browser
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v npm >/dev/null || \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-	  then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(DEBIAN) >/dev/null; \
-	  else echo "make test-browser needs what Debian calls $(DEBIAN): sudo apt-get install $(DEBIAN)"; exit 1; fi
+	@missing=""; for command in $(DEBIAN); do \
+	  command -v "$$(echo $$command | sed s/chromium-driver/chromedriver/)" >/dev/null || missing="$$missing $$command"; done; \
+	if [ -z "$$missing" ]; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $$missing >/dev/null; \
+	else echo "make test-browser needs what Debian calls$$missing: sudo apt-get install$$missing"; exit 1; fi
 	@npm install --silent --no-save --no-audit --no-fund --prefix .venv/$(AXE) $(AXE) >/dev/null
 	@touch $@
 

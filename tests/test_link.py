@@ -208,12 +208,12 @@ def single(x, y, index, g, w, buf, ibuf, tab, first, last):
     for i in range(8*first, 8*last): store(y, i, load(x, i))
 
 
-def converted(function, x, y, monkeypatch):
-    "`x` in the type of `y`, on a processor without F16C."
-    code = {2: "f2", 4: "f4"}
+def converted(function, x, y, monkeypatch, code="f4", host=False):
+    "`x` in the type of `y`, computed in the type `code`, on this processor or on one without F16C."
+    names = {2: "f2", 4: "f4", 8: "f8"}
     with monkeypatch.context() as patch:
-        without_f16c(patch)
-        types = code[x.itemsize], code[y.itemsize], "f4", "i4"
+        if not host: without_f16c(patch)
+        types = names[x.itemsize], names[y.itemsize], code, "i4"
         made = machine.compile_kernel(function, meaning("sum", x.itemsize), *types)
     room = np.zeros(8)
     assert len(x) == len(y) and not len(x) % 8
@@ -251,6 +251,19 @@ def test_float32_to_float16_without_the_instruction(function, monkeypatch):
     np.testing.assert_array_equal(found[numbers], want)
     bits = x[~numbers].view(np.uint32)
     np.testing.assert_array_equal(found[~numbers], (bits >> 31 << 15) | 0x7e00 | (bits >> 13 & 0x3ff))
+
+
+@pytest.mark.parametrize("host", [True, pytest.param(False, marks=x86)])
+@pytest.mark.parametrize("function", [eight, single])
+def test_float64_to_float16_is_rounded_once(function, host, monkeypatch):
+    "Few processors have an instruction for it; by way of float32 a number beside the middle would be rounded twice."
+    borders = np.sort(HALVES[:0x7c01].astype(np.float64))
+    x = np.concatenate([borders, (borders[:-2] + borders[1:-1]) / 2, [65520.0, 1e9, 1e300, 2.0**-25, 1e-40, 1e-310]])
+    x = np.concatenate([x, np.nextafter(x, np.inf), np.nextafter(x, 0), x * (1 + 2.0**-30), x * (1 - 2.0**-30)])
+    x = np.concatenate([x, -x, [np.nan, np.inf, -np.inf]])
+    x = x[len(x) % 8:]
+    found = converted(function, x, np.empty(len(x), np.float16), monkeypatch, "f8", host)
+    with np.errstate(over="ignore", under="ignore"): np.testing.assert_array_equal(found, x.astype(np.float16))
 
 
 POOL = """

@@ -123,6 +123,16 @@ def _float16_of_float(b, v):
 
 # %% ../../nbs/inside/kernels/01_llvm.ipynb #6f4c80a3
 _BITS = {bfloat16: (_float_of_bfloat16, _bfloat16_of_float), float16_bits: (_float_of_float16, _float16_of_float)}
+_HALVES = (float16, bfloat16, float16_bits)
+
+def _odd_float_of_double(b, v):
+    "`v` in single precision, cut, its last bit 1 if anything was cut off: rounded again it is as `v` rounded once."
+    single = b.fptrunc(v, _type_like(v, ir.FloatType()))
+    bits, kept, size = _as(b, single, _I32), _as(b, b.fpext(single, v.type), _I64), _as(b, v, _I64)
+    one, sign = _constant(v, _I32, 1), _constant(v, _I64, 2**63 - 1)
+    larger = b.icmp_unsigned(">", b.and_(kept, sign), b.and_(size, sign))
+    bits = b.select(larger, b.sub(bits, one), bits)
+    return _as(b, b.select(b.icmp_unsigned("==", kept, size), bits, b.or_(bits, one)), ir.FloatType())
 
 def _widen(b, v, cell, compute):
     "`v`, read as `cell`, in the type `compute`."
@@ -136,6 +146,7 @@ def _widen(b, v, cell, compute):
 def _narrow(b, v, compute, cell):
     "`v`, of type `compute`, as it is stored in `cell`."
     if cell == compute: return v
+    if cell in _HALVES and compute == types.float64: return _narrow(b, _odd_float_of_double(b, v), types.float32, cell)
     if cell in _BITS: return _BITS[cell][1](b, v)
     if cell is float16 or isinstance(cell, types.Float): return b.fptrunc(v, _type_like(v, _cell(cell)))
     return b.trunc(v, _type_like(v, _cell(cell)))
