@@ -97,6 +97,7 @@ TESTS = {
     "export.write": "notebook export_calls export",
     "export.inline": "notebook program export export_calls export_models export_tools",
     "export.programs": "notebook program",
+    "export.opsets": "notebook export",
     "export.copies": "notebook export export_calls export_models export_tools",
     "export.verdicts": "notebook export",
     "networks.models": "notebook bad_input networks",

@@ -2,8 +2,8 @@
 
 Its rooms, from the ground up: `forms` (which operators serve an axis), `targets` (what a tool takes), `pools` (pools
 in plain operators), `calls` (a model and what it is called with), `capture` (the model as a graph), `inline`
-(adaptive nodes replaced), `verify` (what is tried, how near it is), `programs` (`program`), `write` (`to_onnx`),
-`copies` (`portable`), `verdicts` (`why_not`).
+(adaptive nodes replaced), `verify` (what is tried, how near it is), `programs` (`program`), `opsets` (older ones),
+`write` (`to_onnx`), `copies` (`portable`), `verdicts` (`why_not`).
 """
 
 from adapool.checks import needs

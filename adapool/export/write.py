@@ -26,11 +26,12 @@ from .calls import checked_call, eager, evaluation, quiet, tensors_in, told
 from .capture import captured_open, checked_axes
 from .forms import MATRIX_CELLS
 from .inline import without_adaptive
+from .opsets import OLDEST, lowered
 from .targets import terms_of
 from .verify import Tries, judged, limit_of, opened, ranges
 
 # %% ../../nbs/inside/export/05_write.ipynb #e060003a
-_OLDEST, _NEWEST = 18, torch.onnx._constants.ONNX_MAX_OPSET
+_TRANSLATED, _NEWEST = 18, torch.onnx._constants.ONNX_MAX_OPSET  # the opset of torch's translations, its newest
 
 def _checked_path(path, opset):
     "`path` as a Path that can be written, with the packages that it takes; what is wrong is said here."
@@ -39,8 +40,8 @@ def _checked_path(path, opset):
     if missing: raise ImportError(f"to_onnx needs {', '.join(missing)}: pip install 'adapool[onnx]'")
     if type(opset) is not int: raise TypeError(f"opset must be an integer, got {opset!r}")
     older = "; for an older one, torch.onnx.export(portable(model, args), args, path, dynamo=False)"
-    if not _OLDEST <= opset <= _NEWEST: raise ValueError(
-        f"opset must be in [{_OLDEST}, {_NEWEST}], got {opset}" + older * (opset < _OLDEST))
+    if not OLDEST <= opset <= _NEWEST: raise ValueError(
+        f"opset must be in [{OLDEST}, {_NEWEST}], got {opset}" + older * (opset < OLDEST))
     return writable(path)
 
 # %% ../../nbs/inside/export/05_write.ipynb #e0600074a3
@@ -135,12 +136,13 @@ def _translate(program, opset, names):
     import onnxscript.optimizer
     with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # torch.onnx.export decomposes
         try: translated = torch.onnx.export(
-            program, dynamo=True, opset_version=opset, verbose=False, optimize=True,
+            program, dynamo=True, opset_version=max(opset, _TRANSLATED), verbose=False, optimize=True,
             custom_translation_table=_translations(), **names)
         except torch.onnx.errors.OnnxExporterError as error: raise RuntimeError(
             f"torch.onnx.export cannot translate the model: {told(error)}") from error
     most = 8 * MATRIX_CELLS  # numbers: what a matrix is computed from may be larger than the matrix
     onnxscript.optimizer.optimize_ir(translated.model, input_size_limit=most, output_size_limit=most)
+    if opset < _TRANSLATED: lowered(translated.model, opset)
     return translated
 
 def _replace(folder, path):
@@ -184,7 +186,7 @@ def to_onnx(
     args,                 # the example input: a tensor, or the tuple that the model takes; () if it takes all by name
     path,                 # the file to write
     dynamic_shapes=None,  # which sizes stay open, as in torch.export and torch.onnx.export
-    opset=18,             # 18 or newer
+    opset=18,             # 13 or newer
     input_names=None,     # names for the file, as in torch.onnx.export
     output_names=None,
     finite=True,          # inputs of the pools hold no inf and no NaN
@@ -213,7 +215,8 @@ def to_onnx(
     Returns a `Report`: path, opset, operators, sizes tried and refused, largest relative error.
 
     Raises what `portable` raises; `ValueError` or `TypeError` for shapes and names that do not fit; `ImportError`
-    without the extra `onnx`; `ValueError` for an opset that is too old; `FileNotFoundError` and the like for a path
+    without the extra `onnx`; `ValueError` for an opset that is too old, `RuntimeError` for
+    one that lacks an operator of the model; `FileNotFoundError` and the like for a path
     that cannot be written; `RuntimeError` for a file that does not match.
 
     >>> pool, x = torch.nn.AdaptiveAvgPool2d(6), torch.ones(1, 3, 13, 13)
