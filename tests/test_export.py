@@ -110,7 +110,7 @@ def test_an_operator_that_an_older_opset_lacks(tmp_path):
         def forward(self, x, grid): return T.grid_sample(x, grid, align_corners=False)
 
     args, file = (numbers((1, 2, 5, 6)), numbers((1, 4, 4, 2))), tmp_path / "a.onnx"
-    with pytest.raises(RuntimeError, match="opset 15 has nothing for GridSample .* opset=16 or newer"):
+    with pytest.raises(RuntimeError, match=r"opset 15 has nothing for GridSample .* opset=16 or newer"):
         to_onnx(Turned(), args, file, opset=15, progress=False)
     assert not list(tmp_path.iterdir())
     to_onnx(Turned(), args, file, opset=16, progress=False)

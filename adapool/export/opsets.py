@@ -86,12 +86,12 @@ def lowered(model, opset):
     now = model.opset_imports[""]
     _defined(model, opset)
     for node in list(model.graph.all_nodes()):
-        since, change = _CHANGED.get(node.op_type, (0, None))
+        since, change = _CHANGED.get(node.op_type, (0, _reshape))
         if not node.domain and opset < since: change(node)
     missing = {}
     for node in model.graph.all_nodes():
         old, new, node.version = _schema(node, opset), _schema(node, now), None
-        if node.domain or old and old.since_version == new.since_version: continue
+        if node.domain or (old and old.since_version == new.since_version): continue
         if not old or not _fits(node, old, new): missing[node.op_type] = new.since_version
     if missing: raise RuntimeError(f"opset {opset} has nothing for {', '.join(missing)} as the model uses it, opset "
                                    f"{max(missing.values())} has: opset={max(missing.values())} or newer")
