@@ -20,7 +20,7 @@ AXE := axe-core@4.14.1
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all test-versions check coverage mutants audit notebooks bench bench-sweep bench-arrays bench-onnx site test-browser flashcards calls clean
+.PHONY: help lab test test-all test-versions test-runtimes check coverage mutants audit notebooks bench bench-sweep bench-arrays bench-onnx site test-browser flashcards calls clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -112,6 +112,15 @@ site: .venv/.site ## build the static site from the notebooks, in _build/site
 test-browser: .venv/.browser site ## the site, JupyterLab and its controls in headless Chromium
 	$(BIN)/python -m pytest -n 1 tests/browser $(PYTEST_ARGS)
 
+.venv-runtimes/.installed: Makefile settings.ini setup.py constraints-runtimes.txt
+	$(PYTHON) -m venv .venv-runtimes
+	.venv-runtimes/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-runtimes.txt \
+	  pytest pytest-xdist hypothesis --config-settings editable_mode=compat -e '.[runtimes]'
+	@touch $@
+
+test-runtimes: .venv-runtimes/.installed ## programs in LiteRT, ExecuTorch, Core ML, TVM, AOTInductor: 3 GB (PYTEST_ARGS="-k tvm")
+	.venv-runtimes/bin/python -m pytest tests/runtimes $(PYTEST_ARGS)
+
 flashcards: $(INSTALLED) ## write the questions and answers of the notebooks as an Anki deck, _build/adapool.apkg
 	@mkdir -p _build
 	@$(BIN)/python -c "from adapool.flashcards import write_deck; print(write_deck('_build/adapool.apkg'))"
@@ -120,4 +129,4 @@ calls: $(INSTALLED) ## print the way of a call through the rooms; ARCHITECTURE.m
 	@$(BIN)/python tools/calls.py $(CALLS_ARGS)
 
 clean: ## remove .venv and what builds and tests leave behind
-	rm -rf .venv build _build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf .venv .venv-runtimes build _build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
