@@ -169,9 +169,13 @@ def _fits(name, size):
     except MemoryError: raise ValueError(f"{name} must be one whose windows fit in memory, got {size}") from None
 
 def _numbers(first, m):
-    "The m numbers from `first` on; np.arange(2**63 - 1) is empty, without a word."
-    try: return np.arange(first, first + m) if m < 2**60 else np.empty(2**60)
-    except ValueError: raise MemoryError from None
+    """The m numbers from `first` on, where there is room for the starts and the stops that are made of them.
+
+    Asked for in one piece: a system that promises more than it has refuses no small one, and ends who uses them.
+    """
+    try: np.empty((4, m))
+    except ValueError: raise MemoryError from None  # as for np.arange(2**63 - 1), which is empty, without a word
+    return np.arange(first, first + m)
 
 def _scaled(i, a, b, c):
     "`(i a + b) // c` for numbers `i`, in int64."

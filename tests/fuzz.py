@@ -38,7 +38,7 @@ import adapool
 from adapool.pooling import counted_loops, max_pool_loops
 
 CLEAN = (TypeError, ValueError, RuntimeError, NotImplementedError, ZeroDivisionError)  # the last of a norm of 0
-SECONDS = 20  # a call may take so long
+SECONDS = 60  # a call may take so long, some of it for kernels that are compiled for the first time
 GIGABYTES = 3  # and so much memory
 
 NO_FUNCTIONS = {  # modules of which nothing is for users
@@ -616,7 +616,7 @@ def play(seed, count, only=None, counter=None):
         name, makers = make_call(rng, names)
         if only not in (None, i): continue
         if counter: counter[:8] = i.to_bytes(8, "little")
-        if i % 64 == 0 or only is not None: faulthandler.dump_traceback_later(SECONDS, exit=True)
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
         try: wrong = fault(name, makers)
         except Exception: wrong = traceback.format_exc()
         given = ", ".join(f"{k}={brief(make())}" for k, make in makers.items()) if wrong else ""

@@ -1,8 +1,11 @@
 "How much memory pooling takes beside its input and output: counted by tracemalloc, which sees every NumPy array."
 
 import itertools
+import subprocess
+import sys
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +215,19 @@ def test_memory_that_runs_out_on_the_way_is_not_said_to_be_of_the_result(monkeyp
         adapool.adaptive_pool(np.ones(100_000, np.uint8), 3)
     with pytest.raises(ValueError, match="output_size must be one whose result fits in memory"):
         adapool.adaptive_pool(np.ones(100_000, np.uint8), 10**6)
+
+
+NO_ROOM = """
+import resource, adapool
+m, used = 4 * 10**7, int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30,) * 2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try: adapool.adaptive_windows(10, m).starts
+except ValueError as error: print(error, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < m)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux, to limit and to read the memory in use")
+def test_windows_without_room_are_refused_before_memory_is_touched():
+    told = subprocess.run([sys.executable, "-c", NO_ROOM], capture_output=True, text=True)
+    assert told.stdout == "output_size must be one whose windows fit in memory, got 40000000 True\n", told.stderr
