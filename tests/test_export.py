@@ -537,3 +537,39 @@ def test_verdicts_of_why_not_are_those_of_the_exporters(name, tmp_path):
             verdict = "right"
         except Exception: verdict = "fails"
         assert row[key] == verdict, key
+
+
+MEASURED = {  # of torch's own layer in LiteRT, ExecuTorch, Core ML, TVM, AOTInductor, ncnn
+    "avg1d 10 to 7": ("right / fails", "right", "right / fails", "right", "right / wrong", "keep torch's layer"),
+    "avg2d 14 to 7": ("right / wrong", "right", "right / fails", "right", "right / wrong", "keep torch's layer"),
+    "avg3d (7, 9, 8) to (3, 4, 5)": ("fails", "fails", "fails", "right", "right", "keep torch's layer"),
+    "max1d 10 to 7": ("fails", "fails", "right / fails", "fails", "right / wrong", "keep torch's layer"),
+    "max2d with indices": ("fails", "fails", "fails", "fails", "right / wrong", "fails"),
+    "max3d with indices": ("fails", "fails", "fails", "fails", "right", "fails"),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_why_not_says_of_runtimes(name):
+    layer, shape = LAYERS[name]
+    (row,) = why_not(layer, numbers(shape))
+    tools = "LiteRT", "ExecuTorch", "Core ML", "TVM", "AOTInductor", "ncnn"
+    assert tuple(row[tool] for tool in tools) == MEASURED[name]
+
+
+@pytest.mark.parametrize("m, shape, tool, verdict", [
+    ((5, 4), (10, 15), "TVM", "wrong / right"), ((10, 4), (10, 15), "TVM", "right"),
+    (1, (10, 15), "LiteRT", "right / wrong"), (1, (10, 15), "AOTInductor", "right"), (1, (10, 15), "Core ML", "right"),
+    (3, (41, 43), "AOTInductor", "right"), (7, (15, 16), "AOTInductor", "right / wrong"),
+    (2, (14, 14), "AOTInductor", "right / wrong"),
+])
+def test_verdicts_that_depend_on_sizes(m, shape, tool, verdict):
+    assert why_not(torch.nn.AdaptiveAvgPool2d(m), numbers((1, 2, *shape)))[0][tool] == verdict
+
+
+def test_what_tools_do_is_a_table_of_its_own():
+    rows = why_not(torch.nn.AdaptiveMaxPool2d(6), numbers((1, 3, 13, 13)))
+    for shown in (str(rows), rows._repr_markdown_()):
+        first, second = shown.split("Torch's own layer")
+        assert "single pool" in first and "LiteRT" not in first
+        assert "keep torch's layer" in second and "single pool" not in second

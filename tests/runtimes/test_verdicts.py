@@ -1,0 +1,48 @@
+"What `why_not` says of torch's own layers, asked of the runtimes themselves."
+
+import pytest
+import torch
+from layers import FIXED, numbers
+from torch import nn
+
+from adapool.export import why_not
+
+LAYERS = {name: FIXED[name] for name in ("avg1d", "avg2d_matrix", "avg3d", "max2d_divides", "max1d_indices")} | {
+    "avg2d_torn": (nn.AdaptiveAvgPool2d((5, 4)), (1, 3, 10, 15)),
+    "avg3d_one": (nn.AdaptiveAvgPool3d(1), (1, 2, 7, 5, 9)),
+    "avg3d_torn": (nn.AdaptiveAvgPool3d((3, 2, 4)), (1, 2, 6, 5, 9)),
+    "avg3d_divides": (nn.AdaptiveAvgPool3d((3, 2, 4)), (1, 2, 6, 4, 8))}
+
+
+def litert(layer, x):
+    import litert_torch
+    return litert_torch.convert(layer, (x,))(x)
+
+
+def executorch(layer, x):
+    from executorch.exir import to_edge_transform_and_lower
+    from executorch.runtime import Runtime
+    made = to_edge_transform_and_lower(torch.export.export(layer, (x,))).to_executorch()
+    program = Runtime.get().load_program(made.buffer)
+    return program.load_method("forward").execute([x])[0].clone()
+
+
+def tvm(layer, x):
+    import tvm
+    from tvm.relax.frontend.torch import from_exported_program
+    made = tvm.compile(from_exported_program(torch.export.export(layer, (x,))), target="llvm")
+    return tvm.relax.VirtualMachine(made, tvm.cpu())["main"](tvm.runtime.tensor(x.numpy()))[0].numpy()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("tool, package, run", [
+    ("LiteRT", "litert_torch", litert), ("ExecuTorch", "executorch", executorch), ("TVM", "tvm", tvm)])
+def test_verdicts_are_those_of_the_runtimes(tool, package, run, name):
+    pytest.importorskip(package)
+    layer, shape = LAYERS[name]
+    x = numbers(*shape)
+    try:
+        same = torch.allclose(layer(x), torch.as_tensor(run(layer, x)), atol=1e-5)
+        verdict = "right" if same else "wrong"
+    except Exception: verdict = "fails"
+    assert why_not(layer, x)[0][tool].split(" / ")[0] == verdict
