@@ -129,10 +129,18 @@ def _rank(axis):
     grown = axis.m / axis.n if all_ints(axis.n, axis.m) else 0.5
     return (grown, axis.dim) if grown <= 1 else (1, -axis.dim)
 
+def _adaptive(x, sizes):
+    "The adaptive average of two dimensions, for one axis or three as well."
+    if len(sizes) == 1: return T.adaptive_avg_pool2d(x.unsqueeze(-2), (1, *sizes)).squeeze(-2)
+    if len(sizes) == 2: return T.adaptive_avg_pool2d(x, sizes)
+    y = _cut(_adaptive(x.flatten(1, 2), sizes[1:]), -3, x.shape[1:3]).flatten(3)
+    return _cut(_adaptive(y, [sizes[0], y.shape[3]]), -1, sizes[1:])
+
 def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
     axes = axes_of("avg", x, sizes, terms.finite)
     forms = {axis.form for axis in axes}
+    if forms & {*terms.kept}: return _adaptive(x, [axis.m for axis in axes])
     half = x.dtype in (torch.float16, torch.bfloat16)
     y = x.float() if half and forms & {"gather", "matrix", "product", "cells"} else x
     pools = [as_pool(axis) for axis in axes]
@@ -248,5 +256,5 @@ def decompositions(
     >>> "adaptive" in str(program.run_decompositions(adapool.export.decompositions()))
     True
     """
-    terms = terms_of(target, finite)
+    terms = terms_of(target, finite)._replace(kept=())  # what is put in place of an operator cannot be that operator
     return {operator: replacement(*key, terms) for operator, key in POOL_OPERATORS.items()}

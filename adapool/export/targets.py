@@ -17,18 +17,23 @@ class Terms(NamedTuple):
     pools: tuple = (1, 2, 3)   # the dimensions that an ordinary pool may have
     einsum: bool = True        # averages of open sizes are an Einsum, else one matrix product after another
     max_of_four: bool = True   # a maximum along one axis of four may be taken
+    kept: tuple = ()           # forms of averages that the tool's own adaptive average is better at
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
 
 PLAIN = Terms()
 
 # %% ../../nbs/inside/export/00b_targets.ipynb #7a400008
+_EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False,
+                    kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
+
 TARGETS = {
     None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
     "litert": Terms(pool_indices=False, open=False),
-    "executorch": Terms(pools=(2,), einsum=False, max_of_four=False),
+    "executorch": _EXECUTORCH,
+    "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False),
     "tvm": Terms(pool_indices=False),
 }
@@ -37,6 +42,7 @@ def terms_of(target, finite):
     "The terms of a target, by its name; `finite` as a caller says it."
     if not isinstance(target, str | None) or target not in TARGETS: raise ValueError(
         f"target must be None or one of {', '.join(filter(None, TARGETS))}, got {target!r}")
+    if target == "xnnpack" and not finite: target = "executorch"  # XNNPACK's average pool makes -inf of NaN
     return TARGETS[target]._replace(finite=finite)
 
 def check_open(target):

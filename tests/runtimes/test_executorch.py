@@ -1,0 +1,128 @@
+"ExecuTorch: every layer at fixed and at open sizes, by its own kernels and with parts handed to XNNPACK."
+
+import pytest
+import torch
+import torch.nn.functional as T
+from layers import EXAMPLE, FIXED, OPEN, SIZES, Of, numbers
+from torch import nn
+from torch.export import Dim
+
+from adapool.export import program
+
+pytest.importorskip("executorch.exir", reason="ExecuTorch is not installed")
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import to_edge_transform_and_lower
+from executorch.runtime import Runtime
+
+WAYS = {"kernels": ("executorch", []), "parts": ("executorch", [XnnpackPartitioner()]),
+        "xnnpack": ("xnnpack", [XnnpackPartitioner()]), "default": (None, [XnnpackPartitioner()])}
+ways = pytest.mark.parametrize("target, partitioner", WAYS.values(), ids=WAYS)
+
+
+def open_to(most, *axes):
+    "Sizes open up to a bound, for which ExecuTorch plans its memory."
+    return ({axis: Dim(f"size{axis}", min=1, max=most) for axis in axes},)
+
+
+def converted(found, partitioner=()):
+    return to_edge_transform_and_lower(found, partitioner=list(partitioner)).to_executorch()
+
+
+def runner(lowered):
+    "What runs a lowered program; the program stays as long as its method."
+    loaded = Runtime.get().load_program(lowered.buffer)
+    method = loaded.load_method("forward")
+    def run(x, loaded=loaded): return [y.clone() for y in method.execute([x])]
+    return run
+
+
+def called(lowered):
+    "The operators of a lowered program that are no bookkeeping, by name."
+    names = [str(node.target) for node in lowered.exported_program().graph.nodes if node.op == "call_function"]
+    return [name for name in names if not any(word in name for word in ("alloc", "getitem", "function view"))]
+
+
+def same(layer, run, x):
+    wanted, got = layer(x), run(x)
+    for a, b in zip([wanted] if isinstance(wanted, torch.Tensor) else wanted, got, strict=True):
+        exact = not a.is_floating_point()
+        torch.testing.assert_close(b, a, equal_nan=True, **({"rtol": 0, "atol": 0} if exact else {}))
+
+
+@ways
+@pytest.mark.parametrize("name", FIXED)
+def test_fixed_sizes(name, target, partitioner):
+    layer, shape = FIXED[name]
+    run = runner(converted(program(layer, numbers(*shape), target=target), partitioner))
+    same(layer, run, numbers(*shape))
+
+
+@ways
+@pytest.mark.parametrize("name", OPEN)
+def test_open_sizes(name, target, partitioner):
+    run = runner(converted(program(OPEN[name], numbers(*EXAMPLE), open_to(64, 2, 3), target=target), partitioner))
+    for size in SIZES: same(OPEN[name], run, numbers(*EXAMPLE[:2], *size))
+
+
+@ways
+@pytest.mark.parametrize("layer, shape, axes, dtype", [
+    (nn.AdaptiveAvgPool2d(7), (3, 20, 17), (), torch.float32),
+    (nn.AdaptiveAvgPool2d(7), (1, 3, 20, 14), (), torch.float16),
+    (nn.AdaptiveMaxPool2d((4, 6), return_indices=True), (1, 3, 20, 17), (), torch.float16),
+    (nn.AdaptiveAvgPool3d(4), (1, 2, 10, 14, 10), (), torch.float32),
+    (nn.AdaptiveMaxPool3d(4, return_indices=True), (1, 2, 10, 14, 10), (), torch.float32),
+    (nn.AdaptiveMaxPool1d(1), (2, 3, 17), (2,), torch.float32),
+    (nn.AdaptiveMaxPool1d(5, return_indices=True), (2, 3, 17), (0, 2), torch.float32),
+    (nn.AdaptiveAvgPool3d((3, 2, 4)), (1, 2, 7, 5, 9), (2, 3, 4), torch.float32),
+    (nn.AdaptiveMaxPool2d(7, return_indices=True), (3, 20, 17), (1, 2), torch.float32),
+    (Of(lambda x: torch.cat([T.adaptive_avg_pool2d(x, n).flatten(1) for n in (1, 2, 3, 6)], 1)), (2, 3, 20, 10),
+     (0, 2, 3), torch.float32),
+])
+def test_other_layers(layer, shape, axes, dtype, target, partitioner):
+    shapes = open_to(32, *axes) if axes else None
+    run = runner(converted(program(layer, numbers(*shape).to(dtype), shapes, target=target), partitioner))
+    for n in (None, 1, 3, 31) if axes else (None,):
+        x = numbers(*(n if n and axis in axes else size for axis, size in enumerate(shape))).to(dtype)
+        same(layer, run, x)
+
+
+@ways
+@pytest.mark.parametrize("layer", [nn.AdaptiveMaxPool2d(7, return_indices=True), nn.AdaptiveAvgPool2d((7, 9))])
+def test_inf_and_nan_stay_where_they_are_read(layer, target, partitioner):
+    if target is None and isinstance(layer, nn.AdaptiveAvgPool2d): pytest.skip("XNNPACK's average pool takes no NaN")
+    x = numbers(1, 3, 20, 15)
+    x[0, 0, 3, 3], x[0, 1, 7, 0], x[0, 2, 19, 14] = torch.inf, torch.nan, -torch.inf
+    found = program(layer, numbers(1, 3, 20, 15), finite=False, target=target)
+    same(layer, runner(converted(found, partitioner)), x)
+
+
+class Network(nn.Module):
+    def __init__(self, pool, cells):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3))
+        self.pool, self.head = pool, nn.Linear(8 * cells, 5)
+
+    def forward(self, x): return self.head(self.pool(self.features(x)).flatten(1))
+
+
+@ways
+def test_a_network(target, partitioner):
+    model = Network(nn.AdaptiveMaxPool2d((4, 5)), 20).eval().requires_grad_(False)
+    run = runner(converted(program(model, numbers(1, 3, 33, 33), target=target), partitioner))
+    same(model, run, numbers(1, 3, 33, 33))
+
+
+def test_a_network_is_one_part_in_place_of_two():
+    model, x = Network(nn.AdaptiveAvgPool2d(7), 49).eval().requires_grad_(False), numbers(1, 3, 33, 33)
+    def parts(found): return sum("delegate" in name for name in called(converted(found, [XnnpackPartitioner()])))
+    assert parts(torch.export.export(model, (x,))) == 2
+    lowered = converted(program(model, x, target="xnnpack"), [XnnpackPartitioner()])
+    assert ["delegate" in name for name in called(lowered)] == [True]
+    same(model, runner(lowered), x)
+
+
+@pytest.mark.parametrize("name", [name for name in FIXED if name.startswith("avg2d") or name == "area2d_grows"])
+def test_its_own_average_is_kept(name):
+    layer, shape = FIXED[name]
+    lowered = converted(program(layer, numbers(*shape), target="executorch"))
+    assert len(called(lowered)) == 1
