@@ -82,7 +82,7 @@ def _matrix(x, n, m, terms):
     "The averaging matrix (m, n), computed in the graph."
     starts, stops = _bounds(x, n, m, terms)
     cell = torch.arange(n, device=x.device)
-    inside = _indicator((starts[:, None] <= cell) & (cell < stops[:, None]), x)
+    inside = _indicator(torch.logical_and(starts[:, None] <= cell, cell < stops[:, None]), x)
     return inside / inside.sum(1, keepdim=True)
 
 def _matrix_product(matrix, x, dim):
