@@ -35,10 +35,10 @@ ORDER = [
     "functional.pyramids", "functional.concat", "functional.powers", "functional.unpool", "functional.each",
     "functional.means", "functional", "nn",
     "networks.models", "networks.fields", "networks.layers", "networks.calls", "networks.follow", "networks.table",
-    "networks.trace", "networks", "export.forms", "export.pools", "export.calls", "export.capture", "export.inline",
-    "export.verify", "export.programs", "export.opsets", "export.write", "export.copies", "export.verdicts", "export",
-    "answers.sizes", "answers.windows", "answers.arrays", "answers.tensors", "answers.kernels", "answers.files",
-    "answers.networks", "answers.subjects", "answers",
+    "networks.trace", "networks", "export.forms", "export.targets", "export.pools", "export.calls", "export.capture",
+    "export.inline", "export.verify", "export.programs", "export.opsets", "export.write", "export.copies",
+    "export.verdicts", "export", "answers.sizes", "answers.windows", "answers.arrays", "answers.tensors",
+    "answers.kernels", "answers.files", "answers.networks", "answers.subjects", "answers",
     "plot.canvas", "plot.adaptive", "plot.arithmetic", "plot.boards", "plot.film", "plot.images", "plot.networks",
     "plot.pools", "plot", "explore.answer", "explore.panel", "explore.layer", "explore.adaptive", "explore.photograph",
     "explore.film", "explore.sizes", "explore.field", "explore", "flashcards.card", "flashcards.sizes",
@@ -128,7 +128,7 @@ def test_imports_point_downwards(module):
     lower = [f"adapool.{name}" for name in ORDER[:ORDER.index(module)]]
     for name in ours: assert any(name == room or name.startswith(f"{room}.") for room in lower), name
     alone = ("exercises", "checks", "kinds", "kernels.vectors", "kernels.llvm", "kernels.geometry", "kernels.threads",
-             "tensors", "dask.cuts", "networks.fields", "networks.table")
+             "tensors", "dask.cuts", "networks.fields", "networks.table", "export.targets", "export.opsets")
     assert ours or module in alone
     if ORDER.index(module) < ORDER.index("tensors.private"): assert "torch" not in imports(module)
     roots = {name.split(".")[0] for name in imports(module)}

@@ -26,6 +26,7 @@ def _reduction(node):
     node.resize_inputs(1)
     node.attributes["axes"] = ir.AttrInt64s("axes", axes)
 
+# %% ../../nbs/inside/export/04c_opsets.ipynb #9d0c130b
 def _shape(node):
     "A part of a shape as a slice of all of it."
     import onnx_ir as ir
