@@ -63,18 +63,24 @@ def _beside(a, dim):
     "`a` with axes of one cell behind it, so that its last stands at `dim`."
     return a.reshape(*a.shape, *[1] * (-dim - 1))
 
-def _indicator(inside, x):
+def _indicator(inside, x, terms=PLAIN):
     """1 where `inside` holds and 0 elsewhere, in the type of `x`.
 
-    There is no Cast in it, which a tool that converts a file to half precision would leave as it is."""
+    There is no Cast in it, unless `terms` want one: a tool that converts a file to half precision would leave it as it
+    is."""
+    if terms.casts: return inside.to(x.dtype)
     one, zero = (torch.scalar_tensor(i, dtype=x.dtype, device=x.device) for i in (1, 0))
     return torch.where(inside, one, zero)
+
+def _read(cells, terms):
+    "The numbers of cells, in the type that a gather takes."
+    return cells.to(torch.int32) if terms.casts else cells
 
 def _seen_cells(x, axis, terms=PLAIN):
     "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
     starts, stops = _bounds(x, axis.n, axis.m, terms)
     order = torch.arange(_largest(axis.n, axis.m), device=x.device)
-    cells = torch.minimum(starts[:, None] + order, stops[:, None] - 1)
+    cells = _read(torch.minimum(starts[:, None] + order, stops[:, None] - 1), terms)
     return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, cells.shape)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024a
@@ -82,7 +88,7 @@ def _matrix(x, n, m, terms):
     "The averaging matrix (m, n), computed in the graph."
     starts, stops = _bounds(x, n, m, terms)
     cell = torch.arange(n, device=x.device)
-    inside = _indicator(torch.logical_and(starts[:, None] <= cell, cell < stops[:, None]), x)
+    inside = _indicator(torch.logical_and(starts[:, None] <= cell, cell < stops[:, None]), x, terms)
     return inside / inside.sum(1, keepdim=True)
 
 def _matrix_product(matrix, x, dim):
@@ -109,9 +115,9 @@ def _products(x, axes, terms):
 def _gathered(x, axis, both, terms):
     "The windows of one cell or two of n → m, m > n, as `both` joins their first and last cells."
     dim, n, m, _ = axis
-    if m % n == 0: return x.index_select(dim, _whole(torch.arange(m, device=x.device), m // n, terms))
+    if m % n == 0: return x.index_select(dim, _read(_whole(torch.arange(m, device=x.device), m // n, terms), terms))
     starts, stops = _bounds(x, n, m, terms)
-    return both(x.index_select(dim, starts), x.index_select(dim, stops - 1))
+    return both(x.index_select(dim, _read(starts, terms)), x.index_select(dim, _read(stops - 1, terms)))
 
 def _avg_axis(x, axis, terms):
     "The average along one axis whose form is no ordinary pool."
@@ -122,7 +128,7 @@ def _avg_axis(x, axis, terms):
     cells, seen = _seen_cells(x, axis, terms)
     starts, stops = _bounds(x, n, m, terms)
     inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
-    return torch.where(_beside(inside, dim), seen, 0).sum(dim) / _beside(_indicator(inside, x).sum(1), dim)
+    return torch.where(_beside(inside, dim), seen, 0).sum(dim) / _beside(_indicator(inside, x, terms).sum(1), dim)
 
 def _rank(axis):
     "What axes are sorted by: first the one that shrinks most; of those that grow the last, whose copies are fewer."
@@ -181,7 +187,7 @@ def _max(x, sizes, terms):
     for axis, pool in sorted(zip(axes, pools), key=lambda pair: _rank(pair[0])):
         if pool == IDENTITY and axis.form != "keep": y = _max_axis(y, axis, terms)
     if terms.finite: return y
-    return torch.where(_max(_indicator(x.isnan(), x), sizes, terms._replace(finite=True)) > 0, torch.nan, y)
+    return torch.where(_max(_indicator(x.isnan(), x, terms), sizes, terms._replace(finite=True)) > 0, torch.nan, y)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e060002c
 def _first(x, axis, terms):
@@ -211,7 +217,7 @@ def _indices(x, sizes, terms):
             x, cells, same = _first(x, axis, terms)
             index = cells * step if index is None else same(index) + cells * step
         step = step * axis.n
-    return index
+    return index.to(torch.int64)
 
 def _ordinary_indices(x, pools):
     "The indices that an ordinary pool gives; one axis goes as a picture of one row."

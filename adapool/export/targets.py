@@ -19,6 +19,7 @@ class Terms(NamedTuple):
     max_of_four: bool = True   # a maximum along one axis of four may be taken
     kept: tuple = ()           # forms of averages that the tool's own adaptive average is better at
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
+    casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
 
 PLAIN = Terms()
 
@@ -34,7 +35,7 @@ TARGETS = {
     "litert": Terms(pool_indices=False, open=False),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
-    "coreml": Terms(pool_indices=False),
+    "coreml": Terms(pool_indices=False, einsum=False, casts=True),
     "tvm": Terms(pool_indices=False),
 }
 
