@@ -16,7 +16,7 @@ import numpy as np
 
 from .along import along
 from .kinds import plain
-from .pooling import listed, planned
+from .pooling import listed, planned, room
 from .windows import Windows
 
 # %% ../nbs/inside/14_array_api.ipynb #3180cb64
@@ -153,7 +153,8 @@ def adaptive_pool(
     """
     lib = _library(x)
     plain(type(x).__module__.partition(".")[0], reduction, asked)
-    return _each_reduced(lib, x, *planned(x.shape, output_size, axes), reduction)
+    axes, windows = planned(x.shape, output_size, axes)
+    with room(output_size, x, axes, windows): return _each_reduced(lib, x, axes, windows, reduction)
 
 def pool(
     x: Any,                                    # array of booleans, integers or floats, any rank
@@ -171,7 +172,8 @@ def pool(
     """
     lib = _library(x)
     plain(type(x).__module__.partition(".")[0], reduction, asked)
-    return _each_reduced(lib, x, *listed(x.shape, windows, reduction, axes), reduction)
+    axes, given = listed(x.shape, windows, reduction, axes)
+    with room([len(w) for w in given], x, axes, given): return _each_reduced(lib, x, axes, given, reduction)
 
 # %% ../nbs/inside/14_array_api.ipynb #1e0151f1
 def adaptive_max_pool(
@@ -192,5 +194,6 @@ def adaptive_max_pool(
     if not isinstance(return_indices, bool): raise TypeError(
         f"return_indices must be True or False, got {reprlib.repr(return_indices)} (axes come by name: axes=...)")
     lib = _library(x)
-    plan = planned(x.shape, output_size, axes)
-    return _each_maximum(lib, x, *plan) if return_indices else _each_reduced(lib, x, *plan, "max")
+    axes, windows = planned(x.shape, output_size, axes)
+    with room(output_size, x, axes, windows):
+        return _each_maximum(lib, x, axes, windows) if return_indices else _each_reduced(lib, x, axes, windows, "max")

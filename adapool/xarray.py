@@ -53,11 +53,20 @@ def _at(v, dim, p, q):
     return _between(v.isel({dim: low}), v.isel({dim: high}), rest, q, dim)
 
 # %% ../nbs/inside/12_xarray.ipynb #a1e1000b
+# units of latitudes by the CF conventions
+_NORTH = {f"degree{s}{north}" for s in ("", "s") for north in ("_north", "_N", "N")}
+
+def _is_latitude(v):
+    "Does a variable say that it holds latitudes, and are they between the poles?"
+    says = v.attrs.get("standard_name") == "latitude" or v.attrs.get("units") in _NORTH
+    return says and v.dtype.kind in "iuf" and bool((abs(v) <= 90).all())
+
 def _cell_bounds(v, dim, given):
     "The lower and the upper bound of each cell: as the variable `given` has them, or halfway between the cells of `v`."
     if given is not None: return [given.isel({other: k for other in given.dims if other != dim}) for k in (0, 1)]
     if v.sizes[dim] < 2: raise ValueError(f"bounds of {dim!r} cannot be told from one cell: give it a bounds variable")
     middles = _at(v, dim, 2 * np.arange(v.sizes[dim] + 1) - 1, 2)
+    if _is_latitude(v): middles = middles.clip(-90, 90)
     return [middles.isel({dim: cells}) for cells in (slice(None, -1), slice(1, None))]
 
 def _window_bounds(v, dim, windows, edges, given, across):
@@ -98,8 +107,12 @@ def _coordinate(dataset, name, windows, edges):
     "The coordinate `name` at the centres of the windows, its mean if it has several dimensions, None if it is dropped."
     v = dataset[name].variable.to_base_variable()
     levels = isinstance(dataset.xindexes.get(name), xarray.indexes.PandasMultiIndex)
-    if levels or not (_kind(v) in "iuf" or _is_time(v)): return None
+    zone = getattr(v.dtype, "tz", None) if v.ndim == 1 else None
+    if levels or not (_kind(v) in "iuf" or _is_time(v) or zone): return None
     dims, found = [d for d in v.dims if d in windows], v
+    if zone:
+        found = _at(v.copy(data=v.to_index().tz_convert(None)), dims[0], *_centres(windows[dims[0]], edges))
+        return _like(v, v.dims, found.to_index().tz_localize("UTC").tz_convert(zone))
     if v.ndim > 1 and not _is_time(v):
         sizes, axes = tuple(len(windows[d]) for d in dims), tuple(v.dims.index(d) for d in dims)
         return _like(v, v.dims, pooled_array(v.data, sizes, "mean", axes, edges=edges, skipna=True))

@@ -59,7 +59,7 @@ RECORDS = {  # they hold what they are given, and what makes them checks
 LOOPS = {"pool_loops", "max_pool_loops", "counted_loops"}  # the specification: what is right is compared with them
 INNER = {  # of modules with something for users, what other rooms call with what has been looked at
     "windows": {"some_windows", "of_one_divisor"},
-    "pooling": {"planned", "listed"},
+    "pooling": {"planned", "listed", "room"},
 }
 
 

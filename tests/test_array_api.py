@@ -189,3 +189,15 @@ def test_arrays_of_numpy_stay_where_they_are():
     mixed = type("Mixed", (np.lib.mixins.NDArrayOperatorsMixin,), {"__array_namespace__": lambda self: np})
     assert adapool.kinds.home(np.ones(3)) is adapool.kinds.home(np.ma.ones(3)) is None
     assert adapool.kinds.home(mixed()) is adapool.kinds.home(strict.ones(3)) is array_api
+
+
+def test_memory_that_runs_out_is_said_in_words(monkeypatch):
+    x = strict.ones((10**6, 10))
+    with pytest.raises(ValueError, match="output_size must be one whose result fits in memory, got 1000000 for"):
+        adapool.adaptive_pool(x, 10**6)
+    with pytest.raises(ValueError, match="output_size must be one whose result fits in memory"):
+        adapool.pool(x, adapool.adaptive_windows(10, 10**6))
+    def full(*args, **told): raise MemoryError("Unable to allocate 8 GiB")
+    monkeypatch.setattr(array_api, "_side_by_side", full)
+    for call in (lambda: adapool.adaptive_pool(x, 3), lambda: adapool.adaptive_max_pool(x, 3, return_indices=True)):
+        with pytest.raises(MemoryError, match=r"shape \(1000000, 10\) and dtype .*float64 to output_size 3"): call()

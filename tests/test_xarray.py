@@ -163,15 +163,37 @@ def test_times_of_other_calendars():
 def test_what_has_no_numbers_is_dropped_and_named():
     x = planet().assign_coords(name=("time", list("abcdefghijklmn")), leap=("time", [True] * 14))
     x["when"], x["turn"] = ("time", x.time.values), ("time", np.ones(14) * 1j)
-    x = x.assign_coords(zoned=("time", pd.date_range("2000", periods=14, tz="UTC")))
-    with pytest.warns(UserWarning, match="'name', 'leap', 'zoned', 'when', 'turn'") as told:
+    with pytest.warns(UserWarning, match="'name', 'leap', 'when', 'turn'") as told:
         y = adaptive_pool(x, {"time": 3})
     assert told[0].filename == __file__
-    assert not {"name", "leap", "zoned", "when", "turn"} & set(y.variables) and "time" in y.coords
+    assert not {"name", "leap", "when", "turn"} & set(y.variables) and "time" in y.coords
     with warnings.catch_warnings():  # a dimension that keeps its size keeps its words
         warnings.simplefilter("error")
         kept = adaptive_pool(x.drop_vars(["when", "turn"]), {"time": 14, "lat": 3})
-    assert kept.name.equals(x.name) and kept.leap.equals(x.leap) and kept.zoned.equals(x.zoned)
+    assert kept.name.equals(x.name) and kept.leap.equals(x.leap)
+
+
+@pytest.mark.parametrize("zone, unit", [("UTC", "ns"), ("Europe/Berlin", "s")])
+def test_times_with_a_zone_are_those_of_none(zone, unit):
+    "Over the night in which clocks are changed."
+    times = pd.date_range("2000-03-25", periods=14, tz=zone).as_unit(unit)
+    plain = xarray.Dataset({"t": ("time", np.arange(14.0))}, {"time": times.tz_convert(None)})
+    zoned = plain.assign_coords(time=times, other=("time", times + pd.Timedelta("1h"), {"a": 1}))
+    for m in (1, 4, 7, 14, 20):
+        y, want = (adaptive_pool(x, {"time": m}) for x in (zoned, plain))
+        assert y.indexes["time"].equals(want.indexes["time"].tz_localize("UTC").tz_convert(zone))
+        other = pd.DatetimeIndex(y.other.variable.to_index())
+        assert y.other.attrs == {"a": 1} and str(other.tz) == zone
+        assert (other - pd.Timedelta("1h") == y.indexes["time"]).all()
+
+
+@pytest.mark.parametrize("told, end", [
+    ({"units": "degrees_north"}, 90), ({"standard_name": "latitude"}, 90), ({"units": "degree_N"}, 90), ({}, 90.5)])
+@pytest.mark.parametrize("edges", ["whole", "area"])
+def test_no_latitude_lies_past_a_pole(told, end, edges):
+    lat = ("lat", np.arange(90.0, -91, -1), told)
+    y = adaptive_pool(xarray.Dataset({"t": ("lat", np.ones(181))}, {"lat": lat}), {"lat": 4}, edges=edges, bounds=True)
+    assert y.lat_bounds.values[0, 0] == end and y.lat_bounds.values[-1, -1] == -end
 
 
 def test_a_multiindex_is_kept_or_dropped_whole():
