@@ -310,7 +310,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(distributions):
 def test_the_metadata_is_for_those_who_use_the_package(distributions):
     said = distributions[2]
     assert set(said.get_all("Provides-Extra")) == {
-        "all", "dask", "explore", "fast", "flashcards", "jax", "onnx", "plot", "torch", "xarray"}
+        "all", "dask", "explore", "fast", "flashcards", "jax", "onnx", "plot", "runtimes", "torch",
+        "xarray"}
     assert [need for need in said.get_all("Requires-Dist") if "extra ==" not in need] == ["numpy>=2.0"]
     text = said.get_payload()
     links, pictures = (re.findall(mark + r"\[[^\[\]]*\]\(([^)\s]+)", text) for mark in ("", "!"))

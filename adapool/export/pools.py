@@ -43,6 +43,7 @@ def _one_then_others(kind, x, pools, terms):
 # %% ../../nbs/inside/export/01_pools.ipynb #e060001e
 def _whole(a, m, terms):
     "`a // m`; none is negative, so both roundings are one."
+    if not terms.divides: return a // torch.scalar_tensor(m, dtype=a.dtype, device=a.device)
     return torch.div(a, m, rounding_mode="trunc") if terms.truncates else a // m
 
 def _bounds(x, n, m, terms=PLAIN):
@@ -50,9 +51,10 @@ def _bounds(x, n, m, terms=PLAIN):
     starts = _whole(torch.arange(m, device=x.device) * n, m, terms)
     return starts, n - starts.flip(0)
 
-def _largest(n, m):
-    "Cells of the largest window, or of the largest that there can be if a size is open."
-    return int(adaptive_windows(n, m).sizes.max()) if all_ints(n, m) else (n + m - 1) // m + 1
+def _largest(n, m, terms):
+    "Cells of the largest window; if a size is open, of the largest that there can be, `n` where that is not computed."
+    if all_ints(n, m): return int(adaptive_windows(n, m).sizes.max())
+    return (n + m - 1) // m + 1 if terms.divides else n
 
 def _cut(x, dim, sizes):
     "`x` with axes of `sizes` in place of the axis `dim`, counted from the end."
@@ -79,7 +81,7 @@ def _read(cells, terms):
 def _seen_cells(x, axis, terms=PLAIN):
     "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
     starts, stops = _bounds(x, axis.n, axis.m, terms)
-    order = torch.arange(_largest(axis.n, axis.m), device=x.device)
+    order = torch.arange(_largest(axis.n, axis.m, terms), device=x.device)
     cells = _read(torch.minimum(starts[:, None] + order, stops[:, None] - 1), terms)
     return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, cells.shape)
 
@@ -175,7 +177,7 @@ def _max_axis(x, axis, terms):
     if form == "gather": return _gathered(x, axis, torch.maximum, terms)
     seen = _seen_cells(x, axis, terms)[1]
     if not terms.finite or not all_ints(n, m): return _max_along(seen, dim, terms)
-    k, at = _largest(n, m), x.dim() + dim
+    k, at = _largest(n, m, terms), x.dim() + dim
     pools = [BlockedPool(1, k, k) if i == at else IDENTITY for i in range(2, x.dim())]
     return _ordinary("max", seen.flatten(at, at + 1), pools, terms)
 

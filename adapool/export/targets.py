@@ -18,6 +18,7 @@ class Terms(NamedTuple):
     einsum: bool = True        # averages of open sizes are an Einsum, else one matrix product after another
     max_of_four: bool = True   # a maximum along one axis of four may be taken
     kept: tuple = ()           # forms of averages that the tool's own adaptive average is better at
+    divides: bool = True       # integers may be divided by plain numbers, and open sizes at all
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
     casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
 
@@ -36,7 +37,7 @@ TARGETS = {
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),
-    "tvm": Terms(pool_indices=False),
+    "tvm": Terms(pool_indices=False, einsum=False, divides=False),
 }
 
 def terms_of(target, finite):
