@@ -1,5 +1,6 @@
 "Core ML: programs that coremltools converts give eager's numbers, as an interpreter of MIL operators runs them."
 
+import mil
 import pytest
 import torch
 from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, numbers
@@ -7,8 +8,6 @@ from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, numbers
 from adapool.export import program
 
 ct = pytest.importorskip("coremltools", reason="coremltools is not installed: make test-runtimes installs it")
-mil = pytest.importorskip("mil")
-LEFT = {"avg2d_half", "max2d_indices"}  # what the converter refuses: `where` with a number, mixed types in a shape
 
 
 def converted(layer, x, shapes=None, target="coreml"):
@@ -30,7 +29,7 @@ def test_fixed_sizes(name, target):
     same(layer, converted(layer, numbers(*shape), target=target), numbers(*shape))
 
 
-@pytest.mark.parametrize("name", sorted(OPEN.keys() - LEFT))
+@pytest.mark.parametrize("name", OPEN)
 def test_open_sizes(name):
     found = converted(OPEN[name], numbers(*EXAMPLE), HW)
     for size in SIZES: same(OPEN[name], found, numbers(*EXAMPLE[:2], *size))
