@@ -335,6 +335,32 @@ class Flagged(nn.Module):
     def forward(self, pixel_values=None, flag=None): return Known(HEAD(pixel_values), {"a": pixel_values + flag})
 
 
+def test_portable_of_several_examples_shares_weights():
+    "A copy for each, in their order, the model's own weights in all; what the model takes together is a tuple."
+    model, sizes = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d((4, 3))).eval(), [(9, 8), (12, 9), (31, 7)]
+    examples = [numbers(1, 2, *size) for size in sizes]
+    copies = portable(model, [examples[0], *((x,) for x in examples[1:])])
+    for copy, x in zip(copies, examples, strict=True):
+        torch.testing.assert_close(copy(x), model(x))
+        assert [p.data_ptr() for p in copy.parameters()] == [p.data_ptr() for p in model.parameters()]
+    with pytest.raises(ValueError, match="this copy was made for inputs of"): copies[0](examples[1])
+    assert len(portable(model, examples[:1])) == 1
+
+
+class Together(nn.Module):
+    "A model of two inputs."
+    def forward(self, x, y): return T.adaptive_avg_pool2d(x + y, 3)
+
+
+@pytest.mark.parametrize("model, args, error, words", [
+    (HEAD, [], ValueError, "an example, or a list with one for each copy, got an empty list"),
+    (HEAD, [X, 5], TypeError, r"args\[1\]: args must be a tensor"),
+    (Together(), [X, X], TypeError, r"args\[0\]: .*missing a required argument: 'y'; .* together goes as a tuple"),
+])
+def test_what_is_wrong_with_several_examples_is_said(model, args, error, words):
+    with pytest.raises(error, match=words): portable(model, args)
+
+
 def test_portable_knows_what_is_no_tensor():
     copy = portable(Flagged(), (), kwargs={"pixel_values": PIXELS, "flag": 1})
     for given in ({"pixel_values": PIXELS}, {"flag": 1, "pixel_values": PIXELS}):

@@ -79,14 +79,37 @@ def _module(graph_module, call):
     return copy.eval()
 
 # %% ../../nbs/inside/export/06_copies.ipynb #e060005d
+def _checked_calls(model, examples, kwargs):
+    "The module and a `ModelCall` for each of a list of examples, or an error that says which of them is wrong."
+    if not examples: raise ValueError("args must be an example, or a list with one for each copy, got an empty list")
+    calls = []
+    for i, example in enumerate(examples):
+        try: module, call = checked_call(model, example, kwargs)
+        except (TypeError, ValueError) as error: raise type(error)(f"args[{i}]: {error}; a list holds an example for "
+            "each copy, and what the model takes together goes as a tuple") from error
+        calls.append(call)
+    return module, calls
+
+def _copied(model, call, terms):
+    "The copy of a checked model for one call."
+    with evaluation(model, call), quiet():
+        eager(model, call)
+        program = without_adaptive(captured(model, call), terms)
+        copy = _as_module(_pinned(program.module(check_guards=False)), program.call_spec, call)
+    for parameter in copy.parameters(): parameter.grad = None
+    return _module(copy, call)
+
 def portable(
     model,        # a torch.nn.Module; unchanged
-    args,         # the example input: a tensor, or the tuple that the model takes; () if it takes all by name
+    args,         # the example input: a tensor, or the tuple that the model takes, () if all by name; or a list of such
     finite=True,  # inputs of the pools hold no inf and no NaN
     kwargs=None,  # what the model takes by name: a dict
     target=None,  # the tool that is to read it, where it is known: see `program`
 ):
     """A copy of `model`, weights shared, whose adaptive pools have become plain operators for the sizes of `args`.
+
+    A list of examples gives a list of copies, one for each, with one set of weights: the signatures of one LiteRT
+    file, say. `kwargs` then go with each of them.
 
     For tools that trace or script a module: `torch.jit.trace`, `torch.jit.script`, `torch.onnx.export(dynamo=False)`,
     the converters of Core ML, OpenVINO and TensorRT. Layers and calls of `torch.nn.functional` are replaced alike.
@@ -103,10 +126,8 @@ def portable(
     >>> adapool.export.portable(torch.nn.AdaptiveAvgPool1d(3), x)(x)
     tensor([[[1., 3., 5.]]])
     """
-    terms, (model, call) = terms_of(target, finite), checked_call(model, args, kwargs)
-    with evaluation(model, call), quiet():
-        eager(model, call)
-        program = without_adaptive(captured(model, call), terms)
-        copy = _as_module(_pinned(program.module(check_guards=False)), program.call_spec, call)
-    for parameter in copy.parameters(): parameter.grad = None
-    return _module(copy, call)
+    terms = terms_of(target, finite)
+    if not isinstance(args, list): return _copied(*checked_call(model, args, kwargs), terms)
+    model, calls = _checked_calls(model, args, kwargs)
+    return [_copied(model, call, terms) for call in calls]
+

@@ -147,6 +147,13 @@ def _avg_axis(x, axis, terms):
     total = torch.where(_beside(inside, dim), seen, _scalar(0, x)).sum(dim)
     return total / _beside(_indicator(inside, x, terms).sum(1), dim)
 
+def _one_by_one(pools, terms):
+    "Lists of ordinary pools that a tensor goes through in turn: two where a tool reads the padding of one wrongly."
+    padded = [pool.padding > 0 for pool in pools]
+    uneven = any(padded) and any(pool.kernel_size > pool.stride and not pool.padding for pool in pools)
+    if terms.uneven_padding or not uneven: return [pools]
+    return [[pool if pads == first else IDENTITY for pool, pads in zip(pools, padded)] for first in (False, True)]
+
 def _rank(axis):
     "What axes are sorted by: first the one that shrinks most; of those that grow the last, whose copies are fewer."
     grown = axis.m / axis.n if all_ints(axis.n, axis.m) else 0.5
@@ -172,7 +179,8 @@ def _avg(x, sizes, terms):
     whole = [axis.dim for axis, mean in zip(axes, means) if mean]
     if whole: y = y.mean(whole, keepdim=True)
     if one_pool:
-        y = _ordinary("avg", y, [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)], terms)
+        left = [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)]
+        for part in _one_by_one(left, terms): y = _ordinary("avg", y, part, terms)
     if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes, terms)
     for axis in sorted(axes, key=_rank):
         if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis, terms)
@@ -201,7 +209,8 @@ def _max(x, sizes, terms):
     "The adaptive maximum of (N, C, ...) by plain operators."
     axes = axes_of("max", x, sizes, terms.finite)
     pools = [as_pool(axis) if terms.finite else IDENTITY for axis in axes]
-    y = x if set(pools) == {IDENTITY} else _ordinary("max", x, pools, terms)
+    y = x
+    for part in _one_by_one(pools, terms) if set(pools) != {IDENTITY} else []: y = _ordinary("max", y, part, terms)
     for axis, pool in sorted(zip(axes, pools), key=lambda pair: _rank(pair[0])):
         if pool == IDENTITY and axis.form != "keep": y = _max_axis(y, axis, terms)
     if terms.finite: return y

@@ -19,6 +19,7 @@ class Terms(NamedTuple):
     max_of_four: bool = True   # a maximum along one axis of four may be taken
     kept: tuple = ()           # forms of averages that the tool's own adaptive average is better at
     divides: bool = True       # integers may be divided by plain numbers, and open sizes at all
+    uneven_padding: bool = True  # a pool may be padded along some axes, its windows overlap along others
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
     casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
 
@@ -29,11 +30,11 @@ _EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False,
                     kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
 
 TARGETS = {
-    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False),
+    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, uneven_padding=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
-    "litert": Terms(pool_indices=False, open=False),
+    "litert": Terms(pool_indices=False, open=False, uneven_padding=False),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),
