@@ -127,7 +127,9 @@ def portable(
     tensor([[[1., 3., 5.]]])
     """
     terms = terms_of(target, finite)
-    if not isinstance(args, list): return _copied(*checked_call(model, args, kwargs), terms)
-    model, calls = _checked_calls(model, args, kwargs)
-    return [_copied(model, call, terms) for call in calls]
+    if isinstance(args, list):
+        model, calls = _checked_calls(model, args, kwargs)
+        return [_copied(model, call, terms) for call in calls]
+    model, call = checked_call(model, args, kwargs)
+    return _copied(model, call, terms)
 
