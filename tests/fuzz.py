@@ -252,7 +252,7 @@ PROPER = dict(  # by the name of the parameter: what a sensible caller might pas
                (adapool.adaptive_windows(5, 2), adapool.adaptive_windows(7, 2))),
     image=[lambda: numbers((5, 7)) % 9 / 9, lambda: numbers((5, 7, 3)).astype("u1")], sizes=of([9, 7, 5]),
     names=of(None), unread=of(None, [1, 2]), fields=of(None, [1, 2]), args=of(3), kwargs=of(None, {}), finite=FLAG,
-    path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
+    target=of(None, "onnx", "coreml", "tvm", "litert"), path=of("model.onnx"), input_names=of(None, ["x"]), output_names=of(None, ["y"]), transposed=FLAG, rows=SIZES,
     columns=SIZES, page=of(None, "learn/02_windows"), values=of([1, 2, 3, 4], (0.5, 2)),
     weights=of([1, -1], [2], 2.0, {-1: [1, 2, 3, 0, 1, 2, 0]}, {0: [0, 1]}, [[1.0], [2.0]]),
     edges=of("whole", "area"), skipna=FLAG, min_valid=of(None, 0.5, 1),

@@ -81,6 +81,7 @@ def _defined(model, opset):
     proto = inline_selected_functions(ir.to_proto(model), [("", name) for name in new()], inline_schema_functions=True)
     model.graph = ir.from_proto(proto).graph
 
+# %% ../../nbs/inside/export/04c_opsets.ipynb #9d0c130c
 def lowered(model, opset):
     "Changes an `onnx_ir.Model` of opset 18 into one of `opset`; raises where an operator has nothing to stand for it."
     import onnx_ir.passes.common as passes
