@@ -34,7 +34,7 @@ TARGETS = {
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
-    "litert": Terms(pool_indices=False, open=False, uneven_padding=False),
+    "litert": Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),
