@@ -21,7 +21,7 @@ def program(
     dynamic_shapes=None,  # which sizes stay open, as in torch.export
     kwargs=None,          # what the model takes by name: a dict
     finite=True,          # inputs of the pools hold no inf and no NaN
-    target=None,          # the tool that is to read it: a name in `TARGETS`, or None for a form that most of them take
+    target=None,          # the tool that is to read it: "litert", "executorch", "xnnpack", "coreml", "tvm", "aoti", …
 ):
     """`model` as a `torch.export.ExportedProgram` without adaptive pools, that gives the same numbers.
 
@@ -34,8 +34,13 @@ def program(
     The program is run on the example and, with open sizes, at ten others that the model serves, and compared with
     the eager model, as `to_onnx` does it.
 
-    Raises what `to_onnx` raises of the model, `args`, `kwargs` and `dynamic_shapes`; `RuntimeError` for a model that
-    `torch.export` cannot capture, and for a program whose numbers differ.
+    Without a `target` it has the form that is right in most tools. One that is named gets what it needs or is fastest
+    at: Core ML and TVM take open sizes in forms of their own, ExecuTorch keeps its own adaptive average, LiteRT has no
+    open sizes. All of them, and what each wants: notebook inside/export/00b_targets.
+
+    Raises what `to_onnx` raises of the model, `args`, `kwargs` and `dynamic_shapes`; `ValueError` for a target that
+    does not exist, and for open sizes where it has none; `RuntimeError` for a model that `torch.export` cannot capture,
+    and for a program whose numbers differ.
 
     >>> found = adapool.export.program(torch.nn.AdaptiveAvgPool1d(3), torch.ones(1, 1, 7))
     >>> [node.name for node in found.graph.nodes]
