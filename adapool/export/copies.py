@@ -99,6 +99,7 @@ def _copied(model, call, terms):
     for parameter in copy.parameters(): parameter.grad = None
     return _module(copy, call)
 
+# %% ../../nbs/inside/export/06_copies.ipynb #7a40000d
 def portable(
     model,        # a torch.nn.Module; unchanged
     args,         # the example input: a tensor, or the tuple that the model takes, () if all by name; or a list of such

@@ -69,6 +69,7 @@ def _beside(a, dim):
     "`a` with axes of one cell behind it, so that its last stands at `dim`."
     return a.reshape(*a.shape, *[1] * (-dim - 1))
 
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40000b
 def _scalar(value, x): return torch.scalar_tensor(value, dtype=x.dtype, device=x.device)
 
 def _indicator(inside, x, terms=PLAIN):
@@ -147,6 +148,7 @@ def _avg_axis(x, axis, terms):
     total = torch.where(_beside(inside, dim), seen, _scalar(0, x)).sum(dim)
     return total / _beside(_indicator(inside, x, terms).sum(1), dim)
 
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40000c
 def _one_by_one(pools, terms):
     "Lists of ordinary pools that a tensor goes through in turn: two where a tool reads the padding of one wrongly."
     padded = [pool.padding > 0 for pool in pools]
