@@ -114,22 +114,25 @@ def in_litert(model, x, folder, ours):
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     example = (x[:1],)
     def captured():
-        found = program(model, x[:1], target="litert") if ours else torch.export.export(model, example)
+        found = program(model, x[:1], target="litert_int8") if ours else torch.export.export(model, example)
         return found.module()
     told = PT2EQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     watched = prepare_pt2e(captured(), told)
     for image in x: watched(image[None])
     made_int8 = convert_pt2e(watched, fold_quantize=False)  # folded, the converter refuses the weights
     for model, config in ((captured(), {}), (made_int8, {"quant_config": QuantConfig(pt2e_quantizer=told)})):
-        path = folder / "model.tflite"
+        path = folder / ("int8.tflite" if config else "float.tflite")  # an interpreter reads its file as it runs
         litert_torch.convert(model, example, **config).export(str(path))
         made = Interpreter(str(path))
         made.allocate_tensors()
-        (taken,), (given,) = made.get_input_details(), made.get_output_details()
-        def run(x, made=made, taken=taken["index"], given=given["index"]):
-            made.set_tensor(taken, x.numpy())
+        def run(x, made=made):
+            (taken,), (given,) = made.get_input_details(), made.get_output_details()
+            (by, zero), (factor, offset) = taken["quantization"], given["quantization"]
+            x = np.clip(np.round(x.numpy() / by) + zero, -128, 127).astype(np.int8) if by else x.numpy()
+            made.set_tensor(taken["index"], x)
             made.invoke()
-            return made.get_tensor(given)
+            y = made.get_tensor(given["index"])
+            return (y.astype(np.float32) - offset) * factor if factor else y
         yield path.stat().st_size, Counter(op["op_name"] for op in made._get_ops_details()), run
 
 
@@ -150,11 +153,12 @@ def row(runtime, pools, ours):
     model, seen, new, shown = trained(pools)
     found = {"runtime": runtime, "pools": pools, "by": "adapool" if ours else "torch"}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
-        try: made = list(RUNTIMES[runtime][0](model, seen[:CALIBRATED], Path(folder), ours))
+        try:
+            made = list(RUNTIMES[runtime][0](model, seen[:CALIBRATED], Path(folder), ours))
+            outputs = [np.concatenate([run(image[None]) for image in new]) for *_, run in made]
         except Exception as error:
             if ours: raise
             return found | {"fails": re.sub(r"\s+", " ", str(error))[:60] or type(error).__name__}
-        outputs = [np.concatenate([run(image[None]) for image in new]) for *_, run in made]
     norm = np.linalg.norm
     return found | {
         "kB": [round(size / 1000, 1) for size, *_ in made],

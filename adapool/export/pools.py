@@ -9,7 +9,7 @@ __all__ = ['MOST_AXES', 'POOLS', 'POOL_OPERATORS', 'replacement', 'decomposition
 import torch
 import torch.nn.functional as T
 
-from .forms import IDENTITY, all_ints, as_pool, axes_of
+from .forms import IDENTITY, MATRIX_CELLS, all_ints, as_pool, axes_of
 from .targets import PLAIN, terms_of
 from ..windows import BlockedPool, adaptive_windows
 
@@ -96,8 +96,14 @@ def _matrix(x, n, m, terms):
     inside = _indicator(torch.logical_and(starts[:, None] <= cell, cell < stops[:, None]), x, terms)
     return inside / inside.sum(1, keepdim=True)
 
-def _matrix_product(matrix, x, dim):
+def _as_linear(axis, terms):
+    "The axis with a matrix in place of its form, where that is right and a file can hold it."
+    small = all_ints(axis.n, axis.m) and axis.n * axis.m <= MATRIX_CELLS
+    return axis._replace(form="matrix") if terms.finite and small and axis.form != "keep" else axis
+
+def _matrix_product(matrix, x, dim, linear=False):
     "The product of a matrix with `x` along the axis `dim`, which has a fixed size."
+    if linear: return T.linear(x.movedim(dim, -1), matrix).movedim(-1, dim)
     if dim == -1: return x @ matrix.T
     if dim == -2: return matrix @ x
     return (matrix @ x.flatten(dim + 1)).reshape(*x.shape[:dim], matrix.shape[0], *x.shape[dim + 1:])
@@ -141,7 +147,7 @@ def _avg_axis(x, axis, terms):
     dim, n, m, form = axis
     if form == "cut": return _cut(x, dim, (m, n // m)).mean(dim)
     if form == "gather": return _gathered(x, axis, lambda first, last: (first + last) / 2, terms)
-    if form == "matrix": return _matrix_product(_matrix(x, n, m, terms), x, dim)
+    if form == "matrix": return _matrix_product(_matrix(x, n, m, terms), x, dim, terms.linear)
     cells, seen = _seen_cells(x, axis, terms)
     starts, stops = _bounds(x, n, m, terms)
     inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
@@ -171,6 +177,7 @@ def _adaptive(x, sizes):
 def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
     axes = axes_of("avg", x, sizes, terms.finite)
+    if terms.linear: axes = [_as_linear(axis, terms) for axis in axes]
     forms = {axis.form for axis in axes}
     if forms & {*terms.kept}: return _adaptive(x, [axis.m for axis in axes])
     half = x.dtype in (torch.float16, torch.bfloat16)

@@ -22,19 +22,22 @@ class Terms(NamedTuple):
     uneven_padding: bool = True  # a pool may be padded along some axes, its windows overlap along others
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
     casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
+    linear: bool = False       # averages are linear layers, which a quantizer knows
 
 PLAIN = Terms()
 
 # %% ../../nbs/inside/export/00b_targets.ipynb #7a400008
 _EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False,
                     kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
+_LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False)
 
 TARGETS = {
     None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, uneven_padding=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
-    "litert": Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False),
+    "litert": _LITERT,
+    "litert_int8": _LITERT._replace(linear=True),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),
