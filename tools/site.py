@@ -327,7 +327,7 @@ def say(page):
         listed = f'<details class="on-this-page"><summary>On this page</summary><ul>{listed}</ul></details>'
         text = text.replace("</blockquote>", f"</blockquote>{listed}", 1)
     head, article, rest = text.partition("<article")
-    head = re.sub(r'<symbol id="svg-(eye|pencil)">.*?</symbol>', "", head, flags=re.DOTALL)  # no such buttons
+    head = re.sub(r'<symbol id="svg-(eye|pencil)"[^>]*>.*?</symbol>', "", head, flags=re.DOTALL)  # no such buttons
     if page != SITE / "index.html": head = CLOSED.sub(r"\1</li>", head)
     rest = re.sub(r'<span class="[npw]">([^<]*)</span>', r"\1", rest)  # coloured as the text around them
     page.write_text(re.sub(r"\s+", " ", head) + article + rest, encoding="utf-8")
