@@ -147,10 +147,14 @@ def _pooled_axes(shape, output_size, axes):
 
 # %% ../nbs/inside/02_pooling.ipynb #e9a7a096
 @contextmanager
-def room(
-    output_size: Any, x: Any, axes: Sequence[int], windows: Sequence[Windows],  # x of any library
-) -> Iterator[None]:
-    "Where memory runs out: is the result too large, or what is made on the way to it?"
+def room(output_size: Any, x: Any, axes: Sequence[int], windows: Sequence[Windows]) -> Iterator[None]:
+    """Where memory runs out: is the result too large, or what is made on the way to it?
+
+    >>> with adapool.pooling.room(3, np.ones(5), [0], [adapool.adaptive_windows(5, 3)]): raise MemoryError("full")
+    Traceback (most recent call last):
+        ...
+    MemoryError: no memory is left to pool x of shape (5,) and dtype float64 to output_size 3: full
+    """
     try: yield
     except MemoryError as error:
         out = math.prod([len(windows[axes.index(a)]) if a in axes else n for a, n in enumerate(x.shape)])
