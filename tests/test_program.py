@@ -10,6 +10,7 @@ from torch.export import Dim
 
 from adapool.export import capture, program, programs
 from adapool.export.inline import without_adaptive
+from adapool.export.targets import TARGETS
 
 SEEDS = torch.Generator().manual_seed(1)
 HW = ({2: "height", 3: "width"},)
@@ -85,6 +86,25 @@ def test_open_sizes_are_computed_where_it_runs(layer):
     for h, w in [(2, 3), (7, 30), (13, 1), (31, 7)]:
         x = numbers(1, 3, h, w)
         torch.testing.assert_close(found.module(check_guards=False)(x), layer(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_gives_the_numbers_of_the_model(target):
+    "Three axes whose windows are gathered, indices, a mean with NaN: `program` compares, and the test again."
+    uneven = nn.AdaptiveAvgPool3d(5), nn.AdaptiveMaxPool3d((5, 7, 4), return_indices=True)
+    for layer in uneven:
+        x = numbers(2, 3, 12, 12, 13)
+        torch.testing.assert_close(program(layer, x, target=target).module()(x), layer(x), rtol=1e-5, atol=1e-6)
+    torn = numbers(1, 3, 12, 14)
+    torn[0, 0, 2, 3] = torch.nan
+    found = program(OPEN[0], torn, HW if TARGETS[target].open else None, finite=False, target=target)
+    torch.testing.assert_close(found.module(check_guards=False)(torn), OPEN[0](torn), equal_nan=True)
+
+
+@pytest.mark.parametrize("target, words", [("tflite", "target must be None or one of onnx"), ([], "target must be"),
+                                           ("litert", "has none open")])
+def test_a_target_that_is_not_there(target, words):
+    with pytest.raises(ValueError, match=words): program(OPEN[0], numbers(1, 3, 12, 14), HW, target=target)
 
 
 def test_a_model_keeps_its_weights_names_and_outputs():
