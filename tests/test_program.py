@@ -5,27 +5,13 @@ import io
 import pytest
 import torch
 import torch.nn.functional as T
+from runtimes.layers import HW, Of, numbers
 from torch import nn
 from torch.export import Dim
 
 from adapool.export import capture, program, programs
 from adapool.export.inline import without_adaptive
 from adapool.export.targets import TARGETS
-
-SEEDS = torch.Generator().manual_seed(1)
-HW = ({2: "height", 3: "width"},)
-
-
-def numbers(*shape): return torch.randn(shape, generator=SEEDS)
-
-
-class Of(nn.Module):
-    "A function as a model."
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x): return self.function(x)
 
 
 class Mixed(nn.Module):
