@@ -19,6 +19,25 @@ class Of(nn.Module):
     def forward(self, x): return self.function(x)
 
 
+class Together(nn.Module):
+    "Layers side by side, each with an input of its own."
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, *inputs):
+        found = []
+        for layer, x in zip(self.layers, inputs, strict=True):
+            y = layer(x)
+            found.extend(y if isinstance(y, tuple) else [y])
+        return tuple(found)
+
+
+class OfOne(Together):
+    "Layers side by side, all with the same input."
+    def forward(self, x): return super().forward(*[x] * len(self.layers))
+
+
 FIXED = {
     "avg1d": (nn.AdaptiveAvgPool1d(5), (2, 3, 17)),
     "avg1d_grows": (nn.AdaptiveAvgPool1d(9), (2, 3, 4)),

@@ -4,32 +4,13 @@ import shutil
 
 import pytest
 import torch
-from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, numbers
+from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, OfOne, Together, numbers
 from torch import nn
 
 from adapool.export import program
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None,
                                 reason="AOTInductor compiles C++: neither g++ nor clang++ is installed")
-
-
-class Together(nn.Module):
-    "Layers side by side, each with an input of its own."
-    def __init__(self, layers):
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
-
-    def forward(self, *inputs):
-        found = []
-        for layer, x in zip(self.layers, inputs):
-            y = layer(x)
-            found.extend(y if isinstance(y, tuple) else [y])
-        return tuple(found)
-
-
-class OfOne(Together):
-    "Layers side by side, all with the same input."
-    def forward(self, x): return super().forward(*[x] * len(self.layers))
 
 
 def compiled(found, folder):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as T
-from layers import EXAMPLE, FIXED, OPEN, SIZES, Of, numbers
+from layers import EXAMPLE, FIXED, OPEN, SIZES, Of, OfOne, Together, numbers
 from torch import nn
 from torch.export import Dim
 
@@ -19,9 +19,9 @@ WAYS = {"kernels": ("executorch", []), "parts": ("executorch", [XnnpackPartition
 ways = pytest.mark.parametrize("target, partitioner", WAYS.values(), ids=WAYS)
 
 
-def open_to(most, *axes):
+def open_to(most, *axes, of=""):
     "Sizes open up to a bound, for which ExecuTorch plans its memory."
-    return ({axis: Dim(f"size{axis}", min=1, max=most) for axis in axes},)
+    return {axis: Dim(f"size{axis}{of}", min=1, max=most) for axis in axes}
 
 
 def converted(found, partitioner=()):
@@ -32,7 +32,7 @@ def runner(lowered):
     "What runs a lowered program; the program stays as long as its method."
     loaded = Runtime.get().load_program(lowered.buffer)
     method = loaded.load_method("forward")
-    def run(x, loaded=loaded): return [y.clone() for y in method.execute([x])]
+    def run(*inputs, loaded=loaded): return [y.clone() for y in method.execute(inputs)]
     return run
 
 
@@ -42,30 +42,31 @@ def called(lowered):
     return [name for name in names if not any(word in name for word in ("alloc", "getitem", "function view"))]
 
 
-def same(layer, run, x):
-    wanted, got = layer(x), run(x)
-    for a, b in zip([wanted] if isinstance(wanted, torch.Tensor) else wanted, got, strict=True):
+def same(model, run, *inputs):
+    "Whether every output is that of the model; an error names the first layer that differs, where there are several."
+    wanted, got = model(*inputs), run(*inputs)
+    for i, (a, b) in enumerate(zip([wanted] if isinstance(wanted, torch.Tensor) else wanted, got, strict=True)):
         exact = not a.is_floating_point()
-        torch.testing.assert_close(b, a, equal_nan=True, **({"rtol": 0, "atol": 0} if exact else {}))
+        torch.testing.assert_close(b, a, equal_nan=True, **({"rtol": 0, "atol": 0} if exact else {}),
+                                   msg=lambda said, i=i: f"output {i} of {model}: {said}")
 
 
 @ways
-@pytest.mark.parametrize("name", FIXED)
-def test_fixed_sizes(name, target, partitioner):
-    layer, shape = FIXED[name]
-    run = runner(converted(program(layer, numbers(*shape), target=target), partitioner))
-    same(layer, run, numbers(*shape))
+def test_fixed_sizes(target, partitioner):
+    model, inputs = Together([layer for layer, _ in FIXED.values()]), [numbers(*shape) for _, shape in FIXED.values()]
+    run = runner(converted(program(model, tuple(inputs), target=target), partitioner))
+    same(model, run, *map(torch.randn_like, inputs))
 
 
 @ways
-@pytest.mark.parametrize("name", OPEN)
-def test_open_sizes(name, target, partitioner):
-    run = runner(converted(program(OPEN[name], numbers(*EXAMPLE), open_to(64, 2, 3), target=target), partitioner))
-    for size in SIZES: same(OPEN[name], run, numbers(*EXAMPLE[:2], *size))
+def test_open_sizes(target, partitioner):
+    model = OfOne(OPEN.values())
+    run = runner(converted(program(model, numbers(*EXAMPLE), (open_to(64, 2, 3),), target=target), partitioner))
+    for size in SIZES: same(model, run, numbers(*EXAMPLE[:2], *size))
 
 
-@ways
-@pytest.mark.parametrize("layer, shape, axes, dtype", [
+PYRAMID = Of(lambda x: torch.cat([T.adaptive_avg_pool2d(x, n).flatten(1) for n in (1, 2, 3, 6)], 1))
+OTHERS = [
     (nn.AdaptiveAvgPool2d(7), (3, 20, 17), (), torch.float32),
     (nn.AdaptiveAvgPool2d(7), (1, 3, 20, 14), (), torch.float16),
     (nn.AdaptiveMaxPool2d((4, 6), return_indices=True), (1, 3, 20, 17), (), torch.float16),
@@ -75,25 +76,30 @@ def test_open_sizes(name, target, partitioner):
     (nn.AdaptiveMaxPool1d(5, return_indices=True), (2, 3, 17), (0, 2), torch.float32),
     (nn.AdaptiveAvgPool3d((3, 2, 4)), (1, 2, 7, 5, 9), (2, 3, 4), torch.float32),
     (nn.AdaptiveMaxPool2d(7, return_indices=True), (3, 20, 17), (1, 2), torch.float32),
-    (Of(lambda x: torch.cat([T.adaptive_avg_pool2d(x, n).flatten(1) for n in (1, 2, 3, 6)], 1)), (2, 3, 20, 10),
-     (0, 2, 3), torch.float32),
-])
-def test_other_layers(layer, shape, axes, dtype, target, partitioner):
-    shapes = open_to(32, *axes) if axes else None
-    run = runner(converted(program(layer, numbers(*shape).to(dtype), shapes, target=target), partitioner))
-    for n in (None, 1, 3, 31) if axes else (None,):
-        x = numbers(*(n if n and axis in axes else size for axis, size in enumerate(shape))).to(dtype)
-        same(layer, run, x)
+    (PYRAMID, (2, 3, 20, 10), (0, 2, 3), torch.float32),
+]
 
 
 @ways
-@pytest.mark.parametrize("layer", [nn.AdaptiveMaxPool2d(7, return_indices=True), nn.AdaptiveAvgPool2d((7, 9))])
-def test_inf_and_nan_stay_where_they_are_read(layer, target, partitioner):
-    if target is None and isinstance(layer, nn.AdaptiveAvgPool2d): pytest.skip("XNNPACK's average pool takes no NaN")
-    x = numbers(1, 3, 20, 15)
+def test_other_layers(target, partitioner):
+    "Some of fixed size, some of open sizes, as one model."
+    layers, shapes, axes, types = zip(*OTHERS)
+    def inputs(n=None):
+        return [numbers(*(n if n and axis in open else size for axis, size in enumerate(shape))).to(dtype)
+                for shape, open, dtype in zip(shapes, axes, types)]
+    sizes = tuple(open_to(32, *open, of=f"of{i}") or None for i, open in enumerate(axes))
+    model = Together(layers)
+    run = runner(converted(program(model, tuple(inputs()), (sizes,), target=target), partitioner))
+    for n in (None, 1, 3, 31): same(model, run, *inputs(n))
+
+
+@ways
+def test_inf_and_nan_stay_where_they_are_read(target, partitioner):
+    "Averages apart that the default makes one pool: XNNPACK's takes no NaN."
+    layers = [nn.AdaptiveMaxPool2d(7, return_indices=True), nn.AdaptiveAvgPool2d((7, 9))]
+    model, x = OfOne(layers if target else layers[:1]), numbers(1, 3, 20, 15)
     x[0, 0, 3, 3], x[0, 1, 7, 0], x[0, 2, 19, 14] = torch.inf, torch.nan, -torch.inf
-    found = program(layer, numbers(1, 3, 20, 15), finite=False, target=target)
-    same(layer, runner(converted(found, partitioner)), x)
+    same(model, runner(converted(program(model, numbers(1, 3, 20, 15), finite=False, target=target), partitioner)), x)
 
 
 class Network(nn.Module):
@@ -121,8 +127,7 @@ def test_a_network_is_one_part_in_place_of_two():
     same(model, runner(lowered), x)
 
 
-@pytest.mark.parametrize("name", [name for name in FIXED if name.startswith("avg2d") or name == "area2d_grows"])
-def test_its_own_average_is_kept(name):
-    layer, shape = FIXED[name]
-    lowered = converted(program(layer, numbers(*shape), target="executorch"))
-    assert len(called(lowered)) == 1
+def test_its_own_average_is_kept():
+    kept = [of for name, of in FIXED.items() if name.startswith("avg2d") or name == "area2d_grows"]
+    model, inputs = Together([layer for layer, _ in kept]), tuple(numbers(*shape) for _, shape in kept)
+    assert len(called(converted(program(model, inputs, target="executorch")))) == len(kept)
