@@ -95,7 +95,11 @@ def in_openvino(model, x, folder, ours):
     path = written(model, x[:1], folder / "model.onnx", ours)
     read = openvino.convert_model(path)
     images = nncf.Dataset(list(x[:, None].numpy()))
-    for model in (read, nncf.quantize(read, images, subset_size=len(x), fast_bias_correction=False)):
+    least_and_most = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX  # not a mean of them: it clips
+    told = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=least_and_most)
+    made_int8 = nncf.quantize(
+        read, images, subset_size=len(x), fast_bias_correction=False, advanced_parameters=told)
+    for model in (read, made_int8):
         openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
         made, runs = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}), Counter()
         for op in made.get_runtime_model().get_ops():
