@@ -9,7 +9,7 @@ from runtimes.layers import HW, Of, numbers
 from torch import nn
 from torch.export import Dim
 
-from adapool.export import capture, program, programs
+from adapool.export import capture, decompositions, program, programs
 from adapool.export.inline import without_adaptive
 from adapool.export.targets import TARGETS
 
@@ -135,12 +135,33 @@ def test_wrong_numbers_are_refused(monkeypatch):
 def numbers_decide(x): return T.adaptive_avg_pool2d(x, int(x.sum().abs()) + 1)
 
 
+class SumOf(nn.Module):
+    "The sum of what is pooled, from a dict of inputs."
+    def forward(self, d): return T.adaptive_avg_pool2d(d["a"], 3) + T.adaptive_max_pool2d(d["b"], 3)
+
+
+X = numbers(1, 2, 9, 9)
+CAPTURED = torch.export.export(nn.AdaptiveAvgPool2d(5), (X,))
+
+
 @pytest.mark.parametrize("model, args, shapes, error, words", [
     (nn.AdaptiveAvgPool2d(3), 5, None, TypeError, "args must be a tensor"),
     (5, numbers(2), None, TypeError, "model must be"),
     (Of(numbers_decide), numbers(1, 2, 5, 5), None, ValueError, "from the numbers in its input"),
     (nn.AdaptiveAvgPool2d(3), numbers(1, 2, 9, 9), ({-1: "w"},), ValueError, "must name axes in"),
     (nn.AdaptiveAvgPool2d(3), numbers(1, 2, 9, 9), 3, TypeError, "dynamic_shapes must be a tuple"),
+    (CAPTURED, X, None, TypeError, "captured by torch.export already"),
+    (CAPTURED.module(), X, None, TypeError, "captured by torch.export already"),
+    (nn.Sequential(CAPTURED.module(), nn.ReLU()), X, None, TypeError, "captured by torch.export already"),
+    (nn.AdaptiveAvgPool2d(3), X.to("meta"), None, ValueError, "must hold numbers"),
+    (SumOf(), ({"a": X, "b": X},), {"d": {"a": {2: "h"}, "b": None}}, RuntimeError, "a static shape of 9 for"),
 ])
 def test_what_is_wrong_is_said(model, args, shapes, error, words):
     with pytest.raises(error, match=words): program(model, args, shapes)
+
+
+def test_what_is_captured_already_has_its_way():
+    "The one that the error names."
+    found = CAPTURED.run_decompositions(decompositions())
+    assert not any("adaptive" in name for name in operators(found))
+    torch.testing.assert_close(found.module()(X), T.adaptive_avg_pool2d(X, 5), rtol=1e-5, atol=1e-6)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 import torch.onnx
 from torch.backends import opt_einsum
+from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from ..networks.models import evaluating, unwrapped
@@ -55,14 +56,22 @@ def _checked_devices(model, call):
     "Raises where model and call are not on one device, or on one without numbers."
     places = {t.device for t in [*model.parameters(), *model.buffers()]}
     given = {t.device for t in tensors_in(call)}
-    if torch.device("meta") in places & given: raise ValueError("model and args must hold numbers, and the device meta "
+    if places | given == {torch.device("meta")}: raise ValueError("model and args must hold numbers, and the device meta "
         "has none: model.to_empty(device=...) and args on that device")
     if len(places | given) > 1: raise ValueError("args and model must be on one device: args on "
         f"{', '.join(sorted(map(str, given)))}, model on {', '.join(sorted(map(str, places))) or 'none'}; "
         "move one with .to(...)")
 
+def _is_captured(model):
+    "Whether a captured program's module, which has no mode to be put in, is in `model`."
+    parts = model.modules() if isinstance(model, torch.nn.Module) else ()
+    return any(isinstance(part, torch.fx.GraphModule) and "eval" in vars(part) for part in parts)
+
 def checked_call(model, args, kwargs):
     "The module to capture and its `ModelCall`; what is wrong with either is said here."
+    if isinstance(model, ExportedProgram) or _is_captured(model): raise TypeError("model is captured by torch.export "
+        "already: pass the module that it was captured from; without it, a program without adaptive pools is "
+        "captured.run_decompositions(adapool.export.decompositions())")
     if not isinstance(model, torch.nn.Module): raise TypeError(
         f"model must be a torch.nn.Module, got {type(model).__name__}")
     model = unwrapped(model)
@@ -130,6 +139,6 @@ def told(error):
     "What torch says in its first line, and the reasons listed below it, without advice for its own developers."
     cause = error.__cause__ if isinstance(error, torch.onnx.errors.OnnxExporterError) else error
     first, *lines = str(cause).strip().splitlines() or [""]
-    listed = list(takewhile(str.strip, lines)) if lines and lines[0].startswith("  - ") else []
+    listed = list(takewhile(str.strip, lines)) if lines and lines[0].lstrip().startswith("- ") else []
     return "\n".join([first.split(" For more information, run with")[0],
                       *(line.split(" If you're using")[0] for line in listed)])
