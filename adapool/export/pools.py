@@ -6,6 +6,8 @@
 __all__ = ['MOST_AXES', 'POOLS', 'POOL_OPERATORS', 'replacement', 'decompositions']
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600003b
+import math
+
 import torch
 import torch.nn.functional as T
 
@@ -101,9 +103,21 @@ def _as_linear(axis, terms):
     small = all_ints(axis.n, axis.m) and axis.n * axis.m <= MATRIX_CELLS
     return axis._replace(form="matrix") if terms.finite and small and axis.form != "keep" else axis
 
-def _matrix_product(matrix, x, dim, linear=False):
+def _convolved(matrix, x):
+    "The product of a matrix with `x` along its last axis as a convolution of 1 × 1, the cells in place of channels."
+    flat = x if x.dim() == 4 else x.reshape(*x.shape[:2], -1, x.shape[-1])
+    y = T.conv2d(flat.permute(0, 3, 1, 2), matrix[:, :, None, None]).permute(0, 2, 3, 1)
+    return y if x.dim() == 4 else y.reshape(*x.shape[:-1], matrix.shape[0])
+
+def _fixed_product(matrix, x, dim, terms):
+    "The product of a constant matrix with `x` along the axis `dim`, as the terms want it."
+    rows, always = x.movedim(dim, -1), terms.convolved == "always" and dim == -1
+    alone = all_ints(*rows.shape[2:-1]) and math.prod(rows.shape[2:-1]) == 1
+    if always or (terms.convolved != "never" and alone): return _convolved(matrix, rows).movedim(-1, dim)
+    return T.linear(rows, matrix).movedim(-1, dim) if terms.linear else _matrix_product(matrix, x, dim)
+
+def _matrix_product(matrix, x, dim):
     "The product of a matrix with `x` along the axis `dim`, which has a fixed size."
-    if linear: return T.linear(x.movedim(dim, -1), matrix).movedim(-1, dim)
     if dim == -1: return x @ matrix.T
     if dim == -2: return matrix @ x
     return (matrix @ x.flatten(dim + 1)).reshape(*x.shape[:dim], matrix.shape[0], *x.shape[dim + 1:])
@@ -147,7 +161,7 @@ def _avg_axis(x, axis, terms):
     dim, n, m, form = axis
     if form == "cut": return _cut(x, dim, (m, n // m)).mean(dim)
     if form == "gather": return _gathered(x, axis, lambda first, last: (first + last) / 2, terms)
-    if form == "matrix": return _matrix_product(_matrix(x, n, m, terms), x, dim, terms.linear)
+    if form == "matrix": return _fixed_product(_matrix(x, n, m, terms), x, dim, terms)
     cells, seen = _seen_cells(x, axis, terms)
     starts, stops = _bounds(x, n, m, terms)
     inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]

@@ -23,21 +23,23 @@ class Terms(NamedTuple):
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
     casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
     linear: bool = False       # averages are linear layers, which a quantizer knows
+    convolved: str = "never"   # where a product is a convolution: "never", "alone" (one row a channel), "always"
 
 PLAIN = Terms()
 
 # %% ../../nbs/inside/export/00b_targets.ipynb #7a400008
 _EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False,
                     kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
-_LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False)
+_LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False, convolved="always")
 
 TARGETS = {
-    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, uneven_padding=False),
+    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, uneven_padding=False,
+                convolved="alone"),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
     "litert": _LITERT,
-    "litert_int8": _LITERT._replace(linear=True),
+    "litert_int8": _LITERT._replace(linear=True, convolved="alone"),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),

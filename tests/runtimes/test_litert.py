@@ -8,7 +8,7 @@ from torch import nn
 
 litert_torch = pytest.importorskip("litert_torch", reason="litert-torch is not installed: make test-runtimes has it")
 
-from layers import FIXED, numbers  # noqa: E402
+from layers import FIXED, Of, numbers  # noqa: E402
 
 from adapool.export import portable, program  # noqa: E402
 
@@ -41,6 +41,10 @@ OTHERS = {
     "avg3d_padded": (nn.AdaptiveAvgPool3d((5, 3, 4)), (2, 3, 16, 11, 9)),
     "max2d_padded": (nn.AdaptiveMaxPool2d((5, 3)), (2, 3, 16, 11)),
     "max3d_padded": (nn.AdaptiveMaxPool3d((5, 3, 4)), (2, 3, 16, 11, 9)),
+    "avg2d_one_row": (nn.AdaptiveAvgPool2d((1, 8)), (1, 64, 5, 27)),
+    "avg2d_one_column": (nn.AdaptiveAvgPool2d((8, 1)), (1, 64, 27, 5)),
+    "avg3d_one_row": (nn.AdaptiveAvgPool3d((1, 1, 8)), (1, 4, 3, 5, 27)),
+    "avg1d_of_a_row": (Of(lambda x: T.adaptive_avg_pool1d(x.squeeze(2), 8)[:, :, None]), (1, 40, 1, 27)),
     "net": (Net().eval(), (2, 3, 29, 31)),
 }
 
@@ -60,6 +64,20 @@ def test_a_layer_gives_eagers_numbers(name, target):
     x, other = numbers(*shape), numbers(*shape)
     made = litert_torch.convert(program(layer, x, target=target).module(), (x,))
     for numbers_in in (x, other): close(layer(numbers_in), made(numbers_in))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_reshapes_around_a_product(batch):
+    "The converter's optimizer joins them with the product, whose rank is wrong then."
+    model = Of(lambda x: T.adaptive_avg_pool2d(x.reshape(batch, -1, 5, 27), (None, 8)).reshape(1, 40, 1, 8))
+    x = numbers(1, 40, 1, 27)
+    close(model(x), litert_torch.convert(program(model, x, target="litert").module(), (x,))(x))
+
+
+@pytest.mark.parametrize("shape, size", [((1, 64, 5, 27), (1, 8)), ((1, 64, 27, 5), (8, 1))])
+def test_one_row_as_linear_layers(shape, size):
+    model, x = nn.AdaptiveAvgPool2d(size), numbers(*shape)
+    close(model(x), litert_torch.convert(program(model, x, target="litert_int8").module(), (x,))(x))
 
 
 def test_several_sizes_in_one_file(tmp_path):
