@@ -95,8 +95,8 @@ def in_openvino(model, x, folder, ours):
     path = written(model, x[:1], folder / "model.onnx", ours)
     read = openvino.convert_model(path)
     images = nncf.Dataset(list(x[:, None].numpy()))
-    least_and_most = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX  # not a mean of them: it clips
-    told = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=least_and_most)
+    to_the_largest = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX  # a mean of them clips
+    told = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=to_the_largest)
     made_int8 = nncf.quantize(
         read, images, subset_size=len(x), fast_bias_correction=False, advanced_parameters=told)
     for model in (read, made_int8):

@@ -121,7 +121,7 @@ def main():
     given, ratios = parser.parse_args(), []
     torch.set_num_threads(1)
     for name, (_, shape) in CASES.items():
-        if given.only not in name or given.open and len(shape) != 4: continue
+        if given.only not in name or (given.open and len(shape) != 4): continue
         ratio, *sizes = compared(name, given.runtime, given.open, given.seconds)
         ratios += [ratio] if ratio else []
         print(f"{name:26} {f'{ratio:.2f}' if ratio else '-':>7}  bytes {sizes[0] or '-'} → {sizes[1]}", flush=True)
