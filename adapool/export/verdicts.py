@@ -54,10 +54,11 @@ def _runtimes(kind, shape, sizes, indices):
     even = all(n % m == 0 for n, m in pairs)
     torn = not even and any(n % m == 0 and n > m for n, m in pairs)
     small = math.prod((n + 2*m - 2) // m for n, m in pairs) <= 25  # cells of a window that AOTInductor writes out
-    found = {"LiteRT": (average and (flat or even), average and even and len(sizes) > 1 and "wrong"),
+    frozen = even and (len(sizes) == 2 and any(n != m for n, m in pairs) or len(sizes) == 3 and one)
+    found = {"LiteRT": (average and (flat or even), average and frozen and "wrong"),
              "ExecuTorch": (average and (flat or one), average and (flat or one)),
-             "Core ML": (flat and not indices, flat and not indices and one),
-             "TVM": (average and (not torn or "wrong"), average),
+             "Core ML": (flat and not indices, len(sizes) == 2 and not indices and one),
+             "TVM": (average and (not torn or "wrong"), average and (one or 1 not in sizes or "wrong")),
              "AOTInductor": (True, not flat or one or not (even or small) or "wrong")}
     words = {True: "right", False: "fails", "wrong": "wrong"}
     said = {tool: " / ".join(dict.fromkeys(words[verdict] for verdict in pair)) for tool, pair in found.items()}

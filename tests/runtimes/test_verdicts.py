@@ -46,3 +46,16 @@ def test_verdicts_are_those_of_the_runtimes(tool, package, run, name):
         verdict = "right" if same else "wrong"
     except Exception: verdict = "fails"
     assert why_not(layer, x)[0][tool].split(" / ")[0] == verdict
+
+
+@pytest.mark.parametrize("layer, shape, tool, says", [
+    (nn.AdaptiveAvgPool2d((1, 4)), (1, 2, 9, 16), "TVM", "right / wrong"),
+    (nn.AdaptiveAvgPool2d((9, 3)), (1, 2, 9, 9), "TVM", "right"),
+    (nn.AdaptiveAvgPool3d((3, 2, 2)), (1, 2, 9, 9, 8), "TVM", "wrong / right"),
+    (nn.AdaptiveAvgPool1d(1), (2, 1, 36), "Core ML", "right / fails"),
+    (nn.AdaptiveAvgPool3d((2, 2, 4)), (1, 2, 4, 10, 12), "LiteRT", "right / fails"),
+    (nn.AdaptiveAvgPool2d((9, 9)), (1, 2, 9, 9), "LiteRT", "right / fails"),
+    (nn.AdaptiveAvgPool2d((9, 3)), (1, 2, 9, 9), "LiteRT", "right / wrong"),
+])
+def test_verdicts_of_open_sizes_as_measured(layer, shape, tool, says):
+    assert why_not(layer, numbers(*shape))[0][tool] == says
