@@ -57,10 +57,9 @@ def _bounds(x, n, m, terms=PLAIN):
     starts = _whole(torch.arange(m, device=x.device) * n, m, terms)
     return starts, n - starts.flip(0)
 
-def _largest(n, m, terms):
-    "Cells of the largest window; if a size is open, of the largest that there can be, `n` where that is not computed."
-    if all_ints(n, m): return int(adaptive_windows(n, m).sizes.max())
-    return (n + m - 1) // m + 1 if terms.divides else n
+def _largest(n, m):
+    "Cells of the largest window; if a size is open, of the largest that there can be."
+    return int(adaptive_windows(n, m).sizes.max()) if all_ints(n, m) else (n + m - 1) // m + 1
 
 def _cut(x, dim, sizes):
     "`x` with axes of `sizes` in place of the axis `dim`, counted from the end."
@@ -82,20 +81,43 @@ def _indicator(inside, x, terms=PLAIN):
     if terms.casts: return inside.to(x.dtype)
     return torch.where(inside, _scalar(1, x), _scalar(0, x))
 
+def _counted(x, dim):
+    "The cells along an axis, counted from 1 on, and how many there are: from the tensor, no size becomes a number."
+    ones = torch.ones_like(x.movedim(dim, -1)[(0,) * (x.dim() - 1)], dtype=torch.int64)
+    return ones.cumsum(0), ones.sum(0)
+
+def _masked(axis, terms):
+    "Whether windows are masks: where the graph may hold no numbers that follow from an open size."
+    return not terms.divides and not all_ints(axis.n)
+
+def _inside(x, axis):
+    "Which cells each window reads, (m, n), and the first of them: floor(a / m) <= c holds where a < (c + 1) m does."
+    (cell, n), window = _counted(x, axis.dim), torch.arange(axis.m, device=x.device)[:, None]
+    before = cell * axis.m <= window * n
+    inside = torch.logical_and(torch.logical_not(before), (cell - 1) * axis.m < (window + 1) * n)
+    return inside, torch.where(before, 1, 0).sum(1)
+
+def _seen_inside(x, inside, dim, other):
+    "The cells of `x`, (m, n) in place of the axis, `other` where a window does not read them."
+    return torch.where(inside.reshape(inside.shape[0], -1, *[1] * (-dim - 1)), x.unsqueeze(dim - 1), _scalar(other, x))
+
 def _seen_cells(x, axis, terms=PLAIN):
     "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
     starts, stops = _bounds(x, axis.n, axis.m, terms)
-    order = torch.arange(_largest(axis.n, axis.m, terms), device=x.device)
+    order = torch.arange(_largest(axis.n, axis.m), device=x.device)
     cells = _read(torch.minimum(starts[:, None] + order, stops[:, None] - 1), terms)
     sizes = cells.shape if all_ints(axis.n, axis.m) else (axis.m, -1)
     return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, sizes)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024a
-def _matrix(x, n, m, terms):
+def _matrix(x, axis, terms):
     "The averaging matrix (m, n), computed in the graph."
-    starts, stops = _bounds(x, n, m, terms)
-    cell = torch.arange(n, device=x.device)
-    inside = _indicator(torch.logical_and(starts[:, None] <= cell, cell < stops[:, None]), x, terms)
+    if _masked(axis, terms): inside = _inside(x, axis)[0]
+    else:
+        starts, stops = _bounds(x, axis.n, axis.m, terms)
+        cell = torch.arange(axis.n, device=x.device)
+        inside = torch.logical_and(starts[:, None] <= cell, cell < stops[:, None])
+    inside = _indicator(inside, x, terms)
     return inside / inside.sum(1, keepdim=True)
 
 def _as_linear(axis, terms):
@@ -125,14 +147,15 @@ def _matrix_product(matrix, x, dim):
 def _products(x, axes, terms):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
     if not terms.einsum:
-        for dim, n, m, _ in reversed(axes): x = _matrix_product(_matrix(x, n, m, terms), x, dim)
+        for axis in reversed(axes):
+            x = _matrix_product(_matrix(x, axis, terms), x, axis.dim, terms.linear or _masked(axis, terms))
         return x
     # with a batch of one beside the channels, ONNX Runtime turns axes round cell by cell (benchmarks/graphs.py)
     flat = x if [axis.dim for axis in axes] == [-1] else x.flatten(0, 1)
     names, new = "abcde"[:flat.dim()], {axis.dim: "vwxyz"[axis.dim] for axis in reversed(axes)}
     left = ",".join([names, *(new[dim] + names[dim] for dim in new)])
     right = "".join(new.get(i - flat.dim(), name) for i, name in enumerate(names))
-    matrices = (_matrix(x, axis.n, axis.m, terms) for axis in reversed(axes))
+    matrices = (_matrix(x, axis, terms) for axis in reversed(axes))
     y = torch.ops.aten.einsum(f"{left}->{right}", [flat, *matrices])  # torch.einsum would fix an order for these sizes
     return y if flat is x else y.reshape(*x.shape[:2], *y.shape[1:])
 
@@ -150,7 +173,7 @@ def _by_axis(pooled):
     "`pooled`, a function of a tensor and one of its axes, with those beside that axis as one where windows need room."
     def with_room(x, axis, terms):
         at = x.dim() + axis.dim
-        if x.dim() < MOST_AXES or axis.form not in ("cut", "cells"): return pooled(x, axis, terms)
+        if x.dim() < MOST_AXES or _masked(axis, terms) or axis.form not in ("cut", "cells"): return pooled(x, axis, terms)
         flat, dim = (x.flatten(3), -2) if at == 2 else (x.flatten(1, at - 1), axis.dim)
         return pooled(flat, axis._replace(dim=dim), terms).reshape(*x.shape[:at], axis.m, *x.shape[at + 1:])
     return with_room
@@ -161,11 +184,15 @@ def _avg_axis(x, axis, terms):
     dim, n, m, form = axis
     if form == "cut": return _cut(x, dim, (m, n // m)).mean(dim)
     if form == "gather": return _gathered(x, axis, lambda first, last: (first + last) / 2, terms)
-    if form == "matrix": return _fixed_product(_matrix(x, n, m, terms), x, dim, terms)
-    cells, seen = _seen_cells(x, axis, terms)
-    starts, stops = _bounds(x, n, m, terms)
-    inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
-    total = torch.where(_beside(inside, dim), seen, _scalar(0, x)).sum(dim)
+    if form == "matrix": return _fixed_product(_matrix(x, axis, terms), x, dim, terms)
+    if _masked(axis, terms):
+        inside = _inside(x, axis)[0]
+        total = _seen_inside(x, inside, dim, 0).sum(dim)
+    else:
+        cells, seen = _seen_cells(x, axis, terms)
+        starts, stops = _bounds(x, n, m, terms)
+        inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
+        total = torch.where(_beside(inside, dim), seen, _scalar(0, x)).sum(dim)
     return total / _beside(_indicator(inside, x, terms).sum(1), dim)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40000c
@@ -192,8 +219,10 @@ def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
     axes = axes_of("avg", x, sizes, terms.finite)
     if terms.linear: axes = [_as_linear(axis, terms) for axis in axes]
+    kept = [axis for axis in axes if axis.form in terms.kept]
+    if kept and terms.kept_mixed: return _adaptive(x, sizes)
+    if not all_ints(*sizes): kept = []
     forms = {axis.form for axis in axes}
-    if forms & {*terms.kept}: return _adaptive(x, [axis.m for axis in axes])
     half = x.dtype in (torch.float16, torch.bfloat16)
     y = x.float() if half and forms & {"gather", "matrix", "product", "cells"} else x
     pools = [as_pool(axis) for axis in axes]
@@ -204,9 +233,10 @@ def _avg(x, sizes, terms):
     if one_pool:
         left = [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)]
         for part in _one_by_one(left, terms): y = _ordinary("avg", y, part, terms)
-    if open_axes := [axis for axis in axes if axis.form == "product"]: y = _products(y, open_axes, terms)
+    if open_axes := [axis for axis in axes if axis.form == "product" and axis not in kept]: y = _products(y, open_axes, terms)
     for axis in sorted(axes, key=_rank):
-        if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis, terms)
+        if axis.form in ("cut", "gather", "matrix", "cells") and axis not in kept: y = _avg_axis(y, axis, terms)
+    if kept: y = _adaptive(y, sizes)
     return y if y.dtype == x.dtype else y.to(x.dtype)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600029
@@ -222,9 +252,10 @@ def _max_axis(x, axis, terms):
     if form == "whole": return _max_along(x, dim, terms, keepdim=True)
     if form == "cut": return _max_along(_cut(x, dim, (m, n // m)), dim, terms)
     if form == "gather": return _gathered(x, axis, torch.maximum, terms)
+    if _masked(axis, terms): return _seen_inside(x, _inside(x, axis)[0], dim, -torch.inf).max(dim)[0]
     seen = _seen_cells(x, axis, terms)[1]
     if not terms.finite or not all_ints(n, m): return _max_along(seen, dim, terms)
-    k, at = _largest(n, m, terms), x.dim() + dim
+    k, at = _largest(n, m), x.dim() + dim
     pools = [BlockedPool(1, k, k) if i == at else IDENTITY for i in range(2, x.dim())]
     return _ordinary("max", seen.flatten(at, at + 1), pools, terms)
 
@@ -242,13 +273,19 @@ def _max(x, sizes, terms):
 # %% ../../nbs/inside/export/01_pools.ipynb #e060002c
 def _first(x, axis, terms):
     "The maximum along one axis, and the number of its cell."
-    cells, seen = _seen_cells(x, axis, terms)
-    best, place = seen.max(axis.dim)
-    starts, stops = (_beside(bound, axis.dim) for bound in _bounds(x, axis.n, axis.m, terms))
+    dim = axis.dim
+    if _masked(axis, terms):
+        inside, first = _inside(x, axis)
+        seen, order = _seen_inside(x, inside, dim, -torch.inf), (_counted(x, dim)[0] - 1).reshape(-1, *[1] * (-dim - 1))
+    else:
+        cells, seen = _seen_cells(x, axis, terms)
+        order = _beside(torch.arange(cells.shape[1], device=x.device), dim)
+    best, place = seen.max(dim)
     if not terms.finite:
-        order = _beside(torch.arange(cells.shape[1], device=x.device), axis.dim)
-        last_nan = torch.where(seen.isnan(), order, -1).max(axis.dim)[0]
+        last_nan = torch.where(seen.isnan(), order, -1).max(dim)[0]
         best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
+    if _masked(axis, terms): return best, torch.maximum(place, _beside(first, dim))
+    starts, stops = (_beside(bound, dim) for bound in _bounds(x, axis.n, axis.m, terms))
     return best, torch.minimum(starts + place, stops - 1)
 
 def _indices(x, sizes, terms):
@@ -261,12 +298,14 @@ def _indices(x, sizes, terms):
     if x.dim() == MOST_AXES: return _indices(x.flatten(0, 1), sizes, terms).reshape(*x.shape[:2], *sizes)
     index, step = None, 1
     for axis in reversed(axes):
-        cells = _beside(torch.arange(axis.n, device=x.device), axis.dim)
-        if axis.form == "keep": index = cells.expand(x.shape) if index is None else index + cells * step
+        n = _counted(x, axis.dim)[1] if _masked(axis, terms) else axis.n
+        if axis.form == "keep":
+            cells = _beside(torch.arange(axis.n, device=x.device), axis.dim)
+            index = cells.expand(x.shape) if index is None else index + cells * step
         else:
             x, cells = _first(x, axis, terms)
             index = cells * step if index is None else index.gather(axis.dim, cells) + cells * step
-        step = step * axis.n
+        step = step * n
     return index.to(torch.int64)
 
 def _ordinary_indices(x, pools):

@@ -10,7 +10,7 @@ from itertools import chain
 
 from .calls import checked_call, eager, evaluation, quiet
 from .capture import captured_open, checked_axes
-from .inline import without_adaptive
+from .inline import only_pools, without_adaptive
 from .targets import check_open, terms_of
 from .verify import Tries, judged, limit_of, run_program
 
@@ -50,7 +50,9 @@ def program(
     with evaluation(model, call), quiet():
         open_axes, outputs = checked_axes(model, call, dynamic_shapes), eager(model, call)
         if any(open_axes): check_open(target)
-        found = without_adaptive(captured_open(model, call, open_axes, terms), terms)
+        found = captured_open(model, call, open_axes, terms)
+        if target == "xnnpack" and only_pools(found): terms = terms_of("executorch", finite)  # nothing to be one part with
+        found = without_adaptive(found, terms)
         calls = chain([(call, outputs)], Tries(model, call, outputs, found, open_axes))
         judged("the program", run_program(found), calls, limit_of(outputs), finite)
     return found

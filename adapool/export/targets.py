@@ -18,6 +18,7 @@ class Terms(NamedTuple):
     einsum: bool = True        # averages of open sizes are an Einsum, else one matrix product after another
     max_of_four: bool = True   # a maximum along one axis of four may be taken
     kept: tuple = ()           # forms of averages that the tool's own adaptive average is better at
+    kept_mixed: bool = True    # … beside axes of other forms, too, and with output sizes that are no numbers
     divides: bool = True       # integers may be divided by plain numbers, and open sizes at all
     uneven_padding: bool = True  # a pool may be padded along some axes, its windows overlap along others
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
@@ -43,7 +44,7 @@ TARGETS = {
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),
-    "tvm": Terms(pool_indices=False, einsum=False, divides=False),
+    "tvm": Terms(pool_indices=False, einsum=False, kept=("matrix", "product", "cells"), kept_mixed=False, divides=False),
 }
 
 def terms_of(target, finite):
