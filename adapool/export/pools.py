@@ -81,9 +81,9 @@ def _indicator(inside, x, terms=PLAIN):
     if terms.casts: return inside.to(x.dtype)
     return torch.where(inside, _scalar(1, x), _scalar(0, x))
 
-def _counted(x, dim):
-    "The cells along an axis, counted from 1 on, and how many there are: from the tensor, no size becomes a number."
-    ones = torch.ones_like(x.movedim(dim, -1)[(0,) * (x.dim() - 1)], dtype=torch.int64)
+def _counted(x):
+    "The cells along the last axis, counted from 1 on, and how many there are: from `x`, no size becomes a number."
+    ones = torch.ones_like(x[(0,) * (x.dim() - 1)]).to(torch.int64)
     return ones.cumsum(0), ones.sum(0)
 
 def _masked(axis, terms):
@@ -92,14 +92,14 @@ def _masked(axis, terms):
 
 def _inside(x, axis):
     "Which cells each window reads, (m, n), and the first of them: floor(a / m) <= c holds where a < (c + 1) m does."
-    (cell, n), window = _counted(x, axis.dim), torch.arange(axis.m, device=x.device)[:, None]
+    (cell, n), window = _counted(x.movedim(axis.dim, -1)), torch.arange(axis.m, device=x.device)[:, None]
     before = cell * axis.m <= window * n
     inside = torch.logical_and(torch.logical_not(before), (cell - 1) * axis.m < (window + 1) * n)
     return inside, torch.where(before, 1, 0).sum(1)
 
-def _seen_inside(x, inside, dim, other):
-    "The cells of `x`, (m, n) in place of the axis, `other` where a window does not read them."
-    return torch.where(inside.reshape(inside.shape[0], -1, *[1] * (-dim - 1)), x.unsqueeze(dim - 1), _scalar(other, x))
+def _seen_inside(x, inside, other):
+    "The cells of `x`, (m, n) in place of the last axis, `other` where a window does not read them."
+    return torch.where(inside, x.unsqueeze(-2), _scalar(other, x))
 
 def _seen_cells(x, axis, terms=PLAIN):
     "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
@@ -173,7 +173,9 @@ def _by_axis(pooled):
     "`pooled`, a function of a tensor and one of its axes, with those beside that axis as one where windows need room."
     def with_room(x, axis, terms):
         at = x.dim() + axis.dim
-        if x.dim() < MOST_AXES or _masked(axis, terms) or axis.form not in ("cut", "cells"): return pooled(x, axis, terms)
+        if _masked(axis, terms):  # TVM compiles no masks of two open axes but along the last one
+            return pooled(x.movedim(axis.dim, -1), axis._replace(dim=-1), terms).movedim(-1, axis.dim)
+        if x.dim() < MOST_AXES or axis.form not in ("cut", "cells"): return pooled(x, axis, terms)
         flat, dim = (x.flatten(3), -2) if at == 2 else (x.flatten(1, at - 1), axis.dim)
         return pooled(flat, axis._replace(dim=dim), terms).reshape(*x.shape[:at], axis.m, *x.shape[at + 1:])
     return with_room
@@ -187,7 +189,7 @@ def _avg_axis(x, axis, terms):
     if form == "matrix": return _fixed_product(_matrix(x, axis, terms), x, dim, terms)
     if _masked(axis, terms):
         inside = _inside(x, axis)[0]
-        total = _seen_inside(x, inside, dim, 0).sum(dim)
+        total = _seen_inside(x, inside, 0).sum(dim)
     else:
         cells, seen = _seen_cells(x, axis, terms)
         starts, stops = _bounds(x, n, m, terms)
@@ -252,7 +254,7 @@ def _max_axis(x, axis, terms):
     if form == "whole": return _max_along(x, dim, terms, keepdim=True)
     if form == "cut": return _max_along(_cut(x, dim, (m, n // m)), dim, terms)
     if form == "gather": return _gathered(x, axis, torch.maximum, terms)
-    if _masked(axis, terms): return _seen_inside(x, _inside(x, axis)[0], dim, -torch.inf).max(dim)[0]
+    if _masked(axis, terms): return _seen_inside(x, _inside(x, axis)[0], -torch.inf).max(dim)[0]
     seen = _seen_cells(x, axis, terms)[1]
     if not terms.finite or not all_ints(n, m): return _max_along(seen, dim, terms)
     k, at = _largest(n, m), x.dim() + dim
@@ -274,9 +276,12 @@ def _max(x, sizes, terms):
 def _first(x, axis, terms):
     "The maximum along one axis, and the number of its cell."
     dim = axis.dim
+    if _masked(axis, terms) and dim != -1:
+        found = _first(x.movedim(dim, -1), axis._replace(dim=-1), terms)
+        return tuple(part.movedim(-1, dim) for part in found)
     if _masked(axis, terms):
         inside, first = _inside(x, axis)
-        seen, order = _seen_inside(x, inside, dim, -torch.inf), (_counted(x, dim)[0] - 1).reshape(-1, *[1] * (-dim - 1))
+        seen, order = _seen_inside(x, inside, -torch.inf), _counted(x)[0] - 1
     else:
         cells, seen = _seen_cells(x, axis, terms)
         order = _beside(torch.arange(cells.shape[1], device=x.device), dim)
@@ -284,7 +289,7 @@ def _first(x, axis, terms):
     if not terms.finite:
         last_nan = torch.where(seen.isnan(), order, -1).max(dim)[0]
         best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
-    if _masked(axis, terms): return best, torch.maximum(place, _beside(first, dim))
+    if _masked(axis, terms): return best, torch.maximum(place, first)
     starts, stops = (_beside(bound, dim) for bound in _bounds(x, axis.n, axis.m, terms))
     return best, torch.minimum(starts + place, stops - 1)
 
@@ -298,7 +303,7 @@ def _indices(x, sizes, terms):
     if x.dim() == MOST_AXES: return _indices(x.flatten(0, 1), sizes, terms).reshape(*x.shape[:2], *sizes)
     index, step = None, 1
     for axis in reversed(axes):
-        n = _counted(x, axis.dim)[1] if _masked(axis, terms) else axis.n
+        n = _counted(x.movedim(axis.dim, -1))[1] if _masked(axis, terms) else axis.n
         if axis.form == "keep":
             cells = _beside(torch.arange(axis.n, device=x.device), axis.dim)
             index = cells.expand(x.shape) if index is None else index + cells * step
