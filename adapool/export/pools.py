@@ -148,7 +148,9 @@ def _products(x, axes, terms):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
     if not terms.einsum:
         for axis in reversed(axes):
-            x = _matrix_product(_matrix(x, axis, terms), x, axis.dim, terms.linear or _masked(axis, terms))
+            matrix = _matrix(x, axis, terms)
+            if _masked(axis, terms): x = T.linear(x.movedim(axis.dim, -1), matrix).movedim(-1, axis.dim)
+            else: x = _matrix_product(matrix, x, axis.dim)
         return x
     # with a batch of one beside the channels, ONNX Runtime turns axes round cell by cell (benchmarks/graphs.py)
     flat = x if [axis.dim for axis in axes] == [-1] else x.flatten(0, 1)

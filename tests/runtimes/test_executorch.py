@@ -131,3 +131,8 @@ def test_its_own_average_is_kept():
     kept = [of for name, of in FIXED.items() if name.startswith("avg2d") or name == "area2d_grows"]
     model, inputs = Together([layer for layer, _ in kept]), tuple(numbers(*shape) for _, shape in kept)
     assert len(called(converted(program(model, inputs, target="executorch")))) == len(kept)
+
+
+def test_a_pool_alone_is_not_handed_over():
+    lowered = converted(program(nn.AdaptiveAvgPool2d(7), numbers(1, 3, 14, 14), target="xnnpack"), [XnnpackPartitioner()])
+    assert not any("delegate" in name for name in called(lowered))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, numbers
+from torch import nn
 
 from adapool.export import program
 
@@ -36,3 +37,35 @@ def test_open_layers(name):
     for height, width in SIZES:
         x = numbers(1, 3, height, width)
         assert_same(run(x), OPEN[name](x))
+
+
+@pytest.mark.parametrize("layer, shape, shapes, sizes", [
+    (nn.AdaptiveAvgPool2d((4, 5)), (1, 3, 10, 15), None, [(10, 15)]),
+    (nn.AdaptiveAvgPool2d((7, 1)), (1, 3, 15, 10), None, [(15, 10)]),
+    (nn.AdaptiveAvgPool2d((1, 6)), EXAMPLE, HW, SIZES),
+    (nn.AdaptiveAvgPool2d((4, 7)), (1, 3, 12, 14), ({2: "height"},), [(12, 14), (5, 14)]),
+], ids=str)
+def test_its_own_average_beside_an_axis_that_divides(layer, shape, shapes, sizes):
+    "Torch's own layer is wrong there, which is why axes that divide are pooled before."
+    run = converted(layer, numbers(*shape), dynamic_shapes=shapes)
+    for size in sizes:
+        x = numbers(*shape[:2], *size)
+        assert_same(run(x), layer(x))
+
+
+@pytest.mark.parametrize("layer", [
+    nn.AdaptiveMaxPool2d((4, 5)), nn.AdaptiveMaxPool2d(3, return_indices=True)], ids=str)
+def test_open_sizes_behind_a_convolution(layer):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), layer).eval().requires_grad_(False)
+    run = converted(model, numbers(1, 3, 33, 30), dynamic_shapes=HW)
+    for size in [(33, 30), (41, 29)]:
+        x = numbers(1, 3, *size)
+        assert_same(run(x), model(x))
+
+
+def test_inf_and_nan_stay_where_they_are_read():
+    layer, x = nn.AdaptiveMaxPool2d((4, 6), return_indices=True), numbers(1, 3, 20, 15)
+    x[0, 0, 3, 3], x[0, 1, 7, 0], x[0, 2, :12] = torch.inf, torch.nan, -torch.inf
+    (found, index), (wanted, places) = converted(layer, numbers(*EXAMPLE), dynamic_shapes=HW, finite=False)(x), layer(x)
+    torch.testing.assert_close(found, wanted, equal_nan=True)
+    assert torch.equal(index, places)
