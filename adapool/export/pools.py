@@ -138,6 +138,11 @@ def _fixed_product(matrix, x, dim, terms):
     if always or (terms.convolved != "never" and alone): return _convolved(matrix, rows).movedim(-1, dim)
     return T.linear(rows, matrix).movedim(-1, dim) if terms.linear else _matrix_product(matrix, x, dim)
 
+def _without_pool(axis):
+    "The axis in a form that is no ordinary pool."
+    if axis.form not in ("pool", "blocks"): return axis
+    return axis._replace(form="cells" if axis.n % axis.m else "cut")
+
 def _matrix_product(matrix, x, dim):
     "The product of a matrix with `x` along the axis `dim`, which has a fixed size."
     if dim == -1: return x @ matrix.T
@@ -222,6 +227,7 @@ def _adaptive(x, sizes):
 def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
     axes = axes_of("avg", x, sizes, terms.finite)
+    if not (terms.finite or terms.nan_pools): axes = [_without_pool(axis) for axis in axes]
     if terms.linear: axes = [_as_linear(axis, terms) for axis in axes]
     kept = [axis for axis in axes if axis.form in terms.kept]
     if kept and terms.kept_mixed: return _adaptive(x, sizes)
@@ -286,13 +292,15 @@ def _first(x, axis, terms):
         seen, order = _seen_inside(x, inside, -torch.inf), _counted(x)[0] - 1
     else:
         cells, seen = _seen_cells(x, axis, terms)
+        starts, stops = (_beside(bound, dim) for bound in _bounds(x, axis.n, axis.m, terms))
+        if all_ints(axis.n, axis.m) and cells.shape[1] == 1:  # LiteRT finds no place among one
+            return seen.squeeze(dim), starts.expand(seen.squeeze(dim).shape)
         order = _beside(torch.arange(cells.shape[1], device=x.device), dim)
     best, place = seen.max(dim)
     if not terms.finite:
         last_nan = torch.where(seen.isnan(), order, -1).max(dim)[0]
         best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
     if _masked(axis, terms): return best, torch.maximum(place, first)
-    starts, stops = (_beside(bound, dim) for bound in _bounds(x, axis.n, axis.m, terms))
     return best, torch.minimum(starts + place, stops - 1)
 
 def _indices(x, sizes, terms):

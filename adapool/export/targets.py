@@ -24,6 +24,7 @@ class Terms(NamedTuple):
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
     casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
     linear: bool = False       # averages are linear layers, which a quantizer knows
+    nan_pools: bool = True     # an ordinary average of NaN is NaN
     convolved: str = "never"   # where a product is a convolution: "never", "alone" (one row a channel), "always"
 
 PLAIN = Terms()
@@ -31,11 +32,12 @@ PLAIN = Terms()
 # %% ../../nbs/inside/export/00b_targets.ipynb #7a400008
 _EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False,
                     kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
-_LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False, convolved="always")
+_LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False, convolved="always",
+                nan_pools=False)
 
 TARGETS = {
     None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, uneven_padding=False,
-                convolved="alone"),
+                convolved="alone", nan_pools=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),

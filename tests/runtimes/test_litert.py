@@ -45,6 +45,7 @@ OTHERS = {
     "avg2d_one_column": (nn.AdaptiveAvgPool2d((8, 1)), (1, 64, 27, 5)),
     "avg3d_one_row": (nn.AdaptiveAvgPool3d((1, 1, 8)), (1, 4, 3, 5, 27)),
     "avg1d_of_a_row": (Of(lambda x: T.adaptive_avg_pool1d(x.squeeze(2), 8)[:, :, None]), (1, 40, 1, 27)),
+    "max2d_indices_of_one": (nn.AdaptiveMaxPool2d((5, 36), return_indices=True), (2, 3, 13, 12)),
     "net": (Net().eval(), (2, 3, 29, 31)),
 }
 
@@ -78,6 +79,14 @@ def test_reshapes_around_a_product(batch):
 def test_one_row_as_linear_layers(shape, size):
     model, x = nn.AdaptiveAvgPool2d(size), numbers(*shape)
     close(model(x), litert_torch.convert(program(model, x, target="litert_int8").module(), (x,))(x))
+
+
+@pytest.mark.parametrize("target", [None, "litert", "litert_int8"])
+@pytest.mark.parametrize("shape, size", [((2, 3, 16, 16), (8, 4)), ((2, 3, 13, 17), (6, 8))])
+def test_nan_stays_in_its_windows(shape, size, target):
+    model, x = nn.AdaptiveAvgPool2d(size), numbers(*shape)
+    x[0, 0, 3, 5], x[1, 2, 4, 6], x[1, 2, 4, 7] = torch.nan, torch.inf, -torch.inf
+    close(model(x), litert_torch.convert(program(model, x, target=target, finite=False).module(), (x,))(x))
 
 
 def test_several_sizes_in_one_file(tmp_path):
