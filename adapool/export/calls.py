@@ -56,8 +56,8 @@ def _checked_devices(model, call):
     "Raises where model and call are not on one device, or on one without numbers."
     places = {t.device for t in [*model.parameters(), *model.buffers()]}
     given = {t.device for t in tensors_in(call)}
-    if places | given == {torch.device("meta")}: raise ValueError("model and args must hold numbers, and the device meta "
-        "has none: model.to_empty(device=...) and args on that device")
+    if places | given == {torch.device("meta")}: raise ValueError("model and args must hold numbers, and the device "
+        "meta has none: model.to_empty(device=...) and args on that device")
     if len(places | given) > 1: raise ValueError("args and model must be on one device: args on "
         f"{', '.join(sorted(map(str, given)))}, model on {', '.join(sorted(map(str, places))) or 'none'}; "
         "move one with .to(...)")
