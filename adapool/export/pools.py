@@ -243,9 +243,10 @@ def _avg(x, sizes, terms):
     if one_pool:
         left = [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)]
         for part in _one_by_one(left, terms): y = _ordinary("avg", y, part, terms)
-    if open_axes := [axis for axis in axes if axis.form == "product" and axis not in kept]: y = _products(y, open_axes, terms)
-    for axis in sorted(axes, key=_rank):
-        if axis.form in ("cut", "gather", "matrix", "cells") and axis not in kept: y = _avg_axis(y, axis, terms)
+    left = [axis for axis in axes if axis not in kept]
+    if open_axes := [axis for axis in left if axis.form == "product"]: y = _products(y, open_axes, terms)
+    for axis in sorted(left, key=_rank):
+        if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis, terms)
     if kept: y = _adaptive(y, sizes)
     return y if y.dtype == x.dtype else y.to(x.dtype)
 

@@ -51,7 +51,7 @@ def program(
         open_axes, outputs = checked_axes(model, call, dynamic_shapes), eager(model, call)
         if any(open_axes): check_open(target)
         found = captured_open(model, call, open_axes, terms)
-        if target == "xnnpack" and only_pools(found): terms = terms_of("executorch", finite)  # nothing to be one part with
+        if target == "xnnpack" and only_pools(found): terms = terms_of("executorch", finite)  # a part of its own
         found = without_adaptive(found, terms)
         calls = chain([(call, outputs)], Tries(model, call, outputs, found, open_axes))
         judged("the program", run_program(found), calls, limit_of(outputs), finite)

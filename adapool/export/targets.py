@@ -46,7 +46,8 @@ TARGETS = {
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True),
-    "tvm": Terms(pool_indices=False, einsum=False, kept=("matrix", "product", "cells"), kept_mixed=False, divides=False),
+    "tvm": Terms(pool_indices=False, einsum=False, kept=("matrix", "product", "cells"), kept_mixed=False,
+                 divides=False),
 }
 
 def terms_of(target, finite):

@@ -54,7 +54,7 @@ def _runtimes(kind, shape, sizes, indices):
     even = all(n % m == 0 for n, m in pairs)
     torn = not even and any(n % m == 0 and n > m for n, m in pairs)
     small = math.prod((n + 2*m - 2) // m for n, m in pairs) <= 25  # cells of a window that AOTInductor writes out
-    frozen = even and (len(sizes) == 2 and any(n != m for n, m in pairs) or len(sizes) == 3 and one)
+    frozen = even and (one if not flat else len(sizes) == 2 and any(n != m for n, m in pairs))
     found = {"LiteRT": (average and (flat or even), average and frozen and "wrong"),
              "ExecuTorch": (average and (flat or one), average and (flat or one)),
              "Core ML": (flat and not indices, len(sizes) == 2 and not indices and one),
