@@ -62,6 +62,7 @@ def _checked_devices(model, call):
         f"{', '.join(sorted(map(str, given)))}, model on {', '.join(sorted(map(str, places))) or 'none'}; "
         "move one with .to(...)")
 
+# %% ../../nbs/inside/export/02_calls.ipynb #7e300003
 def _is_captured(model):
     "Whether a captured program's module, which has no mode to be put in, is in `model`."
     parts = model.modules() if isinstance(model, torch.nn.Module) else ()

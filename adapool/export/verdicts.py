@@ -59,7 +59,7 @@ def _runtimes(kind, shape, sizes, indices):
              "ExecuTorch": (average and (flat or one), average and (flat or one)),
              "Core ML": (flat and not indices, len(sizes) == 2 and not indices and one),
              "TVM": (average and (not torn or "wrong"), average and (one or 1 not in sizes or "wrong")),
-             "AOTInductor": (True, not flat or one or not (even or small) or "wrong")}
+             "AOTInductor": (True, one or (not (even or small) if flat else average or not even) or "wrong")}
     words = {True: "right", False: "fails", "wrong": "wrong"}
     said = {tool: " / ".join(dict.fromkeys(words[verdict] for verdict in pair)) for tool, pair in found.items()}
     return said | {"ncnn": "fails" if indices else "keep torch's layer"}
