@@ -299,8 +299,8 @@ def _first(x, axis, terms):
         order = _beside(torch.arange(cells.shape[1], device=x.device), dim)
     best, place = seen.max(dim)
     if not terms.finite:
-        last_nan = torch.where(seen.isnan(), order, -1).max(dim)[0]
-        best, place = torch.where(last_nan < 0, best, torch.nan), torch.where(last_nan < 0, place, last_nan)
+        last_nan = (_indicator(seen.isnan(), order, terms) * (order + 1)).max(dim)[0] - 1
+        best, place = torch.where(last_nan >= 0, torch.nan, best), torch.where(last_nan >= 0, last_nan, place)
     if _masked(axis, terms): return best, torch.maximum(place, first)
     return best, torch.minimum(starts + place, stops - 1)
 

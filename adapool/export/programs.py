@@ -10,7 +10,7 @@ from itertools import chain
 
 from .calls import checked_call, eager, evaluation, quiet
 from .capture import captured_open, checked_axes
-from .inline import only_pools, without_adaptive
+from .inline import counted_quotients, only_pools, without_adaptive
 from .targets import check_open, terms_of
 from .verify import Tries, judged, limit_of, run_program
 
@@ -35,8 +35,8 @@ def program(
     the eager model, as `to_onnx` does it.
 
     Without a `target` it has the form that is right in most tools. One that is named gets what it needs or is fastest
-    at: Core ML and TVM take open sizes in forms of their own, ExecuTorch keeps its own adaptive average, LiteRT has no
-    open sizes. All of them, and what each wants: notebook inside/export/00b_targets.
+    at: Core ML the dialect ATEN, Core ML and TVM open sizes in forms of their own, ExecuTorch its own adaptive average;
+    LiteRT has no open sizes. All of them, and what each wants: notebook inside/export/00b_targets.
 
     Raises what `to_onnx` raises of the model, `args`, `kwargs` and `dynamic_shapes`; `ValueError` for a target that
     does not exist, and for open sizes where it has none; `RuntimeError` for a model that `torch.export` cannot capture,
@@ -53,6 +53,7 @@ def program(
         found = captured_open(model, call, open_axes, terms)
         if target == "xnnpack" and only_pools(found): terms = terms_of("executorch", finite)  # a part of its own
         found = without_adaptive(found, terms)
+        if terms.aten: found = counted_quotients(found.run_decompositions({}))
         calls = chain([(call, outputs)], Tries(model, call, outputs, found, open_axes))
         judged("the program", run_program(found), calls, limit_of(outputs), finite)
     return found

@@ -24,6 +24,7 @@ class Terms(NamedTuple):
     truncates: bool = False    # integers divided by `torch.div`, rounding_mode="trunc", are exact
     casts: bool = False        # cells are made int32 where they are read, booleans numbers, by a Cast each
     linear: bool = False       # averages are linear layers, which a quantizer knows
+    aten: bool = False         # the program is of the dialect ATEN, its quotients of open sizes are sizes of tensors
     nan_pools: bool = True     # an ordinary average of NaN is NaN
     convolved: str = "never"   # where a product is a convolution: "never", "alone" (one row a channel), "always"
 
@@ -45,7 +46,7 @@ TARGETS = {
     "litert_int8": _LITERT._replace(linear=True, convolved="alone"),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
-    "coreml": Terms(pool_indices=False, einsum=False, casts=True),
+    "coreml": Terms(pool_indices=False, einsum=False, casts=True, aten=True),
     "tvm": Terms(pool_indices=False, einsum=False, kept=("matrix", "product", "cells"), kept_mixed=False,
                  divides=False),
 }

@@ -3,33 +3,76 @@
 import mil
 import pytest
 import torch
-from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, numbers
+import torch.nn.functional as T
+from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, Of, numbers
+from torch import nn
 
 from adapool.export import program
 
 ct = pytest.importorskip("coremltools", reason="coremltools is not installed: make test-runtimes installs it")
+PRECISE = {"compute_precision": ct.precision.FLOAT32}
 
 
-def converted(layer, x, shapes=None, target="coreml"):
-    found = program(layer.eval(), x, shapes, target=target).run_decompositions({})
-    return ct.convert(found, minimum_deployment_target=ct.target.iOS17, compute_precision=ct.precision.FLOAT32,
-                      convert_to="milinternal")
+def converted(layer, x, shapes=None, target="coreml", finite=True, **options):
+    found = program(layer.eval(), x, shapes, target=target, finite=finite)
+    if target is None: found = found.run_decompositions({})
+    return ct.convert(found, convert_to="milinternal", **options)
 
 
-def same(layer, found, x):
+def same(layer, found, x, rtol=1e-5, atol=1e-6):
     wanted = layer(x)
     for a, b in zip(wanted if isinstance(wanted, tuple) else [wanted], mil.run(found, x), strict=True):
-        torch.testing.assert_close(b.to(a.dtype), a, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(b.to(a.dtype), a, rtol=rtol, atol=atol, equal_nan=True)
 
 
 @pytest.mark.parametrize("target", [None, "coreml"])
 @pytest.mark.parametrize("name", FIXED)
 def test_fixed_sizes(name, target):
     layer, shape = FIXED[name]
-    same(layer, converted(layer, numbers(*shape), target=target), numbers(*shape))
+    same(layer, converted(layer, numbers(*shape), target=target, **PRECISE), numbers(*shape))
 
 
 @pytest.mark.parametrize("name", OPEN)
 def test_open_sizes(name):
-    found = converted(OPEN[name], numbers(*EXAMPLE), HW)
+    found = converted(OPEN[name], numbers(*EXAMPLE), HW, **PRECISE)
     for size in SIZES: same(OPEN[name], found, numbers(*EXAMPLE[:2], *size))
+
+
+@pytest.mark.parametrize("shapes", [None, ({2: "height"},)])
+@pytest.mark.parametrize("release", ["iOS15", "iOS16", "iOS18"])
+def test_older_and_newer_releases(release, shapes):
+    "A place beside the maximum; NaN too."
+    x, layer = numbers(1, 3, 12, 14), nn.AdaptiveMaxPool2d((5, 4), return_indices=True)
+    target = getattr(ct.target, release)
+    found = converted(layer, x, shapes, finite=False, minimum_deployment_target=target, **PRECISE)
+    x[0, 0, 2, 3], x[0, 1, 7, 0] = torch.nan, torch.inf
+    same(layer, found, x)
+
+
+@pytest.mark.parametrize("layer, sizes", [
+    (Of(lambda x: T.adaptive_avg_pool1d(x, x.shape[2] // 2)), (100, 131, 1999)),
+    (nn.AdaptiveAvgPool1d(400), (300, 900, 3001)), (nn.AdaptiveMaxPool1d(5, return_indices=True), (30, 15001)),
+])
+def test_cells_are_counted_in_whole_numbers(layer, sizes):
+    "By default all floats have 16 bits, which hold whole numbers up to 2048; these numbers are halves already."
+    found = converted(layer, numbers(1, 2, 100), ({2: "length"},))
+    for n in sizes: same(layer, found, numbers(1, 2, n).half().float(), rtol=1e-2, atol=1e-2)
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(True)
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x):
+        y = T.dropout(self.act(self.norm(self.conv(x))), training=self.training)
+        y = T.adaptive_avg_pool2d(y, (4, 5)).flatten(2).transpose(1, 2)
+        return self.head(T.scaled_dot_product_attention(y, y, y))
+
+
+@pytest.mark.parametrize("shapes", [None, HW])
+def test_a_network_is_converted_as_it_is(shapes, tmp_path):
+    model = ct.convert(program(Network(), numbers(1, 3, 21, 17), shapes, target="coreml"))
+    model.save(str(tmp_path / "model.mlpackage"))
+    assert model.get_spec().WhichOneof("Type") == "mlProgram"
