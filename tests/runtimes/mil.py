@@ -75,6 +75,7 @@ OPERATORS = {
     "range_1d": lambda start, end, step, **_: np.arange(start, end, step, dtype=np.asarray(end).dtype),
     "expand_dims": expanded, "squeeze": lambda x, axes=None, **_: x.squeeze(tuple(axes)), "reshape": reshaped,
     "transpose": lambda x, perm, **_: np.transpose(x, tuple(perm)),
+    "conv": lambda x, weight, **_: np.einsum("nc...,oc->no...", x, weight.reshape(weight.shape[:2])),  # of one cell
     "concat": lambda values, axis, **_: np.concatenate([np.atleast_1d(v) for v in values], int(axis)),
     "gather_along_axis": lambda x, indices, axis=0, **_: np.take_along_axis(x, indices, int(axis)),
     "reduce_mean": reduced(np.mean), "reduce_sum": reduced(np.sum), "reduce_max": reduced(np.max),
