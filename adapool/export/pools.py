@@ -81,6 +81,15 @@ def _indicator(inside, x, terms=PLAIN):
     if terms.casts: return inside.to(x.dtype)
     return torch.where(inside, _scalar(1, x), _scalar(0, x))
 
+def _seen_cells(x, axis, terms=PLAIN):
+    "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
+    starts, stops = _bounds(x, axis.n, axis.m, terms)
+    order = torch.arange(_largest(axis.n, axis.m), device=x.device)
+    cells = _read(torch.minimum(starts[:, None] + order, stops[:, None] - 1), terms)
+    sizes = cells.shape if all_ints(axis.n, axis.m) else (axis.m, -1)
+    return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, sizes)
+
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40001b
 def _counted(x):
     "The cells along the last axis, counted from 1 on, and how many there are: from `x`, no size becomes a number."
     ones = torch.ones_like(x[(0,) * (x.dim() - 1)]).to(torch.int64)
@@ -100,14 +109,6 @@ def _inside(x, axis):
 def _seen_inside(x, inside, other):
     "The cells of `x`, (m, n) in place of the last axis, `other` where a window does not read them."
     return torch.where(inside, x.unsqueeze(-2), _scalar(other, x))
-
-def _seen_cells(x, axis, terms=PLAIN):
-    "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
-    starts, stops = _bounds(x, axis.n, axis.m, terms)
-    order = torch.arange(_largest(axis.n, axis.m), device=x.device)
-    cells = _read(torch.minimum(starts[:, None] + order, stops[:, None] - 1), terms)
-    sizes = cells.shape if all_ints(axis.n, axis.m) else (axis.m, -1)
-    return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, sizes)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024a
 def _matrix(x, axis, terms):
@@ -149,6 +150,7 @@ def _matrix_product(matrix, x, dim):
     if dim == -2: return matrix @ x
     return (matrix @ x.flatten(dim + 1)).reshape(*x.shape[:dim], matrix.shape[0], *x.shape[dim + 1:])
 
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40002b
 def _products(x, axes, terms):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
     if not terms.einsum:
@@ -304,6 +306,7 @@ def _first(x, axis, terms):
     if _masked(axis, terms): return best, torch.maximum(place, first)
     return best, torch.minimum(starts + place, stops - 1)
 
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40003b
 def _indices(x, sizes, terms):
     "The flat index, into the pooled axes, of each maximum: along the last axis first, then among its winners."
     axes = axes_of("max", x, sizes, terms.finite)
