@@ -67,6 +67,7 @@ def _folded(program):
         node.replace_all_uses_with(place, delete_user_cb=lambda user: user not in known)
     program.graph.eliminate_dead_code()
 
+# %% ../../nbs/inside/export/03b_inline.ipynb #7a40004b
 def only_pools(program):
     "Whether a captured program is made of nothing but adaptive pools."
     nodes = (node for part in graphs(program.graph_module) for node in part.graph.nodes
