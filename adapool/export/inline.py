@@ -84,20 +84,23 @@ def without_adaptive(program, terms=PLAIN):
     return program
 
 # %% ../../nbs/inside/export/03b_inline.ipynb #7c300003
+def _as_size(graph, a, b):
+    "The node of a // b, as the size of a tensor."
+    fake = next(node.meta["val"].fake_mode for node in graph.nodes if isinstance(node.meta.get("val"), torch.Tensor))
+    def called(function, *args):
+        node = graph.call_function(function, args)
+        with fake: node.meta["val"] = function(*torch.fx.map_arg(args, lambda arg: arg.meta["val"]))
+        return node
+    aten = torch.ops.aten
+    if isinstance(b, int): cells = called(aten.slice.Tensor, called(aten.arange.default, a), 0, b - 1, 2**63 - 1, b)
+    else: cells = called(aten.full.default, [called(operator.floordiv, a, b)], 0)
+    return called(aten.sym_size.int, cells, 0)
+
 def counted_quotients(program):
     "The program, changed in place: quotients of open sizes are sizes of tensors, which stay whole numbers."
     for graph in [part.graph for part in graphs(program.graph_module)]:
         for node in graph.find_nodes(op="call_function", target=operator.floordiv):
-            known = node.meta["val"]
-            with graph.inserting_after(node):
-                cells = graph.call_function(torch.ops.aten.full.default, ([node], 0), {"dtype": torch.int32})
-            with graph.inserting_after(cells): size = graph.call_function(torch.ops.aten.sym_size.int, (cells, 0))
-            node.replace_all_uses_with(size, delete_user_cb=lambda user, cells=cells: user is not cells)
-            with _fake_mode(graph): cells.meta["val"] = torch.full([known], 0, dtype=torch.int32)
-            size.meta["val"] = known
+            with graph.inserting_before(node): node.replace_all_uses_with(_as_size(graph, *node.args))
+        graph.eliminate_dead_code()
     for part in graphs(program.graph_module): part.recompile()
     return program
-
-def _fake_mode(graph):
-    "What the shapes of a graph were found with."
-    return next(node.meta["val"].fake_mode for node in graph.nodes if isinstance(node.meta.get("val"), torch.Tensor))

@@ -132,12 +132,18 @@ def _convolved(matrix, x):
     y = T.conv2d(flat.permute(0, 3, 1, 2), matrix[:, :, None, None]).permute(0, 2, 3, 1)
     return y if x.dim() == 4 else y.reshape(*x.shape[:-1], matrix.shape[0])
 
+def _moved(x, dim, to):
+    "`x.movedim(dim, to)`, which Core ML Tools do not know in a traced model."
+    order = [*range(x.dim())]
+    order.insert(to % x.dim(), order.pop(dim))
+    return x if dim == to else x.permute(order)
+
 def _fixed_product(matrix, x, dim, terms):
     "The product of a constant matrix with `x` along the axis `dim`, as the terms want it."
-    rows, always = x.movedim(dim, -1), terms.convolved == "always" and dim == -1
+    rows, always = _moved(x, dim, -1), terms.convolved == "always" and dim == -1
     alone = all_ints(*rows.shape[2:-1]) and math.prod(rows.shape[2:-1]) == 1
-    if always or (terms.convolved != "never" and alone): return _convolved(matrix, rows).movedim(-1, dim)
-    return T.linear(rows, matrix).movedim(-1, dim) if terms.linear else _matrix_product(matrix, x, dim)
+    if always or (terms.convolved != "never" and alone): return _moved(_convolved(matrix, rows), -1, dim)
+    return _moved(T.linear(rows, matrix), -1, dim) if terms.linear else _matrix_product(matrix, x, dim)
 
 def _without_pool(axis):
     "The axis in a form that is no ordinary pool."
@@ -343,7 +349,8 @@ def replacement(kind, d, terms=PLAIN):
     def replaced(x, output_size):
         if x.dim() == d + 1:
             y = replaced(x.unsqueeze(0), output_size)
-            return y.squeeze(0) if kind == "avg" else tuple(part.squeeze(0) for part in y)
+            def first(part): return part[0] if terms.aten else part.squeeze(0)  # of an axis that is 1 and open to it
+            return first(y) if kind == "avg" else tuple(map(first, y))
         if kind == "avg": return _avg(x, output_size, terms)
         return _max(x, output_size, terms), _indices(x, output_size, terms)
     return replaced

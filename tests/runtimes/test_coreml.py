@@ -7,7 +7,7 @@ import torch.nn.functional as T
 from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, Of, numbers
 from torch import nn
 
-from adapool.export import program
+from adapool.export import portable, program
 
 ct = pytest.importorskip("coremltools", reason="coremltools is not installed: make test-runtimes installs it")
 PRECISE = {"compute_precision": ct.precision.FLOAT32}
@@ -50,13 +50,24 @@ def test_older_and_newer_releases(release, shapes):
 
 
 @pytest.mark.parametrize("layer, sizes", [
-    (Of(lambda x: T.adaptive_avg_pool1d(x, x.shape[2] // 2)), (100, 131, 1999)),
+    (Of(lambda x: T.adaptive_avg_pool1d(x, x.shape[2] // 2)), (100, 131, 4999)),
     (nn.AdaptiveAvgPool1d(400), (300, 900, 3001)), (nn.AdaptiveMaxPool1d(5, return_indices=True), (30, 15001)),
 ])
 def test_cells_are_counted_in_whole_numbers(layer, sizes):
     "By default all floats have 16 bits, which hold whole numbers up to 2048; these numbers are halves already."
     found = converted(layer, numbers(1, 2, 100), ({2: "length"},))
     for n in sizes: same(layer, found, numbers(1, 2, n).half().float(), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("layer", [nn.AdaptiveAvgPool2d((8, 18)), nn.AdaptiveMaxPool2d(5, return_indices=True)])
+def test_open_sizes_without_a_batch(layer):
+    found = converted(layer, numbers(2, 30, 20), ({1: "height"},), **PRECISE)
+    for n in (10, 30, 41): same(layer, found, numbers(2, n, 20))
+
+
+def test_a_trace_has_operators_that_it_knows():
+    x = numbers(1, 1, 18)
+    assert "movedim" not in str(torch.jit.trace(portable(nn.AdaptiveAvgPool1d(13), x), x).inlined_graph)
 
 
 class Network(nn.Module):
