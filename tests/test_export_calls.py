@@ -411,6 +411,7 @@ class Autocast(nn.Module):
 
 
 HALF = nn.Sequential(Of(torch.Tensor.bfloat16), nn.Conv2d(2, 4, 3).bfloat16(), Of(torch.Tensor.float))
+MIXED = nn.Sequential(Of(torch.Tensor.half), nn.Conv2d(2, 4, 3).half(), nn.AdaptiveAvgPool2d(6), Of(torch.Tensor.float))
 FIXED = Of(lambda x: HEAD(x).sum() + x + torch.ones(1, 2, 12, 9))
 
 
@@ -427,6 +428,10 @@ def test_what_is_said_of_models_that_cannot_be_written(model, x, options, words,
     for word in words: assert word in str(caught.value)
     for word in ("Dim.DYNAMIC", "TORCH_LOGS", str(file.parent), "inf;"): assert word not in str(caught.value)
     assert not list(file.parent.iterdir()) and "onnxruntime" not in capfd.readouterr().err
+
+
+def test_what_half_precision_leaves_in_a_float_output_is_no_fault(file):
+    assert written(file, MIXED, X).error < 1e-2
 
 
 def test_an_output_class_that_torch_does_not_know(file):

@@ -14,6 +14,18 @@ from adapool.export.inline import without_adaptive
 from adapool.export.targets import TARGETS
 
 
+class Inner(nn.Module):
+    "A convolution and a pool of a type of their own; autocast, if it is given, makes it that of the convolution."
+    def __init__(self, dtype, autocast=None):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(3, 4, 3, dtype=dtype), nn.AdaptiveAvgPool2d(6)
+        self.dtype, self.cast = dtype, torch.autocast("cpu", autocast, enabled=autocast is not None)
+
+    def forward(self, x):
+        with self.cast: y = self.pool(self.conv(x.to(self.dtype)))
+        return y.to(x.dtype) * torch.tensor(2.0)
+
+
 class Mixed(nn.Module):
     "Several pools, one in a part of its own, with a parameter, a buffer and a constant of its own."
     def __init__(self):
@@ -85,6 +97,18 @@ def test_every_target_gives_the_numbers_of_the_model(target):
     torn[0, 0, 2, 3] = torch.nan
     found = program(OPEN[0], torn, HW if TARGETS[target].open else None, finite=False, target=target)
     torch.testing.assert_close(found.module(check_guards=False)(torn), OPEN[0](torn), equal_nan=True)
+
+
+@pytest.mark.parametrize("model, dtype, limit", [
+    (Inner(torch.float16), torch.float32, 1e-2), (Inner(torch.float32, torch.bfloat16), torch.float32, 5e-2),
+    (Inner(torch.float32), torch.float64, 1e-4), (Inner(torch.float64), torch.float64, 1e-9),
+    (Inner(torch.float32), torch.float32, 1e-4), *[(layer.double(), torch.float64, 1e-9) for layer in OPEN[:3]],
+])
+def test_the_coarsest_type_that_is_computed_in_sets_the_limit(model, dtype, limit, monkeypatch):
+    limits = []
+    monkeypatch.setattr(programs, "judged", lambda what, run, calls, limit, finite: limits.append(limit))
+    program(model.eval(), numbers(1, 3, 15, 20).to(dtype), HW)
+    assert limits == [limit]
 
 
 @pytest.mark.parametrize("target, words", [("tflite", "target must be None or one of onnx"), ([], "target must be"),

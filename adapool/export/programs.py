@@ -55,5 +55,5 @@ def program(
         found = without_adaptive(found, terms)
         if terms.aten: found = counted_quotients(found.run_decompositions({}))
         calls = chain([(call, outputs)], Tries(model, call, outputs, found, open_axes))
-        judged("the program", run_program(found), calls, limit_of(outputs), finite)
+        judged("the program", run_program(found), calls, limit_of(outputs, found), finite)
     return found

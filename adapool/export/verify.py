@@ -143,9 +143,21 @@ def ranges(tries):
 # %% ../../nbs/inside/export/04_verify.ipynb #e060003c
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
-def limit_of(outputs):
-    "The largest relative error that a model with such outputs is allowed."
-    return max((_TOLERANCE.get(tensor.dtype, 0) for tensor in tensors_in(outputs)), default=0)
+def _computed(program):
+    "The tensors that a captured program computes from its inputs, as its graphs describe them."
+    found, inputs = [], program.graph_signature.user_inputs
+    for part in graphs(program.graph_module):
+        reached = set()
+        for node in part.graph.nodes:
+            if node.op == "placeholder" and (node.name in inputs or part is not program.graph_module): reached.add(node)
+            if reached.isdisjoint(node.all_input_nodes): continue
+            reached.add(node)
+            found += tensors_in(node.meta.get("val"))
+    return found
+
+def limit_of(outputs, program):
+    "The largest relative error allowed: that of the coarsest type of the outputs and of what leads to them."
+    return max((_TOLERANCE.get(tensor.dtype, 0) for tensor in [*tensors_in(outputs), *_computed(program)]), default=0)
 
 def distance(wanted, got):
     """The largest error over all outputs, relative to the largest number of each.
@@ -176,9 +188,7 @@ def opened(file, program):
     options.log_severity_level = 4  # errors are raised, and need not be printed too
     try: session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        nodes = [node for part in graphs(program.graph_module) for node in part.graph.nodes]
-        values = pytree.tree_leaves([node.meta.get("val") for node in nodes])
-        half = any(getattr(value, "dtype", None) == torch.bfloat16 for value in values)
+        half = any(tensor.dtype == torch.bfloat16 for tensor in _computed(program))
         raise RuntimeError("ONNX Runtime does not take the model: " + _BFLOAT16 * half
                            + str(error).rsplit(" failed:", 1)[-1]) from error
     names = [taken.name for taken in session.get_inputs()]

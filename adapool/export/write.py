@@ -172,7 +172,7 @@ def _write(model, call, path, open_axes, opset, finite, names, bar):
         weights = sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()])
         translated.save(Path(folder) / path.name, external_data=weights > _ONE_FILE)
         run, calls = opened(Path(folder) / path.name, program), chain([(call, outputs)], tries)
-        worst = judged("the ONNX model", run, calls, limit_of(tensors), finite, bar.update)
+        worst = judged("the ONNX model", run, calls, limit_of(tensors, program), finite, bar.update)
         del run
         _replace(Path(folder), path)
     nodes = Counter(node.op_type for node in translated.model.graph)
@@ -197,10 +197,11 @@ def to_onnx(
 
     The model goes through `torch.export` and `decompositions()` in evaluation mode. ONNX Runtime then runs the file
     on the example and, with `dynamic_shapes`, at ten other sizes (fewer for a batch alone), each compared with the
-    eager model: floats to a ten-thousandth of the largest number of an output (float16 a hundredth, double 1e-9),
-    whole numbers and indices exactly. Sizes that the eager model itself refuses, or at which it gives nothing, are
-    left out, and the report names them, with the range that leaves none. Only a file that passes takes the place of
-    one that was there. Weights of more than 1.5 GB go into a second file beside it.
+    eager model: floats to a ten-thousandth of the largest number of an output (a hundredth where the model computes in
+    float16, 1e-9 where all of it is double), whole numbers and indices exactly. Sizes that the eager model itself
+    refuses, or at which it gives nothing, are left out, and the report names them, with the range that leaves none.
+    Only a file that passes takes the place of one that was there. Weights of more than 1.5 GB go into a second file
+    beside it.
 
     `dynamic_shapes` is a tuple with an entry for each input, or a dict with one for some, by the names of the model's
     arguments. A name in it stands for one size wherever it stands; `torch.export.Dim` gives it a range, or a rule
