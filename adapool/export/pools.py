@@ -287,7 +287,8 @@ def _max(x, sizes, terms):
     for axis, pool in sorted(zip(axes, pools), key=lambda pair: _rank(pair[0])):
         if pool == IDENTITY and axis.form != "keep": y = _max_axis(y, axis, terms)
     if terms.finite: return y
-    return torch.where(_max(_indicator(x.isnan(), x, terms), sizes, terms._replace(finite=True)) > 0, torch.nan, y)
+    nan = _max(_indicator(x.isnan(), x, terms), sizes, terms._replace(finite=True)) > 0
+    return torch.where(nan, _scalar(torch.nan, y), y)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e060002c
 def _first(x, axis, terms):
@@ -308,7 +309,8 @@ def _first(x, axis, terms):
     best, place = seen.max(dim)
     if not terms.finite:
         last_nan = (_indicator(seen.isnan(), order, terms) * (order + 1)).max(dim)[0] - 1
-        best, place = torch.where(last_nan >= 0, torch.nan, best), torch.where(last_nan >= 0, last_nan, place)
+        nan = last_nan >= 0
+        best, place = torch.where(nan, _scalar(torch.nan, best), best), torch.where(nan, last_nan, place)
     if _masked(axis, terms): return best, torch.maximum(place, first)
     return best, torch.minimum(starts + place, stops - 1)
 
@@ -321,17 +323,15 @@ def _indices(x, sizes, terms):
         axis.form == "keep" or (pool != IDENTITY and pool.blocks == 1) for axis, pool in zip(axes, pools))
     if terms.finite and terms.pool_indices and one_pool: return _ordinary_indices(x, pools)
     if x.dim() == MOST_AXES: return _indices(x.flatten(0, 1), sizes, terms).reshape(*x.shape[:2], *sizes)
-    index, step = None, 1
+    winners, steps = [], [1]
     for axis in reversed(axes):
-        n = _counted(x.movedim(axis.dim, -1))[1] if _masked(axis, terms) else axis.n
+        steps.append(steps[-1] * (_counted(x.movedim(axis.dim, -1))[1] if _masked(axis, terms) else axis.n))
         if axis.form == "keep":
-            cells = _beside(torch.arange(axis.n, device=x.device), axis.dim)
-            index = cells.expand(x.shape) if index is None else index + cells * step
-        else:
-            x, cells = _first(x, axis, terms)
-            index = cells * step if index is None else index.gather(axis.dim, cells) + cells * step
-        step = step * n
-    return index.to(torch.int64)
+            winners.append(_beside(torch.arange(axis.n, device=x.device), axis.dim).expand(x.shape))
+            continue
+        x, cells = _first(x, axis, terms)
+        winners = [*(other.gather(axis.dim, cells) for other in winners), cells]  # Core ML may gather but 16 bits
+    return sum((cells * step for cells, step in zip(winners[1:], steps[1:])), winners[0]).to(torch.int64)
 
 def _ordinary_indices(x, pools):
     "The indices that an ordinary pool gives; one axis goes as a picture of one row."

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-TYPES = {"fp32": np.float32, "fp16": np.float16, "int32": np.int32, "bool": np.bool_, "uint16": np.uint16}
+TYPES = {"fp32": np.float32, "fp16": np.float16, "int32": np.int32, "bool": np.bool_, "uint16": np.uint16,
+         "int16": np.int16}
 
 
 def axes(at): return tuple(np.atleast_1d(at)) if at is not None else None

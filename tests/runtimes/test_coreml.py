@@ -59,6 +59,21 @@ def test_cells_are_counted_in_whole_numbers(layer, sizes):
     for n in sizes: same(layer, found, numbers(1, 2, n).half().float(), rtol=1e-2, atol=1e-2)
 
 
+def test_places_among_more_cells_than_16_bits_count():
+    "From iOS 17 on what is gathered has 16 bits by default."
+    layer, x = nn.AdaptiveMaxPool3d((2, 3, 1), return_indices=True), torch.zeros(1, 1, 3, 300, 300)
+    x[..., 290, 7] = 1
+    same(layer, converted(layer, x, minimum_deployment_target=ct.target.iOS17), x)
+
+
+@pytest.mark.parametrize("shapes", [None, ({2: "length"},)])
+def test_nan_among_numbers_of_16_bits(shapes):
+    layer, x = nn.AdaptiveMaxPool1d(5, return_indices=True), numbers(1, 2, 17).half()
+    found = converted(layer, x, shapes, finite=False, minimum_deployment_target=ct.target.iOS17)
+    x[0, 0, 3], x[0, 1, 16] = torch.nan, torch.inf
+    same(layer, found, x)
+
+
 @pytest.mark.parametrize("layer", [nn.AdaptiveAvgPool2d((8, 18)), nn.AdaptiveMaxPool2d(5, return_indices=True)])
 def test_open_sizes_without_a_batch(layer):
     found = converted(layer, numbers(2, 30, 20), ({1: "height"},), **PRECISE)
