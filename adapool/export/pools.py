@@ -81,13 +81,17 @@ def _indicator(inside, x, terms=PLAIN):
     if terms.casts: return inside.to(x.dtype)
     return torch.where(inside, _scalar(1, x), _scalar(0, x))
 
+def _selected(x, dim, cells, terms):
+    "The `cells` of `x` along the axis `dim`, in the order of `cells`."
+    return (x if terms.channels_last or x.is_contiguous() else x.contiguous()).index_select(dim, cells)
+
 def _seen_cells(x, axis, terms=PLAIN):
     "The cells of each window, the last one repeated: their numbers (m, k), and `x` with (m, k) in place of the axis."
     starts, stops = _bounds(x, axis.n, axis.m, terms)
     order = torch.arange(_largest(axis.n, axis.m), device=x.device)
     cells = _read(torch.minimum(starts[:, None] + order, stops[:, None] - 1), terms)
     sizes = cells.shape if all_ints(axis.n, axis.m) else (axis.m, -1)
-    return cells, _cut(x.index_select(axis.dim, cells.flatten()), axis.dim, sizes)
+    return cells, _cut(_selected(x, axis.dim, cells.flatten(), terms), axis.dim, sizes)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40001b
 def _counted(x):
@@ -178,9 +182,9 @@ def _products(x, axes, terms):
 def _gathered(x, axis, both, terms):
     "The windows of one cell or two of n → m, m > n, as `both` joins their first and last cells."
     dim, n, m, _ = axis
-    if m % n == 0: return x.index_select(dim, _whole(torch.arange(m, device=x.device), m // n, terms))
+    if m % n == 0: return _selected(x, dim, _whole(torch.arange(m, device=x.device), m // n, terms), terms)
     starts, stops = _bounds(x, n, m, terms)
-    return both(x.index_select(dim, starts), x.index_select(dim, stops - 1))
+    return both(*(_selected(x, dim, cells, terms) for cells in (starts, stops - 1)))
 
 MOST_AXES = 5  # that Core ML has; the windows of an axis take one more
 

@@ -17,6 +17,7 @@ class Terms(NamedTuple):
     pools: tuple = (1, 2, 3)   # the dimensions that an ordinary pool may have
     einsum: bool = True        # averages of open sizes are an Einsum, else one matrix product after another
     max_of_four: bool = True   # a maximum along one axis of four may be taken
+    channels_last: bool = True   # a tensor whose channels lie side by side may be read by its other axes
     kept: tuple = ()           # forms of averages that the tool's own adaptive average is better at
     kept_mixed: bool = True    # … beside axes of other forms, too, and with output sizes that are no numbers
     divides: bool = True       # integers may be divided by plain numbers, and open sizes at all
@@ -31,14 +32,14 @@ class Terms(NamedTuple):
 PLAIN = Terms()
 
 # %% ../../nbs/inside/export/00b_targets.ipynb #7a400008
-_EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False,
+_EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False, channels_last=False,
                     kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
 _LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False, convolved="always",
                 nan_pools=False)
 
 TARGETS = {
-    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, uneven_padding=False,
-                convolved="alone", nan_pools=False),
+    None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, channels_last=False,
+                uneven_padding=False, convolved="alone", nan_pools=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),

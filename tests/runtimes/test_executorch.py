@@ -102,6 +102,14 @@ def test_inf_and_nan_stay_where_they_are_read(target, partitioner):
     same(model, runner(converted(program(model, numbers(1, 3, 20, 15), finite=False, target=target), partitioner)), x)
 
 
+@ways
+@pytest.mark.parametrize("sizes", [None, (open_to(64, 2, 3),)], ids=["fixed", "open"])
+def test_channels_last(target, partitioner, sizes):
+    model = OfOne([nn.AdaptiveMaxPool2d((4, 6)), nn.AdaptiveMaxPool2d(7, return_indices=True), nn.AdaptiveAvgPool2d(9)])
+    x = numbers(2, 3, 15, 13).contiguous(memory_format=torch.channels_last)
+    same(model, runner(converted(program(model, x, sizes, target=target), partitioner)), x)
+
+
 class Network(nn.Module):
     def __init__(self, pool, cells):
         super().__init__()
