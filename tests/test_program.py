@@ -9,7 +9,7 @@ from runtimes.layers import HW, Of, numbers
 from torch import nn
 from torch.export import Dim
 
-from adapool.export import capture, decompositions, program, programs
+from adapool.export import capture, decompositions, portable, program, programs
 from adapool.export.inline import without_adaptive
 from adapool.export.targets import TARGETS
 
@@ -97,6 +97,15 @@ def test_every_target_gives_the_numbers_of_the_model(target):
     torn[0, 0, 2, 3] = torch.nan
     found = program(OPEN[0], torn, HW if TARGETS[target].open else None, finite=False, target=target)
     torch.testing.assert_close(found.module(check_guards=False)(torn), OPEN[0](torn), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("layer, shape", [FIXED[3], FIXED[5], (nn.AdaptiveAvgPool3d(2), (2, 4, 6, 8))])
+def test_averages_along_three_axes_in_half_precision(layer, shape, dtype):
+    "Of which torch has the adaptive one on the CPU, and no ordinary one."
+    x = numbers(*shape).to(dtype)
+    for found in (program(layer, x, target="aoti").module(), portable(layer, x)):
+        torch.testing.assert_close(found(x), layer(x), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("model, dtype, limit", [

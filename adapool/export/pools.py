@@ -16,6 +16,8 @@ from .targets import PLAIN, terms_of
 from ..windows import BlockedPool, adaptive_windows
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600018
+_HALVES = torch.float16, torch.bfloat16
+
 def _ordinary(kind, x, pools, terms=PLAIN):
     "Ordinary pools, a `BlockedPool` for each axis of (N, C, ...) from the third on, as one node if the layout allows."
     cut, geometry = [x.shape[1]], []
@@ -27,6 +29,7 @@ def _ordinary(kind, x, pools, terms=PLAIN):
     if d == 0: return _one_then_others(kind, x, pools, terms)
     more = d - len(geometry)
     cut, geometry = [*cut, *[1] * more], [*geometry, *[(1, 1, 0)] * more]
+    if kind == "avg" and d == 3 and x.dtype in _HALVES: x = x.float()  # torch has no other on the CPU
     name, parameters = f"{kind}_pool{d}d", [list(values) for values in zip(*geometry)]
     if kind == "avg": parameters += [False, False]  # no ceil_mode; padding is not counted
     if cut == [*x.shape[1:]]: return getattr(T, name)(x, *parameters)
@@ -245,8 +248,7 @@ def _avg(x, sizes, terms):
     if kept and terms.kept_mixed: return _adaptive(x, sizes)
     if not all_ints(*sizes): kept = []
     forms = {axis.form for axis in axes}
-    half = x.dtype in (torch.float16, torch.bfloat16)
-    y = x.float() if half and forms & {"gather", "matrix", "product", "cells"} else x
+    y = x.float() if x.dtype in _HALVES and forms & {"gather", "matrix", "product", "cells"} else x
     pools = [as_pool(axis) for axis in axes]
     one_pool = bool(forms & {"pool", "blocks"})
     means = [axis.form == "whole" and not (one_pool and pool != IDENTITY) for axis, pool in zip(axes, pools)]
