@@ -118,7 +118,7 @@ test-browser: .venv/.browser site ## the site, JupyterLab and its controls in he
 	  pytest pytest-xdist hypothesis --config-settings editable_mode=compat -e '.[runtimes]'
 	@touch $@
 
-test-runtimes: .venv-runtimes/.installed ## programs in LiteRT, ExecuTorch, Core ML, TVM, AOTInductor: 3 GB (PYTEST_ARGS="-k tvm")
+test-runtimes: .venv-runtimes/.installed ## programs in LiteRT, ExecuTorch, Core ML, TVM, AOTInductor: 3.3 GB (PYTEST_ARGS="-k tvm")
 	.venv-runtimes/bin/python -m pytest tests/runtimes $(PYTEST_ARGS)
 
 flashcards: $(INSTALLED) ## write the questions and answers of the notebooks as an Anki deck, _build/adapool.apkg

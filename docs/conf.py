@@ -37,5 +37,5 @@ pygments_dark_style = "a11y-high-contrast-dark"
 html_show_sourcelink = html_copy_source = False
 html_use_index = False
 
-mathjax_path = "mathjax/tex-svg-full.js"
+mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False, "enableAssistiveMml": True}}

@@ -338,7 +338,7 @@ def main():
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-d", ROOT / "_build/doctrees"]
     subprocess.run([*command, "-c", ROOT / "docs", SOURCE, SITE], check=True)
-    math = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg-full.js"
+    math = importlib.resources.files("mathjax") / "static/mathjax/es5/tex-svg.js"
     for file in SITE.rglob("*.html"): say(file)
     for file in SITE.rglob("*.map"): file.unlink()
     write_sections(SITE)
