@@ -6,7 +6,9 @@
 __all__ = ['only_pools', 'without_adaptive', 'counted_quotients']
 
 # %% ../../nbs/inside/export/03b_inline.ipynb #36911aef
+import math
 import operator
+from fractions import Fraction
 
 import torch
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
@@ -32,6 +34,33 @@ def _inlined(graph, terms):
         else:
             for user in list(node.users): user.replace_all_uses_with(found[user.args[1]])
     graph.eliminate_dead_code()
+
+# %% ../../nbs/inside/export/03b_inline.ipynb #7c40a002
+_ROUNDED = (math.trunc, math.floor)  # the same of sizes, of which none is negative
+
+def _quotient(node):
+    "`(a, p, q)` where a float that is rounded is exactly a p / q, for an open size a; None elsewhere."
+    if node.target not in (operator.mul, operator.truediv): return None
+    a, b = node.args
+    if isinstance(a, torch.fx.Node) and a.target is torch.sym_float: a = a.args[0]
+    if not isinstance(a, torch.fx.Node) or not isinstance(a.meta["val"], torch.SymInt): return None
+    if not isinstance(b, int | float) or b <= 0: return None
+    p, q = Fraction(b).as_integer_ratio() if node.target is operator.mul else (1, b)
+    return (a, p, q) if isinstance(q, int) and max(p, q) < 2**16 else None
+
+def _whole_numbers(graph):
+    "The graph, in which sizes that are rounded floats are quotients of whole numbers where they are the same."
+    for node in [node for rounded in _ROUNDED for node in graph.find_nodes(op="call_function", target=rounded)]:
+        if not (found := _quotient(node.args[0])): continue
+        a, p, q = found
+        with graph.inserting_before(node):
+            product = graph.call_function(operator.mul, (a, p)) if p > 1 else a
+            whole = graph.call_function(operator.floordiv, (product, q)) if q > 1 else product
+        product.meta["val"] = a.meta["val"] * p
+        whole.meta["val"] = product.meta["val"] // q
+        node.replace_all_uses_with(whole)
+    graph.eliminate_dead_code()
+    return graph
 
 # %% ../../nbs/inside/export/03b_inline.ipynb #a1ecedfa
 _SEEDS = (torch.ops.aten.arange.default, torch.ops.aten.arange.start, torch.ops.aten.scalar_tensor.default)
@@ -76,7 +105,7 @@ def only_pools(program):
 
 def without_adaptive(program, terms=PLAIN):
     "The captured program, changed in place: no adaptive operators, what follows from sizes alone folded."
-    for part in graphs(program.graph_module): _inlined(part.graph, terms)
+    for part in graphs(program.graph_module): _inlined(_whole_numbers(part.graph), terms)
     _folded(program)
     for spec, node in zip(program.graph_signature.output_specs, program.graph.output_node().args[0]):
         if isinstance(node, torch.fx.Node): spec.arg.name = node.name

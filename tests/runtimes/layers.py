@@ -1,4 +1,4 @@
-"The layers that every runtime is tried with: seventeen of fixed size, eight whose height and width stay open."
+"The layers that every runtime is tried with: seventeen of fixed size, nine whose height and width stay open."
 
 import torch
 import torch.nn.functional as T
@@ -63,6 +63,7 @@ OPEN = {
     "avg2d_none": nn.AdaptiveAvgPool2d((None, 3)),
     "avg2d_half": Of(lambda x: T.adaptive_avg_pool2d(x, [x.shape[2] // 2, 3])),
     "area2d": Of(lambda x: T.interpolate(x, (5, 9), mode="area")),
+    "area2d_factor": Of(lambda x: T.interpolate(x, scale_factor=(1.5, 0.5), mode="area")),
     "max2d": nn.AdaptiveMaxPool2d((4, 6)),
     "max2d_one": nn.AdaptiveMaxPool2d(1),
     "max2d_indices": nn.AdaptiveMaxPool2d(5, return_indices=True),
