@@ -567,6 +567,16 @@ def test_verdicts_that_depend_on_sizes(m, shape, tool, verdict):
     assert why_not(torch.nn.AdaptiveAvgPool2d(m), numbers((1, 2, *shape)))[0][tool] == verdict
 
 
+@pytest.mark.parametrize("layer, shape, says", [
+    (torch.nn.AdaptiveAvgPool2d((3, None)), (40, 38), "right / fails"),
+    (torch.nn.AdaptiveAvgPool3d((None, 2, 3)), (7, 6, 9), "right"),
+    (torch.nn.AdaptiveMaxPool3d((None, 2, 3)), (7, 5, 9), "right / fails"),
+])
+def test_open_sizes_that_none_keeps_in_aotinductor(layer, shape, says):
+    for model in (layer, torch.nn.Sequential(torch.nn.ReLU(), layer, layer)):
+        assert {row["AOTInductor"] for row in why_not(model, numbers((1, 2, *shape)))} == {says}
+
+
 def test_what_tools_do_is_a_table_of_its_own():
     rows = why_not(torch.nn.AdaptiveMaxPool2d(6), numbers((1, 3, 13, 13)))
     for shown in (str(rows), rows._repr_markdown_()):

@@ -86,6 +86,13 @@ def test_open_sizes_are_computed_where_it_runs(layer):
         torch.testing.assert_close(found.module(check_guards=False)(x), layer(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("target", [None, "tvm"])
+def test_an_output_size_that_is_one_in_the_example_stays_open(target):
+    model = Of(lambda x: T.adaptive_avg_pool2d(x, (2, x.shape[3] // 3)))
+    found, x = program(model, numbers(1, 3, 4, 5), ({3: "w"},), target=target), numbers(1, 3, 4, 13)
+    torch.testing.assert_close(found.module(check_guards=False)(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_gives_the_numbers_of_the_model(target):
     "Three axes whose windows are gathered, indices, a mean with NaN: `program` compares, and the test again."

@@ -11,6 +11,7 @@ import operator
 from fractions import Fraction
 
 import torch
+import torch.fx.experimental._config
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -27,7 +28,8 @@ def _inlined(graph, terms):
         def pooled(x, *given, pool=pool, sizes=sizes):
             rest = iter(given)
             return pool(x, [next(rest) if isinstance(size, torch.fx.Node) else size for size in sizes])
-        with x.fake_mode: part = make_fx(pooled, pre_dispatch=True)(x, *(size.meta["val"] for size in symbols)).graph
+        with x.fake_mode, torch.fx.experimental._config.patch(backed_size_oblivious=True):  # a size may be 1 by chance
+            part = make_fx(pooled, pre_dispatch=True)(x, *(size.meta["val"] for size in symbols)).graph
         places = dict(zip(part.find_nodes(op="placeholder"), [node.args[0], *symbols]))
         with graph.inserting_before(node): found = graph.graph_copy(part, places)
         if isinstance(found, torch.fx.Node): node.replace_all_uses_with(found)

@@ -46,25 +46,34 @@ def _torch_takes(kind, shape, sizes):
     dynamic = "right" if set(sizes) == {1} else "wrong" if even or (kind == "avg" and dynamo) else "fails"
     return ["right" if even else "fails", "right" if dynamo else "fails", dynamic]
 
-def _runtimes(kind, shape, sizes, indices):
+def _runtimes(kind, shape, sizes, indices, kept):
     """What torch's own layer does in each runtime, at fixed sizes / at open ones where that differs.
 
-    Measured with LiteRT 0.10, ExecuTorch 1.5, Core ML Tools 9, TVM 0.26, AOTInductor of torch 2.13 and ncnn."""
+    `kept` is whether the output size holds None. Measured with LiteRT 0.10, ExecuTorch 1.5, Core ML Tools 9, TVM 0.26,
+    AOTInductor of torch 2.13 and ncnn."""
     average, flat, one, pairs = kind == "avg", len(sizes) < 3, set(sizes) == {1}, list(zip(shape, sizes))
     even = all(n % m == 0 for n, m in pairs)
     torn = not even and any(n % m == 0 and n > m for n, m in pairs)
     small = math.prod((n + 2*m - 2) // m for n, m in pairs) <= 25  # cells of a window that AOTInductor writes out
     frozen = even and (one if not flat else len(sizes) == 2 and any(n != m for n, m in pairs))
+    writes = (even or small) if flat else not average and even  # AOTInductor writes windows out, of the example's sizes
     found = {"LiteRT": (average and (flat or even), average and frozen and "wrong"),
              "ExecuTorch": (average and (flat or one), average and (flat or one)),
              "Core ML": (flat and not indices, len(sizes) == 2 and not indices and one),
              "TVM": (average and (not torn or "wrong"), average and (one or 1 not in sizes or "wrong")),
-             "AOTInductor": (True, one or (not (even or small) if flat else average or not even) or "wrong")}
+             "AOTInductor": (True, not (kept and (flat or not average)) and (one or not writes or "wrong"))}
     words = {True: "right", False: "fails", "wrong": "wrong"}
     said = {tool: " / ".join(dict.fromkeys(words[verdict] for verdict in pair)) for tool, pair in found.items()}
     return said | {"ncnn": "fails" if indices else "keep torch's layer"}
 
-def _row(node, finite):
+# %% ../../nbs/inside/export/07_verdicts.ipynb #7d300066
+def _keeps(model, node):
+    "Whether a node comes from a layer of which the output size holds None."
+    path = [path for path, _ in (node.meta.get("nn_module_stack") or {"": ("", "")}).values()][-1].split("@")[0]
+    sizes = getattr(dict(model.named_modules(remove_duplicate=False)).get(path), "output_size", ())
+    return isinstance(sizes, tuple | list) and None in sizes
+
+def _row(model, node, finite):
     "What is said of an adaptive node: where it stands, its sizes, what torch does, our form and why."
     (kind, d), x = POOL_OPERATORS[node.target], node.args[0].meta["val"]
     shape, sizes = x.shape[-d:], tuple(node.args[1])
@@ -75,7 +84,7 @@ def _row(node, finite):
     return {"where": layer_of(node), "pool": f"{kind} {d}d",
             "input": " × ".join(map(str, shape)), "output": " × ".join(map(str, sizes)),
             "torch, tracing": tracing, "torch, dynamo": dynamo, "torch, dynamic": dynamic,
-            **_runtimes(kind, shape, sizes, indices),
+            **_runtimes(kind, shape, sizes, indices, _keeps(model, node)),
             "our form": " + ".join(forms) or "keep",
             "why": "; ".join(dict.fromkeys(reason(axis) for axis in axes))}
 
@@ -106,4 +115,4 @@ def why_not(
     model, call = checked_call(model, args, kwargs)
     with evaluation(model, call), quiet():
         eager(model, call)
-        return _Table(_row(node, finite) for node in adaptive_nodes(captured(model, call).graph_module))
+        return _Table(_row(model, node, finite) for node in adaptive_nodes(captured(model, call).graph_module))
