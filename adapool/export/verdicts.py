@@ -16,7 +16,8 @@ from .pools import POOL_OPERATORS
 # %% ../../nbs/inside/export/07_verdicts.ipynb #e0600065
 TOOLS = ("torch, tracing", "torch, dynamo", "torch, dynamic",
          "LiteRT", "ExecuTorch", "Core ML", "TVM", "AOTInductor", "ncnn")
-_SAYS = "Torch's own layer in each tool, at fixed sizes / at open ones where that differs:"
+_SAYS = """Torch's own layer in each tool, at fixed sizes / at open ones where that differs
+(PyTorch 2.13, LiteRT 0.10, ExecuTorch 1.5, Core ML Tools 9, TVM 0.26, ncnn 1.0):"""
 
 class _Table(list):
     "Rows, each a dict, that show as a table, and what they say of tools as a second one."
