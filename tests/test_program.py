@@ -127,8 +127,10 @@ def test_the_coarsest_type_that_is_computed_in_sets_the_limit(model, dtype, limi
     assert limits == [limit]
 
 
-@pytest.mark.parametrize("target, words", [("tflite", "target must be None or one of onnx"), ([], "target must be"),
-                                           ("litert", "has none open")])
+@pytest.mark.parametrize("target, words", [
+    ("none", "target must be None or one of onnx.*'none'$"), ([], "target must be"), ("tflite", "'litert' is the one"),
+    ("Core ML", "'coreml' is the one"), ("LiteRT-int8", "'litert_int8' is the one"),
+    ("AOTInductor", "'aoti' is the one"), ("litert", "has none open")])
 def test_a_target_that_is_not_there(target, words):
     with pytest.raises(ValueError, match=words): program(OPEN[0], numbers(1, 3, 12, 14), HW, target=target)
 

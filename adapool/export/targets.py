@@ -52,10 +52,19 @@ TARGETS = {
                  divides=False),
 }
 
+_OTHER_NAMES = {"tflite": "litert", "tensorflowlite": "litert", "onnxruntime": "onnx", "ort": "onnx",
+                "inductor": "aoti", "aotinductor": "aoti"}  # what else a tool is called
+
+def _hint(target):
+    "What to say of a target that is another name of one that there is, or is spelt in another way."
+    plain = "".join(filter(str.isalnum, str(target).lower()))
+    meant = {name.replace("_", ""): name for name in filter(None, TARGETS)}.get(_OTHER_NAMES.get(plain, plain))
+    return f": {meant!r} is the one for that tool" if meant else ""
+
 def terms_of(target, finite):
     "The terms of a target, by its name; `finite` as a caller says it."
     if not isinstance(target, str | None) or target not in TARGETS: raise ValueError(
-        f"target must be None or one of {', '.join(filter(None, TARGETS))}, got {target!r}")
+        f"target must be None or one of {', '.join(filter(None, TARGETS))}, got {target!r}{_hint(target)}")
     if target == "xnnpack" and not finite: target = "executorch"  # XNNPACK's average pool makes -inf of NaN
     return TARGETS[target]._replace(finite=finite)
 
