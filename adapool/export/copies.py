@@ -116,9 +116,9 @@ def portable(
     the converters of Core ML, OpenVINO and TensorRT. Layers and calls of `torch.nn.functional` are replaced alike.
     The copy computes as the model does in evaluation mode, and takes inputs of these sizes only: others raise
     `ValueError`. What is traced, scripted or exported from it refuses them too, also where a tool has left sizes
-    open: its inputs go through a reshape that no other size passes. Its parameters are those of the model, under the
-    same names (of the module inside, if it is compiled or data-parallel). It takes `kwargs` by name or in their
-    order. Scripting needs a model that takes tensors, one by one.
+    open: its inputs go through a reshape that no other size passes (LiteRT takes it out). Its parameters are those
+    of the model, under the same names (of the module inside, if it is compiled or data-parallel). It takes `kwargs`
+    by name or in their order. Scripting needs a model that takes tensors, one by one.
 
     Raises `TypeError` for what is not a module or not an input, `ValueError` for devices that differ and for sizes
     that follow from the numbers in the input, `RuntimeError` for a model that `torch.export` cannot capture.

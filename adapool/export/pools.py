@@ -128,10 +128,19 @@ def _matrix(x, axis, terms):
     inside = _indicator(inside, x, terms)
     return inside / inside.sum(1, keepdim=True)
 
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40004e
 def _as_linear(axis, terms):
     "The axis with a matrix in place of its form, where that is right and a file can hold it."
     small = all_ints(axis.n, axis.m) and axis.n * axis.m <= MATRIX_CELLS
     return axis._replace(form="matrix") if terms.finite and small and axis.form != "keep" else axis
+
+def _with_wholes_as_one(x, sizes):
+    "`x` and `sizes` with axes side by side that become one cell as one axis: one matrix, one rounding to integers."
+    cells, fewer = [], []
+    for n, m in zip(x.shape[2:], sizes):
+        if fewer and fewer[-1] == m == 1 and cells[-1] * n <= MATRIX_CELLS: cells[-1] *= n
+        else: cells, fewer = [*cells, n], [*fewer, m]
+    return x.reshape(*x.shape[:2], *cells), fewer
 
 def _convolved(matrix, x):
     "The product of a matrix with `x` along its last axis as a convolution of 1 × 1, the cells in place of channels."
@@ -232,6 +241,7 @@ def _rank(axis):
     grown = axis.m / axis.n if all_ints(axis.n, axis.m) else 0.5
     return (grown, axis.dim) if grown <= 1 else (1, -axis.dim)
 
+# %% ../../nbs/inside/export/01_pools.ipynb #7a40004f
 def _adaptive(x, sizes):
     "The adaptive average of two dimensions, for one axis or three as well."
     if len(sizes) == 1: return T.adaptive_avg_pool2d(x.unsqueeze(-2), (1, *sizes)).squeeze(-2)
@@ -241,6 +251,8 @@ def _adaptive(x, sizes):
 
 def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
+    flat, fewer = _with_wholes_as_one(x, sizes) if terms.linear else (x, sizes)
+    if len(fewer) < len(sizes): return _avg(flat, fewer, terms).reshape(*x.shape[:2], *sizes)
     axes = axes_of("avg", x, sizes, terms.finite)
     if not (terms.finite or terms.nan_pools): axes = [_without_pool(axis) for axis in axes]
     if terms.linear: axes = [_as_linear(axis, terms) for axis in axes]
@@ -353,6 +365,9 @@ POOL_OPERATORS |= {getattr(torch.ops.aten, f"_adaptive_avg_pool{d}d").default: (
 def replacement(kind, d, terms=PLAIN):
     "What stands in a graph in place of one adaptive operator: a function of the same arguments."
     def replaced(x, output_size):
+        if x.dtype in (torch.float16, torch.bfloat16) and not terms.half:
+            y = replaced(x.float(), output_size)
+            return y.to(x.dtype) if kind == "avg" else (y[0].to(x.dtype), y[1])
         if x.dim() == d + 1:
             y = replaced(x.unsqueeze(0), output_size)
             def first(part): return part[0] if terms.aten else part.squeeze(0)  # of an axis that is 1 and open to it

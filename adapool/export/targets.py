@@ -27,6 +27,7 @@ class Terms(NamedTuple):
     linear: bool = False       # averages are linear layers, which a quantizer knows
     aten: bool = False         # the program is of the dialect ATEN, its quotients of open sizes are sizes of tensors
     nan_pools: bool = True     # an ordinary average of NaN is NaN
+    half: bool = True          # pools and gathers take half precision
     convolved: str = "never"   # where a product is a convolution: "never", "alone" (one row a channel), "always"
 
 PLAIN = Terms()
@@ -35,16 +36,16 @@ PLAIN = Terms()
 _EXECUTORCH = Terms(pools=(2,), einsum=False, max_of_four=False, channels_last=False,
                     kept=("pool", "cut", "blocks", "gather", "matrix", "product", "cells"))
 _LITERT = Terms(pool_indices=False, open=False, pools=(1, 2), uneven_padding=False, convolved="always",
-                nan_pools=False)
+                nan_pools=False, half=False)
 
 TARGETS = {
     None: Terms(pool_indices=False, pools=(1, 2), einsum=False, max_of_four=False, channels_last=False,
-                uneven_padding=False, convolved="alone", nan_pools=False),
+                uneven_padding=False, convolved="alone", nan_pools=False, half=False),
     "onnx": Terms(),
     "openvino": Terms(),
     "aoti": Terms(),
     "litert": _LITERT,
-    "litert_int8": _LITERT._replace(linear=True, convolved="alone"),
+    "litert_int8": _LITERT._replace(linear=True),
     "executorch": _EXECUTORCH,
     "xnnpack": _EXECUTORCH._replace(kept=("blocks", "gather", "matrix", "product", "cells")),
     "coreml": Terms(pool_indices=False, einsum=False, casts=True, aten=True),

@@ -8,6 +8,7 @@ from torch import nn
 
 litert_torch = pytest.importorskip("litert_torch", reason="litert-torch is not installed: make test-runtimes has it")
 
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 from layers import FIXED, Of, numbers  # noqa: E402
 
 from adapool.export import portable, program  # noqa: E402
@@ -67,12 +68,40 @@ def test_a_layer_gives_eagers_numbers(name, target):
     for numbers_in in (x, other): close(layer(numbers_in), made(numbers_in))
 
 
+@pytest.mark.parametrize("target", ["litert", "litert_int8"])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_reshapes_around_a_product(batch):
+def test_reshapes_around_a_product(batch, target):
     "The converter's optimizer joins them with the product, whose rank is wrong then."
     model = Of(lambda x: T.adaptive_avg_pool2d(x.reshape(batch, -1, 5, 27), (None, 8)).reshape(1, 40, 1, 8))
     x = numbers(1, 40, 1, 27)
-    close(model(x), litert_torch.convert(program(model, x, target="litert").module(), (x,))(x))
+    close(model(x), litert_torch.convert(program(model, x, target=target).module(), (x,))(x))
+
+
+@pytest.mark.parametrize("target", [None, "litert"])
+@pytest.mark.parametrize("name", ["avg2d_divides", "avg2d_blocks", "max1d_indices"])
+def test_half_precision(name, target):
+    layer, shape = FIXED[name]
+    x = numbers(*shape).half()
+    made = litert_torch.convert(program(layer, x, target=target).module(), (x,))(x)
+    for a, b in zip(*([y] if not isinstance(y, (tuple, list)) else y for y in (layer(x), made)), strict=True):
+        np.testing.assert_allclose(a.numpy(), b, 1e-3, 1e-3)
+
+
+def test_averages_to_one_cell_are_one_product():
+    "In integers each product is rounded."
+    found = program(nn.AdaptiveAvgPool3d((2, 1, 1)), numbers(1, 4, 5, 7, 9), target="litert_int8")
+    assert [str(node.target) for node in found.graph.nodes].count("aten.conv2d.default") == 2
+
+
+def test_another_size_is_refused_where_strict(tmp_path):
+    "Without `strict` the interpreter runs a file at any size, ordinary pools with other numbers: the page says so."
+    layer, x = nn.AdaptiveAvgPool2d(7), numbers(1, 3, 14, 14)
+    path = str(tmp_path / "pool.tflite")
+    litert_torch.convert(program(layer, x, target="litert").module(), (x,)).export(path)
+    made = Interpreter(path)
+    with pytest.raises(RuntimeError, match="Attempting to resize dimension 2"):
+        made.resize_tensor_input(made.get_input_details()[0]["index"], (1, 3, 17, 17), strict=True)
+        made.allocate_tensors()
 
 
 @pytest.mark.parametrize("shape, size", [((1, 64, 5, 27), (1, 8)), ((1, 64, 27, 5), (8, 1))])
