@@ -86,6 +86,14 @@ def test_open_sizes_are_computed_where_it_runs(layer):
         torch.testing.assert_close(found.module(check_guards=False)(x), layer(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("sizes", [
+    lambda n: {"size": n // 2}, lambda n: {"size": [n + 1]}, lambda n: {"scale_factor": 0.4}])
+def test_areas_of_one_open_axis(sizes):
+    model = Of(lambda x: T.interpolate(x, **sizes(x.shape[2]), mode="area"))
+    found, x = program(model, numbers(1, 2, 9), ({2: "w"},)), numbers(1, 2, 23)
+    torch.testing.assert_close(found.module(check_guards=False)(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("target", [None, "tvm"])
 def test_an_output_size_that_is_one_in_the_example_stays_open(target):
     model = Of(lambda x: T.adaptive_avg_pool2d(x, (2, x.shape[3] // 3)))

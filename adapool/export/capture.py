@@ -32,6 +32,14 @@ def _unbacked(size):
     "Whether a size follows from the numbers in the input, not from its shape."
     return isinstance(size, torch.SymInt) and has_free_unbacked_symbols(size)
 
+def _area_of_one_axis(input, size=None, scale_factor=None, mode="nearest", *args, **kwargs):
+    "`interpolate(mode=\"area\")` of one axis as of two, whose average may have open sizes; None for other calls."
+    def listed(value, other):
+        return None if value is None else [*(value if isinstance(value, (tuple, list)) else [value]), other]
+    size, scale_factor = listed(size, 1), listed(scale_factor, 1.0)
+    if mode != "area" or input.dim() != 3 or all_ints(input.shape[2], *(size or [])): return None
+    return T.interpolate(input.unsqueeze(-1), size, scale_factor, mode, *args, **kwargs).squeeze(-1)
+
 class _SymbolicSizes(TorchFunctionMode):
     "Where torch's operator holds ints only and an output size is a symbol, plain operators at once."
     def __init__(self, terms): super().__init__(); self.terms = terms
@@ -43,6 +51,9 @@ class _SymbolicSizes(TorchFunctionMode):
             if all_ints(*sizes) or any(map(_unbacked, sizes)) or len(sizes) != d: return function(*args, **kwargs or {})
             found = replacement(kind, d, self.terms)(input, sizes)
             return found if kind == "avg" or both or return_indices else found[0]
+        if function is T.interpolate:
+            found = _area_of_one_axis(*args, **kwargs or {})
+            if found is not None: return found
         return pooled(*args, **kwargs or {}) if function in _INTS_ONLY else function(*args, **kwargs or {})
 
 # %% ../../nbs/inside/export/03_capture.ipynb #e0600037
