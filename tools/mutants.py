@@ -90,6 +90,7 @@ TESTS = {
         "uncompiled flat long sweep notebook memory kernels link properties bits conformance exact stress"),
     "kernels.arrays": "kernels memory long notebook properties exact bad_input stress",
     "export.forms": "notebook export export_grid",
+    "export.masks": "notebook program",
     "export.pools": "notebook export export_grid export_models export_tools",
     "export.calls": "notebook export_calls export",
     "export.capture": "notebook export_calls export export_models",

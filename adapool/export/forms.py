@@ -46,11 +46,14 @@ class Axis(NamedTuple):
     n: object
     m: object
     form: str
+    windows: object = None  # as many ones as there are windows, where m is the size of a tensor
 
 def axes_of(kind, x, sizes, finite):
     "The last axes of `x`, which are pooled to `sizes`, each as an `Axis`."
-    d = len(sizes)
-    return [Axis(i - d, n, m, form(kind, n, m, x.dtype, finite)) for i, (n, m) in enumerate(zip(x.shape[-d:], sizes))]
+    d, windows = len(sizes), [m if isinstance(m, torch.Tensor) else None for m in sizes]
+    sizes = [m if ones is None else ones.shape[0] for m, ones in zip(sizes, windows)]
+    return [Axis(i - d, n, m, form(kind, n, m, x.dtype, finite), ones)
+            for i, (n, m, ones) in enumerate(zip(x.shape[-d:], sizes, windows))]
 
 IDENTITY = BlockedPool(1, 1, 1)  # a pool that changes nothing
 

@@ -7,11 +7,13 @@ __all__ = ['MOST_AXES', 'POOLS', 'POOL_OPERATORS', 'replacement', 'decomposition
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600003b
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as T
 
 from .forms import IDENTITY, MATRIX_CELLS, all_ints, as_pool, axes_of
+from .masks import as_ones, beside, by_window, masked, ones_along
 from .targets import PLAIN, terms_of
 from ..windows import BlockedPool, adaptive_windows
 
@@ -70,7 +72,7 @@ def _cut(x, dim, sizes):
     return x.reshape(*x.shape[:at], *sizes, *x.shape[at + 1:])
 
 def _beside(a, dim):
-    "`a` with axes of one cell behind it, so that its last stands at `dim`."
+    "As `beside`, by a reshape, which every tool but TVM takes."
     return a.reshape(*a.shape, *[1] * (-dim - 1))
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40000b
@@ -97,35 +99,17 @@ def _seen_cells(x, axis, terms=PLAIN):
     return cells, _cut(_selected(x, axis.dim, cells.flatten(), terms), axis.dim, sizes)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40001b
-def _counted(x):
-    "The cells along the last axis, counted from 1 on, and how many there are: from `x`, no size becomes a number."
-    ones = torch.ones_like(x[(0,) * (x.dim() - 1)]).to(torch.int64)
-    return ones.cumsum(0), ones.sum(0)
-
-def _masked(axis, terms):
-    "Whether windows are masks: where the graph may hold no numbers that follow from an open size."
-    return not terms.divides and not all_ints(axis.n)
-
-def _inside(x, axis):
-    "Which cells each window reads, (m, n), and the first of them: floor(a / m) <= c holds where a < (c + 1) m does."
-    (cell, n), window = _counted(x.movedim(axis.dim, -1)), torch.arange(axis.m, device=x.device)[:, None]
-    before = cell * axis.m <= window * n
-    inside = torch.logical_and(torch.logical_not(before), (cell - 1) * axis.m < (window + 1) * n)
-    return inside, torch.where(before, 1, 0).sum(1)
-
-def _seen_inside(x, inside, other):
-    "The cells of `x`, (m, n) in place of the last axis, `other` where a window does not read them."
-    return torch.where(inside, x.unsqueeze(-2), _scalar(other, x))
+def _beside_open(axes, terms):
+    "The axes without pools in blocks, which reshape, where the graph may hold no numbers from an open size."
+    if terms.divides or all_ints(*(axis.n for axis in axes)): return axes
+    return [_without_pool(axis) if axis.form == "blocks" else axis for axis in axes]
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024a
 def _matrix(x, axis, terms):
     "The averaging matrix (m, n), computed in the graph."
-    if _masked(axis, terms): inside = _inside(x, axis)[0]
-    else:
-        starts, stops = _bounds(x, axis.n, axis.m, terms)
-        cell = torch.arange(axis.n, device=x.device)
-        inside = torch.logical_and(starts[:, None] <= cell, cell < stops[:, None])
-    inside = _indicator(inside, x, terms)
+    starts, stops = _bounds(x, axis.n, axis.m, terms)
+    cell = torch.arange(axis.n, device=x.device)
+    inside = _indicator(torch.logical_and(starts[:, None] <= cell, cell < stops[:, None]), x, terms)
     return inside / inside.sum(1, keepdim=True)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40004e
@@ -176,10 +160,7 @@ def _matrix_product(matrix, x, dim):
 def _products(x, axes, terms):
     "The averages along all of `axes`, of open size, as one Einsum, the last axis first: its cells lie side by side."
     if not terms.einsum:
-        for axis in reversed(axes):
-            matrix = _matrix(x, axis, terms)
-            if _masked(axis, terms): x = T.linear(x.movedim(axis.dim, -1), matrix).movedim(-1, axis.dim)
-            else: x = _matrix_product(matrix, x, axis.dim)
+        for axis in reversed(axes): x = _matrix_product(_matrix(x, axis, terms), x, axis.dim)
         return x
     # with a batch of one beside the channels, ONNX Runtime turns axes round cell by cell (benchmarks/graphs.py)
     flat = x if [axis.dim for axis in axes] == [-1] else x.flatten(0, 1)
@@ -193,7 +174,7 @@ def _products(x, axes, terms):
 # %% ../../nbs/inside/export/01_pools.ipynb #e0600024
 def _gathered(x, axis, both, terms):
     "The windows of one cell or two of n → m, m > n, as `both` joins their first and last cells."
-    dim, n, m, _ = axis
+    dim, n, m = axis[:3]
     if m % n == 0: return _selected(x, dim, _whole(torch.arange(m, device=x.device), m // n, terms), terms)
     starts, stops = _bounds(x, n, m, terms)
     return both(*(_selected(x, dim, cells, terms) for cells in (starts, stops - 1)))
@@ -204,9 +185,8 @@ def _by_axis(pooled):
     "`pooled`, a function of a tensor and one of its axes, with those beside that axis as one where windows need room."
     def with_room(x, axis, terms):
         at = x.dim() + axis.dim
-        if _masked(axis, terms):  # TVM compiles no masks of two open axes but along the last one
-            return pooled(x.movedim(axis.dim, -1), axis._replace(dim=-1), terms).movedim(-1, axis.dim)
-        if x.dim() < MOST_AXES or axis.form not in ("cut", "cells"): return pooled(x, axis, terms)
+        if x.dim() < MOST_AXES or axis.form not in ("cut", "cells") or masked(x, axis, terms):
+            return pooled(x, axis, terms)
         flat, dim = (x.flatten(3), -2) if at == 2 else (x.flatten(1, at - 1), axis.dim)
         return pooled(flat, axis._replace(dim=dim), terms).reshape(*x.shape[:at], axis.m, *x.shape[at + 1:])
     return with_room
@@ -214,18 +194,16 @@ def _by_axis(pooled):
 @_by_axis
 def _avg_axis(x, axis, terms):
     "The average along one axis whose form is no ordinary pool."
-    dim, n, m, form = axis
+    dim, n, m, form = axis[:4]
+    if form != "gather" and masked(x, axis, terms): return by_window(x, axis, lambda x, inside, *_: torch.where(
+        inside, x, _scalar(0, x)).sum(dim, keepdim=True) / _indicator(inside, x, terms).sum(dim, keepdim=True))
     if form == "cut": return _cut(x, dim, (m, n // m)).mean(dim)
     if form == "gather": return _gathered(x, axis, lambda first, last: (first + last) / 2, terms)
     if form == "matrix": return _fixed_product(_matrix(x, axis, terms), x, dim, terms)
-    if _masked(axis, terms):
-        inside = _inside(x, axis)[0]
-        total = _seen_inside(x, inside, 0).sum(dim)
-    else:
-        cells, seen = _seen_cells(x, axis, terms)
-        starts, stops = _bounds(x, n, m, terms)
-        inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
-        total = torch.where(_beside(inside, dim), seen, _scalar(0, x)).sum(dim)
+    cells, seen = _seen_cells(x, axis, terms)
+    starts, stops = _bounds(x, n, m, terms)
+    inside = torch.arange(cells.shape[1], device=x.device) < (stops - starts)[:, None]
+    total = torch.where(_beside(inside, dim), seen, _scalar(0, x)).sum(dim)
     return total / _beside(_indicator(inside, x, terms).sum(1), dim)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40000c
@@ -238,7 +216,7 @@ def _one_by_one(pools, terms):
 
 def _rank(axis):
     "What axes are sorted by: first the one that shrinks most; of those that grow the last, whose copies are fewer."
-    grown = axis.m / axis.n if all_ints(axis.n, axis.m) else 0.5
+    grown = axis.m / axis.n if all_ints(axis.n, axis.m) else 0.5 if all_ints(axis.m) else 0
     return (grown, axis.dim) if grown <= 1 else (1, -axis.dim)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40004f
@@ -253,7 +231,7 @@ def _avg(x, sizes, terms):
     "The adaptive average of (N, C, ...) by plain operators."
     flat, fewer = _with_wholes_as_one(x, sizes) if terms.linear else (x, sizes)
     if len(fewer) < len(sizes): return _avg(flat, fewer, terms).reshape(*x.shape[:2], *sizes)
-    axes = axes_of("avg", x, sizes, terms.finite)
+    axes = _beside_open(axes_of("avg", x, sizes, terms.finite), terms)
     if not (terms.finite or terms.nan_pools): axes = [_without_pool(axis) for axis in axes]
     if terms.linear: axes = [_as_linear(axis, terms) for axis in axes]
     kept = [axis for axis in axes if axis.form in terms.kept]
@@ -270,9 +248,11 @@ def _avg(x, sizes, terms):
         left = [IDENTITY if axis.dim in whole else pool for axis, pool in zip(axes, pools)]
         for part in _one_by_one(left, terms): y = _ordinary("avg", y, part, terms)
     left = [axis for axis in axes if axis not in kept]
-    if open_axes := [axis for axis in left if axis.form == "product"]: y = _products(y, open_axes, terms)
+    by_matrix = [axis for axis in left if axis.form == "product" and terms.divides]
+    if by_matrix: y = _products(y, by_matrix, terms)
     for axis in sorted(left, key=_rank):
-        if axis.form in ("cut", "gather", "matrix", "cells"): y = _avg_axis(y, axis, terms)
+        if axis.form in ("cut", "gather", "matrix", "cells", "product") and axis not in by_matrix:
+            y = _avg_axis(y, axis, terms)
     if kept: y = _adaptive(y, sizes)
     return y if y.dtype == x.dtype else y.to(x.dtype)
 
@@ -285,11 +265,11 @@ def _max_along(x, dim, terms, keepdim=False):
 @_by_axis
 def _max_axis(x, axis, terms):
     "The maximum along one axis whose form is no ordinary pool."
-    dim, n, m, form = axis
+    dim, n, m, form = axis[:4]
     if form == "whole": return _max_along(x, dim, terms, keepdim=True)
+    if form != "gather" and masked(x, axis, terms): return _first(x, axis, terms._replace(finite=True))[0]
     if form == "cut": return _max_along(_cut(x, dim, (m, n // m)), dim, terms)
     if form == "gather": return _gathered(x, axis, torch.maximum, terms)
-    if _masked(axis, terms): return _seen_inside(x, _inside(x, axis)[0], -torch.inf).max(dim)[0]
     seen = _seen_cells(x, axis, terms)[1]
     if not terms.finite or not all_ints(n, m): return _max_along(seen, dim, terms)
     k, at = _largest(n, m), x.dim() + dim
@@ -298,7 +278,7 @@ def _max_axis(x, axis, terms):
 
 def _max(x, sizes, terms):
     "The adaptive maximum of (N, C, ...) by plain operators."
-    axes = axes_of("max", x, sizes, terms.finite)
+    axes = _beside_open(axes_of("max", x, sizes, terms.finite), terms)
     pools = [as_pool(axis) if terms.finite else IDENTITY for axis in axes]
     y = x
     for part in _one_by_one(pools, terms) if set(pools) != {IDENTITY} else []: y = _ordinary("max", y, part, terms)
@@ -309,27 +289,30 @@ def _max(x, sizes, terms):
     return torch.where(nan, _scalar(torch.nan, y), y)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #e060002c
+def _place(dim, terms, x, inside, first, cells):
+    "The number of the cell where one window has its maximum, along the axis `dim`."
+    seen = torch.where(inside, x, _scalar(-torch.inf, x))
+    place = torch.maximum(seen.argmax(dim, keepdim=True), first)  # TVM finds none among cells of -inf
+    if terms.finite: return place
+    last_nan = (_indicator(seen.isnan(), cells, terms) * cells).max(dim, keepdim=True)[0]
+    return torch.where(last_nan > 0, last_nan - 1, place)
+
 def _first(x, axis, terms):
     "The maximum along one axis, and the number of its cell."
     dim = axis.dim
-    if _masked(axis, terms) and dim != -1:
-        found = _first(x.movedim(dim, -1), axis._replace(dim=-1), terms)
-        return tuple(part.movedim(-1, dim) for part in found)
-    if _masked(axis, terms):
-        inside, first = _inside(x, axis)
-        seen, order = _seen_inside(x, inside, -torch.inf), _counted(x)[0] - 1
-    else:
-        cells, seen = _seen_cells(x, axis, terms)
-        starts, stops = (_beside(bound, dim) for bound in _bounds(x, axis.n, axis.m, terms))
-        if all_ints(axis.n, axis.m) and cells.shape[1] == 1:  # LiteRT finds no place among one
-            return seen.squeeze(dim), starts.expand(seen.squeeze(dim).shape)
-        order = _beside(torch.arange(cells.shape[1], device=x.device), dim)
+    if masked(x, axis, terms):
+        place = by_window(x, axis, partial(_place, dim, terms))
+        return x.gather(dim, place), place
+    cells, seen = _seen_cells(x, axis, terms)
+    starts, stops = (_beside(bound, dim) for bound in _bounds(x, axis.n, axis.m, terms))
+    if all_ints(axis.n, axis.m) and cells.shape[1] == 1:  # LiteRT finds no place among one
+        return seen.squeeze(dim), starts.expand(seen.squeeze(dim).shape)
+    order = _beside(torch.arange(cells.shape[1], device=x.device), dim)
     best, place = seen.max(dim)
     if not terms.finite:
         last_nan = (_indicator(seen.isnan(), order, terms) * (order + 1)).max(dim)[0] - 1
         nan = last_nan >= 0
         best, place = torch.where(nan, _scalar(torch.nan, best), best), torch.where(nan, last_nan, place)
-    if _masked(axis, terms): return best, torch.maximum(place, first)
     return best, torch.minimum(starts + place, stops - 1)
 
 # %% ../../nbs/inside/export/01_pools.ipynb #7a40003b
@@ -340,12 +323,16 @@ def _indices(x, sizes, terms):
     one_pool = len(pools) <= max(terms.pools) and all(
         axis.form == "keep" or (pool != IDENTITY and pool.blocks == 1) for axis, pool in zip(axes, pools))
     if terms.finite and terms.pool_indices and one_pool: return _ordinary_indices(x, pools)
-    if x.dim() == MOST_AXES: return _indices(x.flatten(0, 1), sizes, terms).reshape(*x.shape[:2], *sizes)
+    if x.dim() == MOST_AXES and terms.divides:
+        return _indices(x.flatten(0, 1), sizes, terms).reshape(*x.shape[:2], *sizes)
     winners, steps = [], [1]
     for axis in reversed(axes):
-        steps.append(steps[-1] * (_counted(x.movedim(axis.dim, -1))[1] if _masked(axis, terms) else axis.n))
+        ones = ones_along(x, x.dim() + axis.dim) if masked(x, axis, terms) else None
+        steps.append(steps[-1] * (axis.n if ones is None else ones.sum(0)))
         if axis.form == "keep":
-            winners.append(_beside(torch.arange(axis.n, device=x.device), axis.dim).expand(x.shape))
+            cells = _beside(torch.arange(axis.n, device=x.device), axis.dim) if ones is None else beside(
+                ones.cumsum(0) - 1, axis.dim)
+            winners.append(cells.expand(x.shape) if ones is None else torch.zeros_like(x).to(torch.int64) + cells)
             continue
         x, cells = _first(x, axis, terms)
         winners = [*(other.gather(axis.dim, cells) for other in winners), cells]  # Core ML may gather but 16 bits
@@ -372,6 +359,7 @@ def replacement(kind, d, terms=PLAIN):
             y = replaced(x.unsqueeze(0), output_size)
             def first(part): return part[0] if terms.aten else part.squeeze(0)  # of an axis that is 1 and open to it
             return first(y) if kind == "avg" else tuple(map(first, y))
+        if not terms.divides: output_size = [as_ones(size, x) for size in output_size]
         if kind == "avg": return _avg(x, output_size, terms)
         return _max(x, output_size, terms), _indices(x, output_size, terms)
     return replaced

@@ -1,16 +1,16 @@
-"TVM's Relax, compiled for this processor: every layer of fixed size, and those of open size that its reader takes."
+"TVM's Relax, compiled for this processor: every layer of fixed size and of open size."
 
 import pytest
 import torch
-from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, numbers
+import torch.nn.functional as T
+from layers import EXAMPLE, FIXED, HW, OPEN, SIZES, Of, numbers
 from torch import nn
 
 from adapool.export import program
 
 tvm = pytest.importorskip("tvm", reason="TVM is not installed, or does not load: pip install apache-tvm==0.26.0",
                           exc_type=ImportError)
-OWN = ("avg2d_half", "area2d_factor")  # whose own quotient of an open size TVM's reader refuses
-READ = [name for name in OPEN if name not in OWN]
+READ = [name for name in OPEN if name != "area2d_factor"]  # whose own quotient of an open size TVM's reader refuses
 
 
 def converted(model, x, **options):
@@ -54,10 +54,20 @@ def test_its_own_average_beside_an_axis_that_divides(layer, shape, shapes, sizes
         assert_same(run(x), layer(x))
 
 
-@pytest.mark.parametrize("layer", [
-    nn.AdaptiveMaxPool2d((4, 5)), nn.AdaptiveMaxPool2d(3, return_indices=True)], ids=str)
-def test_open_sizes_behind_a_convolution(layer):
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), layer).eval().requires_grad_(False)
+BEHIND = {
+    "max": nn.AdaptiveMaxPool2d((4, 5)),
+    "indices": nn.AdaptiveMaxPool2d(3, return_indices=True),
+    "max_none": nn.AdaptiveMaxPool2d((None, 3), return_indices=True),
+    "avg_none": nn.AdaptiveAvgPool2d((None, 3)),
+    "avg_half": Of(lambda x: T.adaptive_avg_pool2d(x, [x.shape[2] // 2, 3])),
+    "max_half": Of(lambda x: T.adaptive_max_pool2d(x, [3, (x.shape[3] + 1) // 2])),
+}
+
+
+@pytest.mark.parametrize("stride, padding", [(1, 0), (2, 1)])
+@pytest.mark.parametrize("name", BEHIND)
+def test_open_sizes_behind_a_convolution(name, stride, padding):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, stride, padding), BEHIND[name]).eval().requires_grad_(False)
     run = converted(model, numbers(1, 3, 33, 30), dynamic_shapes=HW)
     for size in [(33, 30), (41, 29)]:
         x = numbers(1, 3, *size)
