@@ -1,4 +1,4 @@
-"""Float and int8 side by side in ONNX Runtime, OpenVINO and LiteRT: file size, operators, error.
+"""Float and int8 side by side in ONNX Runtime, OpenVINO, LiteRT and ExecuTorch: file size, operators, error.
 
 A small network that reads scikit-learn's digits, trained here in seconds, goes to each runtime with torch's own pools
 and through adapool, and is quantized to 8 bits by that runtime's tool, calibrated on digits of its training. All
@@ -11,6 +11,7 @@ use/03b_int8 shows, the rest stays as it was: the runtimes need no common enviro
 import argparse
 import importlib.util
 import json
+import operator
 import os
 import re
 import tempfile
@@ -140,10 +141,35 @@ def in_litert(model, x, folder, ours):
         yield path.stat().st_size, Counter(op["op_name"] for op in made._get_ops_details()), run
 
 
+def in_executorch(model, x, folder, ours):
+    "The same of what ExecuTorch hands to XNNPACK, as it is and quantized by torchao's PT2E with XNNPACK's quantizer."
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer
+    from executorch.exir import to_edge_transform_and_lower
+    from executorch.runtime import Runtime
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    example = (x[:1],)
+    found = program(model, *example, target="xnnpack") if ours else torch.export.export(model, example)
+    ranges = xnnpack_quantizer.get_symmetric_quantization_config(is_per_channel=True)
+    told = xnnpack_quantizer.XNNPACKQuantizer().set_global(ranges)
+    watched = prepare_pt2e(found.module(), told)
+    for image in x: watched(image[None])
+    for each in (found, torch.export.export(convert_pt2e(watched), example)):
+        lowered = to_edge_transform_and_lower(each, partitioner=[XnnpackPartitioner()])
+        runs = Counter(node.target.__name__ for node in lowered.exported_program().graph.nodes
+                       if node.op == "call_function" and node.target is not operator.getitem)
+        made = lowered.to_executorch().buffer
+        loaded = Runtime.get().load_program(made)  # it must live as long as its method
+        method = loaded.load_method("forward")
+        def run(x, loaded=loaded, method=method): return method.execute([x])[0].clone().numpy()
+        yield len(made), runs, run
+
+
 RUNTIMES = {  # what measures it, the packages that it takes
     "onnxruntime": (in_onnxruntime, ("onnxruntime", "onnx", "onnxscript", "tqdm")),
     "openvino": (in_openvino, ("openvino", "nncf", "onnxruntime", "onnxscript", "tqdm")),
     "litert": (in_litert, ("litert-torch", "ai-edge-litert", "torchao")),
+    "executorch": (in_executorch, ("executorch", "torchao")),
 }
 
 

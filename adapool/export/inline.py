@@ -127,8 +127,14 @@ def _as_size(graph, a, b):
     else: cells = called(aten.full.default, [called(operator.floordiv, a, b)], 0)
     return called(aten.sym_size.int, cells, 0)
 
+class _Counted(torch.export.ExportedProgram):
+    def run_decompositions(self, *args, **kwargs):
+        "What torch makes of it, its quotients counted again: torch makes plain ones of them."
+        return counted_quotients(super().run_decompositions(*args, **kwargs))
+
 def counted_quotients(program):
-    "The program, changed in place: quotients of open sizes are sizes of tensors, which stay whole numbers."
+    "The program, changed in place: quotients of open sizes are sizes of tensors, and stay so if it is decomposed."
+    program.__class__ = _Counted
     for graph in [part.graph for part in graphs(program.graph_module)]:
         for node in graph.find_nodes(op="call_function", target=operator.floordiv):
             with graph.inserting_before(node): node.replace_all_uses_with(_as_size(graph, *node.args))

@@ -74,6 +74,21 @@ def test_nan_among_numbers_of_16_bits(shapes):
     same(layer, found, x)
 
 
+def test_quotients_stay_when_a_program_is_decomposed_again():
+    layer = Of(lambda x: T.adaptive_avg_pool1d(x, x.shape[2] // 2))
+    found = program(layer, numbers(1, 2, 100), ({2: "length"},), target="coreml").run_decompositions({})
+    found = ct.convert(found, convert_to="milinternal")
+    same(layer, found, numbers(1, 2, 4999).half().float(), rtol=1e-2, atol=1e-2)
+
+
+def test_open_sizes_above_16_bits_without_the_pass_that_the_page_names():
+    pipeline, layer = ct.PassPipeline.DEFAULT, nn.AdaptiveMaxPool1d(7, return_indices=True)
+    pipeline.remove_passes({"common::add_int16_cast"})
+    found = converted(layer, numbers(1, 1, 100), ({2: "length"},), pass_pipeline=pipeline,
+                      minimum_deployment_target=ct.target.iOS17)
+    same(layer, found, numbers(1, 1, 40001).half().float())
+
+
 @pytest.mark.parametrize("layer", [nn.AdaptiveAvgPool2d((8, 18)), nn.AdaptiveMaxPool2d(5, return_indices=True)])
 def test_open_sizes_without_a_batch(layer):
     found = converted(layer, numbers(2, 30, 20), ({1: "height"},), **PRECISE)

@@ -1,4 +1,4 @@
-"Integers of 8 bits in LiteRT, ONNX Runtime and OpenVINO: within 2 % of float, and integers from end to end in LiteRT."
+"Integers of 8 bits in LiteRT, ONNX Runtime, OpenVINO and ExecuTorch: near float, integers from end to end in LiteRT."
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from int8 import POOLS, missing, row
 
 
 @pytest.mark.parametrize("pools", POOLS)
-@pytest.mark.parametrize("runtime", ["litert", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime", "openvino", "executorch"])
 def test_answers_stay_and_integers_stay(runtime, pools):
     if absent := missing(runtime): pytest.skip(f"{', '.join(absent)} not installed")
     found = row(runtime, pools, ours=True)
