@@ -60,7 +60,7 @@ BEHIND = {
     "max_none": nn.AdaptiveMaxPool2d((None, 3), return_indices=True),
     "avg_none": nn.AdaptiveAvgPool2d((None, 3)),
     "avg_half": Of(lambda x: T.adaptive_avg_pool2d(x, [x.shape[2] // 2, 3])),
-    "max_half": Of(lambda x: T.adaptive_max_pool2d(x, [3, (x.shape[3] + 1) // 2])),
+    "max_half": Of(lambda x: T.adaptive_max_pool2d(x, [3, x.shape[3] // 2])),
 }
 
 
