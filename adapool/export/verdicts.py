@@ -61,7 +61,7 @@ def _runtimes(kind, shape, sizes, indices, kept):
     found = {"LiteRT": (average and (flat or even), average and frozen and "wrong"),
              "ExecuTorch": (average and (flat or one), average and (flat or one)),
              "Core ML": (flat and not indices, len(sizes) == 2 and not indices and one),
-             "TVM": (average and (not torn or "wrong"), average and (one or 1 not in sizes or "wrong")),
+             "TVM": (average and (not torn or "wrong"), average and not kept and (one or 1 not in sizes or "wrong")),
              "AOTInductor": (True, not (kept and (flat or not average)) and (one or not writes or "wrong"))}
     words = {True: "right", False: "fails", "wrong": "wrong"}
     said = {tool: " / ".join(dict.fromkeys(words[verdict] for verdict in pair)) for tool, pair in found.items()}
