@@ -101,6 +101,14 @@ def test_an_output_size_that_is_one_in_the_example_stays_open(target):
     torch.testing.assert_close(found.module(check_guards=False)(x), model(x), rtol=1e-5, atol=1e-6)
 
 
+def test_a_size_that_torch_takes_for_one_of_the_example_only_is_said():
+    "torch.export keeps the output of one row, for inputs of up to three rows, and allows no others."
+    model, shapes = Of(lambda x: T.adaptive_avg_pool3d(x, (x.shape[2] // 4 + 1, 2, 2))), ({2: "t", 3: "h", 4: "w"},)
+    with pytest.raises(RuntimeError, match="take a larger example"): program(model, numbers(1, 2, 2, 4, 5), shapes)
+    found, x = program(model, numbers(1, 2, 9, 4, 5), shapes), numbers(1, 2, 3, 8, 5)
+    torch.testing.assert_close(found.module(check_guards=False)(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_gives_the_numbers_of_the_model(target):
     "Three axes whose windows are gathered, indices, a mean with NaN: `program` compares, and the test again."

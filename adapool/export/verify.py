@@ -47,7 +47,6 @@ def _open_size(symbol, size, n, dim, batch, limits):
     at = [int(size.subs(symbol, value)) for value in (0, 1)]  # linear where it is not the symbol itself
     low, high = range_of(dim)
     low = max(low, int(limits.lower) if limits and limits.lower > 2 else 1)
-    high = min(high, int(limits.upper)) if limits and limits.upper.is_Integer else high
     root = (n - at[0]) // (at[1] - at[0]) if at[1] > at[0] else n
     says = f'Dim("{name_of(dim)}")' if name_of(dim) else "Dim.DYNAMIC()"
     return _Open(says, root, *_spread(root, batch, low, high))
@@ -215,7 +214,7 @@ def judged(what, run, calls, limit, finite, step=lambda: None):
         try: given = run(call)
         except Exception as fault: raise RuntimeError(
             f"{what} fails at {shapes_in(call)} where the eager model does not; where the model's own code branches on "
-            f"a size, leave that axis fixed: {fault}") from fault
+            f"a size, leave that axis fixed, or take a larger example: {fault}") from fault
         error = distance(wanted, given)
         if not error <= limit: raise RuntimeError(f"{what} differs from the eager one at {shapes_in(call)}"
             f"{_difference(error, finite)}; nothing was written")
