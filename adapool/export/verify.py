@@ -47,9 +47,11 @@ def _open_size(symbol, size, n, dim, batch, limits):
     at = [int(size.subs(symbol, value)) for value in (0, 1)]  # linear where it is not the symbol itself
     low, high = range_of(dim)
     low = max(low, int(limits.lower) if limits and limits.lower > 2 else 1)
+    most = int(limits.upper) if limits and limits.upper.is_Integer else high
+    more = [most + 1] if most < high else []  # the model's own limit, or one that the capture took from the example
     root = (n - at[0]) // (at[1] - at[0]) if at[1] > at[0] else n
     says = f'Dim("{name_of(dim)}")' if name_of(dim) else "Dim.DYNAMIC()"
-    return _Open(says, root, *_spread(root, batch, low, high))
+    return _Open(says, root, *(more + sizes for sizes in _spread(root, batch, low, min(high, most))))
 
 def _open_sizes(program, call, open_axes):
     "A captured program's symbols, one of each name, as `_Open`; and for each named symbol the one that stands for it."
