@@ -56,10 +56,13 @@ def _open_size(symbol, size, n, dim, batch, limits):
 def _open_sizes(program, call, open_axes):
     "A captured program's symbols, one of each name, as `_Open`; and for each named symbol the one that stands for it."
     found, first, same = {}, {}, {}
+    roots = [root_of(dim) for axes in open_axes for dim in axes.values()]
+    ranged = {name_of(dim): dim for dim in roots if not isinstance(dim, str)}  # a name alone is that of such a one
     for shape, tensor, axes in zip(_symbolic(program), tensors_in(call), open_axes):
         for axis, (size, n) in enumerate(zip(shape, tensor.shape)):
             for symbol in getattr(size, "free_symbols", ()):
                 plain, dim = symbol == size, root_of(axes.get(axis))
+                dim = ranged.get(dim, dim) if isinstance(dim, str) else dim
                 if symbol in found and not plain: continue
                 batch = plain and axis == 0 and tensor.dim() > 1
                 found[symbol] = _open_size(symbol, size, n, dim, batch, program.range_constraints.get(symbol))
