@@ -352,7 +352,7 @@ POOL_OPERATORS |= {getattr(torch.ops.aten, f"_adaptive_avg_pool{d}d").default: (
 def replacement(kind, d, terms=PLAIN):
     "What stands in a graph in place of one adaptive operator: a function of the same arguments."
     def replaced(x, output_size):
-        if x.dtype in (torch.float16, torch.bfloat16) and not terms.half:
+        if x.dtype in _HALVES and not terms.half:
             y = replaced(x.float(), output_size)
             return y.to(x.dtype) if kind == "avg" else (y[0].to(x.dtype), y[1])
         if x.dim() == d + 1:
